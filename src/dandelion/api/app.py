@@ -1,0 +1,97 @@
+"""The Litestar application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+from litestar import Litestar
+from litestar.config.compression import CompressionConfig
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.openapi.spec import License
+
+from dandelion import __version__
+from dandelion.api import health, model, predict
+from dandelion.api.problems import to_response
+from dandelion.api.requests import RequestContext
+from dandelion.inference.reloader import Reloader
+from dandelion.inference.service import PredictionService
+from dandelion.inference.source import ModelSource
+from dandelion.settings import Settings, load_settings
+from dandelion.telemetry.logs import configure_logging
+
+log = structlog.get_logger(__name__)
+
+_DESCRIPTION = "Photos in, classes out. Errors are problem details (RFC 9457) with a `reason` for programs."
+
+
+def create_app(settings: Settings | None = None) -> Litestar:
+    """The application; it loads its model when it starts, not when it is made.
+
+    Without `settings` they are read from the environment, which is how server processes are started.
+    """
+    settings = load_settings() if settings is None else settings
+    configure_logging(settings.log)
+    service = PredictionService(settings)
+    reloader = Reloader(service, ModelSource(settings), settings.model.poll_seconds)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await reloader.start()
+        watching = asyncio.create_task(reloader.watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
+            await asyncio.to_thread(service.close)
+
+    return Litestar(
+        route_handlers=[
+            predict.predict,
+            predict.explain,
+            model.describe_model,
+            model.reload_model,
+            health.health,
+            health.live,
+            health.ready,
+            health.metrics,
+        ],
+        lifespan=[lifespan],
+        state=State({"settings": settings, "service": service, "reloader": reloader}),
+        middleware=[RequestContext(access_log=settings.log.access)],
+        exception_handlers={Exception: to_response},
+        cors_config=_cors(settings),
+        # Single answers are smaller than the minimum, PNG is compressed already.
+        compression_config=CompressionConfig(
+            backend="gzip", gzip_compress_level=5, minimum_size=1024, exclude=["^/explain"]
+        ),
+        openapi_config=OpenAPIConfig(
+            title="Dandelion",
+            version=__version__,
+            description=_DESCRIPTION,
+            license=License(name="Apache-2.0", identifier="Apache-2.0"),
+            path="/docs",
+            render_plugins=[SwaggerRenderPlugin(path="/")],
+            openapi_router=None,
+        ),
+        request_max_body_size=settings.api.max_upload_bytes,
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    if not settings.api.cors_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.api.cors_origins),
+        allow_methods=["GET", "POST"],
+        expose_headers=["X-Request-ID", "Retry-After"],
+    )

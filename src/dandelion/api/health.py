@@ -1,0 +1,59 @@
+"""`GET /health`, `/livez`, `/readyz` and `/metrics`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Request, Response, get
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from dandelion import __version__
+from dandelion.errors import NotReadyError
+from dandelion.inference.service import PredictionService
+from dandelion.telemetry import instruments
+
+
+class Health(msgspec.Struct, kw_only=True):
+    """How the process is.
+
+    Attributes:
+        status: `ok`, `loading` or `draining`.
+        version: Version of Dandelion.
+        model_version: What serves, if anything.
+    """
+
+    status: str
+    version: str
+    model_version: str | None
+
+
+@get("/health", summary="How the server is")
+async def health(request: Request[Any, Any, Any]) -> Response[Health]:
+    """200 when photos are answered, 503 otherwise."""
+    service: PredictionService = request.app.state.service
+    status = "draining" if service.is_draining else "ok" if service.is_ready else "loading"
+    version = service.serving.ref.version if service.is_ready else None
+    body = Health(status=status, version=__version__, model_version=version)
+    return Response(body, status_code=200 if status == "ok" else 503)
+
+
+@get("/livez", media_type=MediaType.TEXT, summary="The process runs")
+async def live() -> str:
+    """Always 200: a process that cannot answer this should be restarted."""
+    return "ok"
+
+
+@get("/readyz", media_type=MediaType.TEXT, summary="Photos may be sent")
+async def ready(request: Request[Any, Any, Any]) -> str:
+    """200 when a model is loaded and warm and the process is not about to stop."""
+    service: PredictionService = request.app.state.service
+    if not service.is_ready:
+        raise NotReadyError("The server is draining." if service.is_draining else "No model is loaded yet.")
+    return "ok"
+
+
+@get("/metrics", summary="Prometheus figures", sync_to_thread=True)
+def metrics() -> Response[bytes]:
+    """Prometheus text format."""
+    return Response(instruments.expose(), media_type=CONTENT_TYPE_LATEST)

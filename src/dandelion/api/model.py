@@ -1,0 +1,90 @@
+"""`GET /model` and `POST /admin/reload`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from litestar import Request, get, post
+
+from dandelion.inference.reloader import Reloader
+from dandelion.inference.service import PredictionService, Serving
+
+
+class ModelInput(msgspec.Struct, kw_only=True):
+    """What the model takes, pixels."""
+
+    height: int
+    width: int
+
+
+class ServedModel(msgspec.Struct, kw_only=True):
+    """What serves now.
+
+    Attributes:
+        name: Registered name.
+        version: Version in the registry, `starter` or `local`.
+        alias: The alias that led to it.
+        architecture: timm model name.
+        precision: What this machine computes it in.
+        digest: Digest of the model package.
+        classes: Labels in the order of the model's outputs.
+        input: Size of the model's input.
+        metrics: Figures on the test split, from training.
+        since: When this process began to serve it.
+        card: The model card, Markdown.
+    """
+
+    name: str
+    version: str
+    alias: str | None
+    architecture: str
+    precision: str
+    digest: str
+    classes: tuple[str, ...]
+    input: ModelInput
+    metrics: dict[str, float]
+    since: datetime
+    card: str
+
+
+class Reloaded(msgspec.Struct, kw_only=True):
+    """Whether another model serves after looking at the alias."""
+
+    changed: bool
+    version: str
+
+
+@get("/model", summary="What serves now", sync_to_thread=True)
+def describe_model(request: Request[Any, Any, Any]) -> ServedModel:
+    """The model that answers, with its figures and its card."""
+    service: PredictionService = request.app.state.service
+    return _describe(service.serving)
+
+
+@post("/admin/reload", status_code=200, summary="Look at the alias now")
+async def reload_model(request: Request[Any, Any, Any]) -> Reloaded:
+    """Fetch and swap in what the alias points at; answers when it serves."""
+    reloader: Reloader = request.app.state.reloader
+    changed = await reloader.reload()
+    service: PredictionService = request.app.state.service
+    return Reloaded(changed=changed, version=service.serving.ref.version)
+
+
+def _describe(serving: Serving) -> ServedModel:
+    package = serving.classifier.package
+    manifest = package.manifest
+    return ServedModel(
+        name=serving.ref.name,
+        version=serving.ref.version,
+        alias=serving.ref.alias,
+        architecture=manifest.architecture,
+        precision=serving.classifier.precision,
+        digest=package.digest,
+        classes=manifest.classes,
+        input=ModelInput(height=manifest.input.height, width=manifest.input.width),
+        metrics=package.metrics(),
+        since=serving.since,
+        card=package.card,
+    )

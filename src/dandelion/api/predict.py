@@ -1,0 +1,106 @@
+"""`POST /predict` and `POST /explain`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.exceptions import ValidationException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+
+from dandelion.api.problems import Problem, problem_of
+from dandelion.api.uploads import read_photos
+from dandelion.domain import Prediction
+from dandelion.errors import DandelionError, UploadError
+from dandelion.inference.service import PredictionService
+from dandelion.telemetry import instruments
+
+_encoder = msgspec.json.Encoder()
+
+
+class Failure(msgspec.Struct, kw_only=True):
+    """What stands in the place of a photo that failed among others."""
+
+    error: Problem
+
+
+class Predictions(msgspec.Struct, kw_only=True):
+    """Several photos' answers, in the order they were sent."""
+
+    predictions: list[Prediction | Failure]
+
+
+Answered: Any = Prediction | Predictions
+
+_PROBLEMS = {
+    status: ResponseSpec(Problem, description=text, media_type="application/problem+json")
+    for status, text in {
+        400: "Not an image",
+        408: "The body came too slowly",
+        413: "Too large in bytes, pixels or photos",
+        415: "A type of body or picture that is not taken",
+        422: "No photo in the form",
+        503: "Overloaded or not ready; see Retry-After",
+    }.items()
+}
+
+
+@post(
+    "/predict",
+    status_code=200,
+    summary="Classify photos",
+    description="Multipart with one or many fields `file`, or one photo as an `image/*` body.",
+    responses={200: ResponseSpec(Answered, description="The answer"), **_PROBLEMS},
+)
+async def predict(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """One prediction, or several in order; a bad photo among good ones fails alone."""
+    started = time.perf_counter()
+    state = request.app.state
+    service: PredictionService = state.service
+    photos, _ = await read_photos(request, state.settings.api)
+    results = await service.predict(photos)
+    if len(results) == 1:
+        only = results[0]
+        if not isinstance(only, Prediction):
+            raise only
+        body = _encoder.encode(only)
+    else:
+        body = _encoder.encode(Predictions(predictions=[_entry(result) for result in results]))
+    instruments.PREDICTION_SECONDS.labels(state.settings.api.track).observe(time.perf_counter() - started)
+    return Response(body, media_type="application/json")
+
+
+@post(
+    "/explain",
+    status_code=200,
+    summary="Show where the model looked",
+    description="The photo as PNG with its class activation map; `label` chooses a class, else the predicted one.",
+    responses={200: ResponseSpec(bytes, media_type="image/png", description="The picture"), **_PROBLEMS},
+)
+async def explain(
+    request: Request[Any, Any, Any],
+    label: Annotated[str | None, Parameter(description="Class to look for; the predicted one when left out.")] = None,
+    strength: Annotated[float, Parameter(ge=0, le=1, description="Opacity of the strongest evidence.")] = 0.6,
+) -> Response[bytes]:
+    """A PNG of the photo with its class activation map."""
+    service: PredictionService = request.app.state.service
+    photos, _ = await read_photos(request, request.app.state.settings.api)
+    if len(photos) != 1:
+        raise UploadError(f"/explain takes one photo, and {len(photos)} were sent.", "Send them one by one.")
+    classes = service.serving.classifier.manifest.classes
+    if label is not None and label not in classes:
+        raise ValidationException(f"The model has no class {label[:80]!r}; its classes: {', '.join(classes)}.")
+    picture = await asyncio.to_thread(service.explain, photos[0], label, strength)
+    return Response(picture, media_type="image/png")
+
+
+def _entry(result: Prediction | DandelionError) -> Prediction | Failure:
+    if isinstance(result, Prediction):
+        return result
+    problem = problem_of(result)
+    instruments.PREDICTION_ERRORS.labels(problem.reason).inc()
+    return Failure(error=problem)

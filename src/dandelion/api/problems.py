@@ -1,0 +1,116 @@
+"""Errors become HTTP here, and only here: problem details (RFC 9457)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from dandelion import errors
+from dandelion.telemetry import instruments
+
+log = structlog.get_logger(__name__)
+
+# The first match along an error's class hierarchy counts.
+_STATUSES: dict[type[Exception], int] = {
+    errors.NotAnImageError: 400,
+    errors.UnsupportedFormatError: 415,
+    errors.PhotoTooLargeError: 413,
+    errors.MediaTypeError: 415,
+    errors.UploadTooLargeError: 413,
+    errors.SlowUploadError: 408,
+    errors.ClientGoneError: 499,  # nobody reads it; the number is what proxies log
+    errors.UploadError: 422,
+    errors.OverloadedError: 503,
+    errors.NotReadyError: 503,
+    errors.VersionNotFoundError: 404,
+    errors.RegistryError: 502,
+    errors.PackageError: 502,
+}
+
+
+class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """An RFC 9457 problem.
+
+    Attributes:
+        title: The condition, the same words every time.
+        status: HTTP status.
+        detail: What is wrong this time, and what to do.
+        reason: The condition as a word that programs and metrics use.
+        request_id: What to quote when asking for help.
+    """
+
+    title: str
+    status: int
+    detail: str
+    reason: str
+    request_id: str = ""
+
+
+def problem_of(error: Exception, request_id: str = "") -> Problem:
+    """The problem that tells of `error`; anything unforeseen is a 500 that gives nothing away."""
+    if isinstance(error, errors.DandelionError):
+        status = next((_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES), 500)
+        reason = _reason(type(error).__name__)
+        return Problem(
+            title=reason.replace("_", " ").capitalize(),
+            status=status,
+            detail=str(error),
+            reason=reason,
+            request_id=request_id,
+        )
+    if isinstance(error, HTTPException):
+        phrase = HTTPStatus(error.status_code).phrase
+        return Problem(
+            title=phrase,
+            status=error.status_code,
+            detail=_detail(error) or phrase,
+            reason=phrase.lower().replace(" ", "_").replace("-", "_"),
+            request_id=request_id,
+        )
+    return Problem(
+        title="Internal error",
+        status=500,
+        detail="The server failed; its log has the details under this request id.",
+        reason="internal",
+        request_id=request_id,
+    )
+
+
+def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer a request that failed, count it and log it."""
+    problem = problem_of(error, request.scope.get("state", {}).get("request_id", ""))
+    instruments.PREDICTION_ERRORS.labels(problem.reason).inc()
+    if problem.status >= 500 and not isinstance(error, errors.DandelionError):
+        log.error("request_failed", path=request.url.path, exc_info=error)
+    else:
+        log.info("request_refused", path=request.url.path, status=problem.status, reason=problem.reason)
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    headers.pop("content-type", None)
+    if problem.status in {429, 503}:
+        headers["Retry-After"] = str(getattr(error, "retry_after_seconds", 1))
+    if problem.status in {408, 413}:
+        headers["Connection"] = "close"  # the rest of the body is not going to be read
+    return Response(
+        msgspec.json.encode(problem),
+        status_code=problem.status,
+        media_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def _reason(name: str) -> str:
+    words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name.removesuffix("Error"))
+    return words.lstrip("_")
+
+
+def _detail(error: HTTPException) -> str:
+    extra = error.extra
+    if isinstance(extra, list) and extra and isinstance(extra[0], dict):
+        found = "; ".join(f"{each.get('key', '')}: {each.get('message', '')}" for each in extra)
+        return f"{error.detail} ({found})"
+    return error.detail

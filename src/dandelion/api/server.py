@@ -1,0 +1,96 @@
+"""Runs the application in one process, drained before it stops.
+
+One process with a lane for every core, rather than one process a core: decoding and inference leave Python's lock,
+batches form over all connections, and the model is in memory once. Scale further by replicas.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from types import FrameType
+
+import uvicorn
+from litestar import Litestar
+
+from dandelion.api.app import create_app
+from dandelion.errors import DandelionError, PortInUseError
+from dandelion.inference.service import PredictionService
+from dandelion.settings import Settings
+
+
+class DrainingServer(uvicorn.Server):
+    """On the first SIGTERM: not ready at once, still answering for `drain_seconds`, then finish what is in flight."""
+
+    def __init__(self, config: uvicorn.Config, service: PredictionService, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._service = service
+        self._drain_seconds = drain_seconds
+        self._stop_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain; a second signal, or Ctrl-C, skips the wait."""
+        self._service.drain()
+        if sig == signal.SIGTERM and self._stop_at is None and self._drain_seconds > 0:
+            self._captured_signals.append(sig)
+            self._stop_at = time.monotonic() + self._drain_seconds
+            return
+        super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Stop once the drain is over."""
+        if self._stop_at is not None and time.monotonic() >= self._stop_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def run(settings: Settings) -> int:
+    """Serve until told to stop; return the exit status.
+
+    Raises:
+        PortInUseError: Somebody else listens on the port.
+    """
+    listener = listen(settings.api.host, settings.api.port)
+    app = create_app(settings)
+    server = DrainingServer(configure(app, settings), app.state.service, settings.api.drain_seconds)
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        return 130
+    return 0 if server.started else 3
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        PortInUseError: Somebody else listens there.
+        DandelionError: The address is none of this machine's.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        if "in use" in str(error).lower():
+            raise PortInUseError(
+                f"Port {port} on {host} is in use.", "Stop what listens there, or set DANDELION_API__PORT."
+            ) from error
+        raise DandelionError(f"Cannot listen on {host}:{port} ({error}).", "Set DANDELION_API__HOST.") from error
+
+
+def configure(app: Litestar, settings: Settings) -> uvicorn.Config:
+    """Settings of uvicorn for `app`."""
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level=settings.log.level,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=30,
+    )

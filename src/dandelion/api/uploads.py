@@ -1,0 +1,102 @@
+"""Photos out of a request's body, as they arrive and within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Request
+from multipart import MultipartError, MultipartSegment, PushMultipartParser
+
+from dandelion.errors import (
+    ClientGoneError,
+    MediaTypeError,
+    SlowUploadError,
+    UploadError,
+    UploadTooLargeError,
+)
+from dandelion.settings import ApiSettings
+
+FIELD = "file"
+_EXAMPLE = "Send `curl -F file=@photo.jpg` or `curl -H 'Content-Type: image/jpeg' --data-binary @photo.jpg`."
+
+
+async def read_photos(request: Request[Any, Any, Any], limits: ApiSettings) -> tuple[list[bytes], bool]:
+    """The photos of a request, and whether it may carry several (multipart) or is one photo (an image body).
+
+    Raises:
+        MediaTypeError: The body is neither multipart nor an image.
+        UploadError: The form has no photo in a field `file`, or is malformed.
+        UploadTooLargeError: Too many bytes or photos.
+        SlowUploadError: The body took longer than the limit.
+        ClientGoneError: The client hung up.
+    """
+    media_type, options = request.content_type
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limits.max_upload_bytes:
+        raise _too_large(limits.max_upload_bytes)
+    try:
+        async with asyncio.timeout(limits.body_timeout_seconds):
+            if media_type == "multipart/form-data":
+                return await _read_form(request, options.get("boundary", ""), limits), True
+            if media_type.startswith("image/") or media_type == "application/octet-stream":
+                return [b"".join([chunk async for chunk in _chunks(request, limits.max_upload_bytes)])], False
+    except TimeoutError as error:
+        raise SlowUploadError(
+            f"The body took longer than {limits.body_timeout_seconds:g} s to arrive.",
+            "Send a smaller photo, or raise DANDELION_API__BODY_TIMEOUT_SECONDS.",
+        ) from error
+    raise MediaTypeError(f"A body of type {media_type or 'none'!r} is not taken here.", _EXAMPLE)
+
+
+async def _read_form(request: Request[Any, Any, Any], boundary: str, limits: ApiSettings) -> list[bytes]:
+    photos: list[bytes] = []
+    fields: list[str] = []
+    payload: list[bytes] = []
+    try:
+        with PushMultipartParser(boundary, max_header_count=16) as parser:
+            segment: MultipartSegment | None = None
+            async for chunk in _chunks(request, limits.max_upload_bytes):
+                for event in parser.parse(chunk):
+                    if isinstance(event, MultipartSegment):
+                        segment, payload = event, []
+                    elif event is not None:
+                        payload.append(bytes(event))
+                    elif segment is not None:
+                        fields.append(segment.name or "")
+                        if segment.name == FIELD:
+                            photos.append(b"".join(payload))
+                        if len(photos) > limits.max_files:
+                            raise UploadTooLargeError(
+                                f"More than {limits.max_files} photos in one request.",
+                                "Send several requests, or raise DANDELION_API__MAX_FILES.",
+                            )
+    except MultipartError as error:
+        raise UploadError(f"The form is malformed ({error}).", _EXAMPLE) from error
+    if not photos:
+        named = ", ".join(repr(name[:40]) for name in fields[:5]) or "none"
+        raise UploadError(f"The form has no field {FIELD!r}; its fields: {named}.", _EXAMPLE)
+    return photos
+
+
+async def _chunks(request: Request[Any, Any, Any], limit: int) -> AsyncIterator[bytes]:
+    received = 0
+    while True:
+        event = await request.receive()
+        if event["type"] != "http.request":
+            raise ClientGoneError(f"The client hung up after {received} bytes.")
+        if body := event["body"]:
+            received += len(body)
+            if received > limit:
+                raise _too_large(limit)
+            yield body
+        if not event.get("more_body", False):
+            return
+
+
+def _too_large(limit: int) -> UploadTooLargeError:
+    return UploadTooLargeError(
+        f"The body is larger than {limit:,} bytes.",
+        "Send smaller photos, or raise DANDELION_API__MAX_UPLOAD_BYTES.",
+    )

@@ -1,0 +1,6 @@
+"""From encoded bytes to the model's input."""
+
+from dandelion.imaging.decode import decode, probe
+from dandelion.imaging.prepare import prepare, resize_and_crop
+
+__all__ = ["decode", "prepare", "probe", "resize_and_crop"]

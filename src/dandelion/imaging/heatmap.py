@@ -1,0 +1,48 @@
+"""A class activation map laid over its photo."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from dandelion.domain import InputSpec
+from dandelion.imaging.prepare import crop_box
+
+# Dark blue, violet, orange, pale yellow: rises in lightness, so that it reads in grey and to the colour-blind.
+_STOPS = np.array([[13, 8, 135], [156, 23, 158], [237, 121, 83], [240, 249, 33]], dtype=np.float32)
+
+
+def draw_heatmap(
+    photo: npt.NDArray[np.uint8],
+    activation: npt.NDArray[np.float32],
+    spec: InputSpec,
+    *,
+    strength: float,
+    max_side: int,
+) -> bytes:
+    """A PNG of the photo, tinted where the model found evidence.
+
+    Args:
+        photo: uint8 RGB [H, W, 3].
+        activation: Evidence by place, float32 [h, w], over the part of the photo that the model saw.
+        spec: How that part was cut out.
+        strength: Opacity of the strongest evidence, in [0, 1].
+        max_side: The picture's longer side, pixels, at most.
+    """
+    left, top, right, bottom = (round(edge) for edge in crop_box(photo.shape[0], photo.shape[1], spec))
+    evidence = np.maximum(activation, 0)
+    evidence = evidence / max(float(evidence.max()), 1e-6)
+    heat = Image.fromarray(evidence).resize((right - left, bottom - top), Image.Resampling.BICUBIC)
+    full = np.zeros(photo.shape[:2], dtype=np.float32)
+    full[top:bottom, left:right] = np.clip(np.asarray(heat), 0, 1)
+    stops = np.linspace(0, 1, len(_STOPS))
+    colours = np.stack([np.interp(full, stops, _STOPS[:, channel]) for channel in range(3)], axis=-1)
+    opacity = (strength * full)[..., np.newaxis]
+    picture = Image.fromarray((photo * (1 - opacity) + colours * opacity).astype(np.uint8))
+    picture.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", compress_level=4)
+    return stream.getvalue()

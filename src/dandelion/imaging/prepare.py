@@ -1,0 +1,47 @@
+"""The model's input, made the same way in training, calibration and serving."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from dandelion.domain import InputSpec
+from dandelion.imaging.decode import decode
+
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+def prepare(data: bytes, spec: InputSpec, *, max_pixels: int | None = None) -> npt.NDArray[np.uint8]:
+    """Encoded bytes as the model's input, uint8 RGB [spec.height, spec.width, 3].
+
+    Raises:
+        PhotoError: The bytes cannot be decoded or are too large.
+    """
+    # Half as much again as the crop needs: the resampling filter still averages real detail at 1.5 times,
+    # and an 8-bit JPEG can then skip most of its inverse transform.
+    min_side = math.ceil(1.5 * max(spec.height, spec.width) / spec.crop_fraction)
+    return resize_and_crop(decode(data, min_side=min_side, max_pixels=max_pixels), spec)
+
+
+def resize_and_crop(photo: npt.NDArray[np.uint8], spec: InputSpec) -> npt.NDArray[np.uint8]:
+    """The centre of `photo`, uint8 RGB [H, W, 3], at the size the model takes.
+
+    Resizing and cropping are one resampling of the crop's box, so that pixels outside it cost nothing.
+    """
+    resized = Image.fromarray(photo).resize(
+        (spec.width, spec.height),
+        _FILTERS[spec.interpolation],
+        box=crop_box(photo.shape[0], photo.shape[1], spec),
+    )
+    return np.asarray(resized)
+
+
+def crop_box(rows: int, columns: int, spec: InputSpec) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the part of a photo that the model sees, pixels."""
+    scale = max(spec.height / rows, spec.width / columns) / spec.crop_fraction
+    height, width = min(rows, spec.height / scale), min(columns, spec.width / scale)
+    left, top = (columns - width) / 2, (rows - height) / 2
+    return left, top, left + width, top + height

@@ -1,0 +1,1 @@
+"""Photos in, predictions out: runtime, classifier, batcher, service, reloader."""

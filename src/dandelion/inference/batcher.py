@@ -1,0 +1,156 @@
+"""Photos that arrive apart are run together.
+
+A lane is a thread that takes what waits, up to a maximum, and processes it as one batch: decoding and inference in
+the same thread, so that a photo is handed over twice only, to the lane and back. While lanes are busy photos collect,
+so batches grow with the load and an idle server adds no delay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import structlog
+
+from dandelion.errors import NotReadyError, OverloadedError
+from dandelion.telemetry import instruments
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[Item, Result]):
+    item: Item
+    future: asyncio.Future[Result]
+    loop: asyncio.AbstractEventLoop
+    since: float
+
+
+class Batcher(Generic[Item, Result]):
+    """A bounded queue in front of `lanes` threads.
+
+    Args:
+        process: Answers a batch in order; an item may be answered by an exception, which fails it alone.
+        lanes: Threads.
+        max_batch: Most items in one call of `process`.
+        max_wait_seconds: How long a lane that found an item waits for more.
+        max_queue: Most items that wait; one more is refused.
+        deadline_seconds: An item that waited longer is given up.
+    """
+
+    def __init__(
+        self,
+        process: Callable[[Sequence[Item]], Sequence[Result | Exception]],
+        *,
+        lanes: int,
+        max_batch: int,
+        max_wait_seconds: float,
+        max_queue: int,
+        deadline_seconds: float,
+    ) -> None:
+        self._process = process
+        self._lanes = lanes
+        self._max_batch = max_batch
+        self._max_wait_seconds = max_wait_seconds
+        self._max_queue = max_queue
+        self._deadline_seconds = deadline_seconds
+        self._queue: deque[_Waiting[Item, Result]] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._threads = [threading.Thread(target=self._work, name=f"lane-{n}", daemon=True) for n in range(lanes)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, items: Sequence[Item]) -> list[asyncio.Future[Result]]:
+        """Queue `items`, all or none, and return their answers to come.
+
+        Raises:
+            OverloadedError: They do not fit into the queue.
+            NotReadyError: The batcher is closed.
+        """
+        loop = asyncio.get_running_loop()
+        now = time.monotonic()
+        futures: list[asyncio.Future[Result]] = [loop.create_future() for _ in items]
+        with self._changed:
+            if self._closed:
+                raise NotReadyError("The server is stopping.", "Send the photo to another one.")
+            if len(self._queue) + len(items) > self._max_queue:
+                raise OverloadedError(
+                    f"{len(self._queue)} photos wait already, and at most {self._max_queue} may.",
+                    "Try again later, or raise DANDELION_INFERENCE__MAX_QUEUE.",
+                )
+            self._queue.extend(_Waiting(item, future, loop, now) for item, future in zip(items, futures, strict=True))
+            self._changed.notify(len(items))
+        return futures
+
+    def close(self) -> None:
+        """Answer what waits, then end the lanes."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while batch := self._take():
+            now = time.monotonic()
+            fresh = []
+            for waiting in batch:
+                instruments.QUEUE_SECONDS.observe(now - waiting.since)
+                if now - waiting.since > self._deadline_seconds:
+                    error = OverloadedError(f"The photo waited {now - waiting.since:.1f} s.", "Try again later.")
+                    _answer([(waiting, error)])
+                elif not waiting.future.cancelled():  # its client has gone
+                    fresh.append(waiting)
+            if fresh:
+                _answer(list(zip(fresh, self._results([waiting.item for waiting in fresh]), strict=True)))
+
+    def _results(self, items: list[Item]) -> Sequence[Result | Exception]:
+        try:
+            return self._process(items)
+        except Exception as error:
+            log.exception("batch_failed", photos=len(items))
+            return [error] * len(items)
+
+    def _take(self) -> list[_Waiting[Item, Result]]:
+        """The next batch; empty when the batcher is closed and nothing waits."""
+        with self._changed:
+            while not self._queue and not self._closed:
+                self._changed.wait()
+                if self._queue and self._max_wait_seconds:
+                    # Another lane may take everything meanwhile; then this one goes back to waiting.
+                    self._changed.wait_for(self._enough, self._max_wait_seconds)
+            # A fair share, so that one lane does not take what its idle neighbour could begin at once.
+            share = -(-len(self._queue) // self._lanes)
+            return [self._queue.popleft() for _ in range(min(share, self._max_batch))]
+
+    def _enough(self) -> bool:
+        return self._closed or len(self._queue) >= self._max_batch
+
+
+def _answer(pairs: Sequence[tuple[_Waiting[Item, Result], Result | Exception]]) -> None:
+    """Resolve futures in their event loop, which is woken once a batch."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Result], Result | Exception]]] = {}
+    for waiting, result in pairs:
+        by_loop.setdefault(waiting.loop, []).append((waiting.future, result))
+    for loop, resolved in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_resolve, resolved)
+
+
+def _resolve(resolved: Sequence[tuple[asyncio.Future[Result], Result | Exception]]) -> None:
+    for future, result in resolved:
+        if future.done():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

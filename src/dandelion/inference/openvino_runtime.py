@@ -1,0 +1,84 @@
+"""The CPU engine."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import openvino as ov
+
+from dandelion.errors import SettingsError
+from dandelion.inference.runtime import Floats, Output, Pixels
+from dandelion.package import ModelPackage
+
+_ACTIVATION = "activation"
+
+
+class OpenVinoRuntime:
+    """A package's graph compiled for this CPU, one single-threaded stream a lane.
+
+    Streams of one thread beat one stream of many threads here: the graphs are small, and a photo's layers are too
+    short to share among cores.
+    """
+
+    def __init__(self, package: ModelPackage, precision: str, lanes: int) -> None:
+        self._core = ov.Core()
+        self._package = package
+        self.precision = choose_precision(
+            package, precision, self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        )
+        self._options = {
+            "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bfloat16" else "f32",
+            "NUM_STREAMS": lanes,
+            "INFERENCE_NUM_THREADS": lanes,
+            "ENABLE_CPU_PINNING": False,
+        }
+        graph = self._read()
+        for output in [o for o in graph.outputs if _ACTIVATION in o.get_names()]:
+            # Only `/explain` needs it; without it the hot graph neither computes nor copies it.
+            graph.remove_result(output.get_node())
+        self._compiled = self._core.compile_model(graph, "CPU", self._options)
+        self._outputs = {name: self._compiled.output(name) for name in ("logits", "embedding")}
+        self._requests = threading.local()
+        self._explainer: ov.CompiledModel | None = None
+        self._explainer_lock = threading.Lock()
+
+    def run(self, batch: Pixels) -> Output:
+        """Logits and embeddings of `batch`, uint8 RGB [B, H, W, 3]."""
+        request = getattr(self._requests, "request", None)
+        if request is None:
+            request = self._requests.request = self._compiled.create_infer_request()
+        results = request.infer({0: batch}, share_inputs=True, share_outputs=False)
+        return Output(results[self._outputs["logits"]], results[self._outputs["embedding"]])
+
+    def activation(self, photo: Pixels) -> Floats:
+        """Class activation map of one photo, uint8 RGB [H, W, 3], as float32 [K, h, w]."""
+        with self._explainer_lock:
+            if self._explainer is None:
+                self._explainer = self._core.compile_model(self._read(), "CPU", self._options | {"NUM_STREAMS": 1})
+            result = self._explainer({0: photo[np.newaxis]})
+            return np.array(result[self._explainer.output(_ACTIVATION)][0], dtype=np.float32)
+
+    def _read(self) -> ov.Model:
+        return self._core.read_model(self._package.graph("int8" if self.precision == "int8" else "float32"))
+
+
+def choose_precision(package: ModelPackage, wanted: str, capabilities: list[str]) -> str:
+    """The precision to run: what was asked for, or the fastest that the CPU accelerates and the package holds.
+
+    Emulated bfloat16 is four times slower than float32, so it is taken only where the CPU lists it (AMX, or
+    AVX-512 BF16); int8 beats both where the package holds it.
+
+    Raises:
+        SettingsError: bfloat16 was asked for and the CPU lacks it.
+    """
+    if wanted == "bfloat16" and "BF16" not in capabilities:
+        raise SettingsError(
+            "DANDELION_INFERENCE__PRECISION is bfloat16, which this CPU would emulate four times slower than float32.",
+            "Set it to auto.",
+        )
+    if wanted != "auto":
+        return wanted
+    if "int8" in package.manifest.precisions and "INT8" in capabilities:
+        return "int8"
+    return "bfloat16" if "BF16" in capabilities else "float32"

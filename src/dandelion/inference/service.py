@@ -1,0 +1,181 @@
+"""What the faces call: photos in, predictions out, with a model that can be swapped between two batches."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+from uuid_utils import uuid7
+
+from dandelion.domain import ModelRef, Prediction
+from dandelion.errors import NotReadyError, OverloadedError, PhotoError
+from dandelion.imaging import decode
+from dandelion.imaging.heatmap import draw_heatmap
+from dandelion.inference.batcher import Batcher
+from dandelion.inference.classifier import Answer, Classifier
+from dandelion.inference.runtime import usable_cores
+from dandelion.inference.source import Found
+from dandelion.settings import Settings
+from dandelion.telemetry import instruments
+
+EXPLAINED_SIDE = 640
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The model that answers now.
+
+    Attributes:
+        ref: Its name in answers.
+        classifier: The loaded model.
+        since: When it began to serve, UTC.
+    """
+
+    ref: ModelRef
+    classifier: Classifier
+    since: datetime
+
+
+class PredictionService:
+    """One server process's model, queue and lanes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._inference = settings.inference
+        self._max_pixels = settings.api.max_photo_pixels
+        self._track = settings.api.track
+        self._lanes = settings.inference.lanes or usable_cores() + 1
+        self._serving: Serving | None = None
+        self._draining = False
+        self._batcher: Batcher[bytes, tuple[Serving, Answer]] = Batcher(
+            self._classify,
+            lanes=self._lanes,
+            max_batch=settings.inference.max_batch,
+            max_wait_seconds=settings.inference.max_wait_ms / 1000,
+            max_queue=settings.inference.max_queue,
+            deadline_seconds=settings.inference.deadline_seconds,
+        )
+
+    @property
+    def serving(self) -> Serving:
+        """The model that answers now.
+
+        Raises:
+            NotReadyError: None is loaded yet.
+        """
+        if self._serving is None:
+            raise NotReadyError("No model is loaded yet.", "Try again in a few seconds.")
+        return self._serving
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether balancers should send photos here."""
+        return self._serving is not None and not self._draining
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the process is about to stop."""
+        return self._draining
+
+    def swap(self, found: Found) -> bool:
+        """Serve `found` from the next batch on; return whether anything changed. Blocks while the model warms up.
+
+        A version whose package is the one already loaded only changes its name.
+
+        Raises:
+            PackageError: The package cannot be loaded; what served before goes on.
+        """
+        before = self._serving
+        if before is not None and before.ref == found.ref and before.classifier.package.digest == found.package.digest:
+            return False
+        if before is not None and before.classifier.package.digest == found.package.digest:
+            after = replace(before, ref=found.ref)
+        else:
+            classifier = Classifier.load(found.package, self._inference, lanes=self._lanes, max_pixels=self._max_pixels)
+            classifier.warm_up()
+            after = Serving(found.ref, classifier, datetime.now(UTC))
+        self._serving = after
+        self._report(after)
+        log.info("model_serving", version=after.ref.version, precision=after.classifier.precision)
+        return True
+
+    def drain(self) -> None:
+        """Stop being ready; what was taken is still answered."""
+        self._draining = True
+
+    def close(self) -> None:
+        """Answer what waits, then stop the lanes. Blocks."""
+        self._batcher.close()
+
+    async def predict(self, photos: Sequence[bytes]) -> list[Prediction | PhotoError | OverloadedError]:
+        """Answers in the order of `photos`; a photo that cannot be answered gets its error, the others their answer.
+
+        Raises:
+            NotReadyError: No model is loaded, or the process is stopping.
+            OverloadedError: The photos do not fit into the queue.
+        """
+        started = time.perf_counter()
+        _ = self.serving
+        instruments.IN_FLIGHT.inc(len(photos))
+        try:
+            futures = self._batcher.submit(photos)
+            answers = await asyncio.gather(*futures, return_exceptions=True)
+        finally:
+            instruments.IN_FLIGHT.dec(len(photos))
+        duration_ms = round((time.perf_counter() - started) * 1000, 3)
+        return [self._prediction(answer, duration_ms) for answer in answers]
+
+    def explain(self, photo: bytes, label: str | None, strength: float) -> bytes:
+        """A PNG of `photo` with the activation map of `label`, or of the predicted class, laid over it. Blocks.
+
+        Raises:
+            PhotoError: The photo cannot be decoded.
+            ValueError: The model has no class `label`.
+        """
+        classifier = self.serving.classifier
+        pixels = classifier.prepare(photo)
+        maps = classifier.activation(pixels)
+        classes = classifier.manifest.classes
+        chosen = int(maps.mean(axis=(1, 2)).argmax()) if label is None else classes.index(label)
+        # Evidence for one class is what the map says beyond what it says for all: softmax ignores a common offset.
+        evidence = maps[chosen] - maps.mean(axis=0)
+        picture = decode(photo, min_side=EXPLAINED_SIDE, max_pixels=self._max_pixels)
+        return draw_heatmap(picture, evidence, classifier.manifest.input, strength=strength, max_side=EXPLAINED_SIDE)
+
+    def _classify(self, photos: Sequence[bytes]) -> list[tuple[Serving, Answer] | Exception]:
+        serving = self.serving  # one model a batch, whatever is swapped in meanwhile
+        answers = serving.classifier.classify(photos)
+        return [answer if isinstance(answer, PhotoError) else (serving, answer) for answer in answers]
+
+    def _prediction(
+        self, answered: tuple[Serving, Answer] | BaseException, duration_ms: float
+    ) -> Prediction | PhotoError | OverloadedError:
+        if isinstance(answered, (PhotoError, OverloadedError)):
+            return answered
+        if isinstance(answered, BaseException):
+            raise answered
+        serving, answer = answered
+        instruments.PREDICTIONS.labels(answer.label, serving.ref.version, self._track).inc()
+        return Prediction(
+            prediction_id=str(uuid7()),
+            label=answer.label,
+            confidence=answer.confidence,
+            probabilities=answer.probabilities,
+            in_distribution=answer.in_distribution,
+            model=serving.ref,
+            duration_ms=duration_ms,
+        )
+
+    def _report(self, serving: Serving) -> None:
+        ref = serving.ref
+        instruments.MODEL_INFO.clear()
+        instruments.MODEL_INFO.labels(
+            ref.name, ref.version, ref.alias or "", serving.classifier.precision, self._track
+        ).set(1)
+        if (accuracy := serving.classifier.package.metrics().get("accuracy")) is not None:
+            instruments.MODEL_ACCURACY.labels("test").set(accuracy)

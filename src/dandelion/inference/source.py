@@ -1,0 +1,104 @@
+"""Where the model to serve comes from: a folder, the cache, the registry, or the bundled starter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from dandelion.domain import ModelRef, ModelVersion
+from dandelion.errors import NotReadyError, PackageError, RegistryError
+from dandelion.package import ModelPackage, open_package
+from dandelion.package.starter import starter_path
+from dandelion.registry import Registry, create_registry, recall_alias, remember_alias
+from dandelion.settings import Settings
+
+STARTER = "starter"
+LOCAL = "local"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A model to serve.
+
+    Attributes:
+        ref: How it is named in answers and metrics.
+        package: What to load.
+    """
+
+    ref: ModelRef
+    package: ModelPackage
+
+
+class ModelSource:
+    """Finds the model that this process should serve. Its methods block; call them in a thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._all_settings = settings
+        self._settings = settings.model
+        self._cache = settings.cache
+        self._embedded_file = None if settings.registry.uri else settings.home / "mlflow.db"
+        self._registry: Registry | None = None
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether a folder was named, so that there is nothing to watch."""
+        return self._settings.path is not None
+
+    def first(self) -> Found:
+        """The model to start with, the quickest way there is.
+
+        A model served before comes from the cache without asking MLflow, so that a process starts in seconds and
+        starts at all while MLflow is down; `current` corrects it moments later.
+
+        Raises:
+            PackageError: The folder that was named holds no sound package.
+            NotReadyError: There is no model anywhere, and the starter is switched off.
+        """
+        if self._settings.path is not None:
+            package = open_package(self._settings.path)
+            return Found(ModelRef(name=self._settings.name, version=LOCAL), package)
+        try:
+            if recalled := recall_alias(self._cache, self._settings.alias):
+                version, package = recalled
+                return Found(self._ref(version), package)
+        except PackageError as error:
+            log.warning("cached_model_unusable", reason=str(error))
+        try:
+            if found := self.current():
+                return found
+        except RegistryError as error:
+            log.warning("registry_unreachable", reason=str(error))
+        return self._starter()
+
+    def current(self) -> Found | None:
+        """What the alias points at now; none when the registry has no such alias.
+
+        Raises:
+            RegistryError: MLflow did not answer.
+            PackageError: The package did not arrive whole.
+        """
+        if self._embedded_file is not None and not self._embedded_file.exists():
+            return None  # asking would create it
+        if self._registry is None:
+            self._registry = create_registry(self._all_settings)
+        version = self._registry.find_alias(self._settings.alias)
+        if version is None:
+            return None
+        package = self._registry.download(version, self._cache)
+        remember_alias(self._cache, version, self._settings.alias)
+        return Found(self._ref(version), package)
+
+    def _starter(self) -> Found:
+        if not self._settings.starter:
+            raise NotReadyError(
+                f"MLflow has no model {self._settings.name!r} with alias {self._settings.alias!r}.",
+                "Register one with `dandelion train`, or set DANDELION_MODEL__STARTER=true.",
+            )
+        log.warning("serving_starter", alias=self._settings.alias, why="the registry has no such alias yet")
+        return Found(ModelRef(name=self._settings.name, version=STARTER), open_package(starter_path()))
+
+    def _ref(self, version: ModelVersion) -> ModelRef:
+        return ModelRef(name=version.name, version=version.version, alias=self._settings.alias)

@@ -1,0 +1,6 @@
+"""The model package: a folder that is the only thing training hands to serving."""
+
+from dandelion.package.manifest import Manifest
+from dandelion.package.store import ModelPackage, digest_of, open_package, seal_package
+
+__all__ = ["Manifest", "ModelPackage", "digest_of", "open_package", "seal_package"]

@@ -1,0 +1,43 @@
+"""`model.json`: what a serving process must know before it runs the graph."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from dandelion.domain import InputSpec
+
+
+class Manifest(BaseModel):
+    """The package's facts.
+
+    Attributes:
+        format_version: Layout of the package; a newer one is refused rather than guessed at.
+        architecture: timm model name.
+        input: How a photo becomes the input.
+        classes: Labels in the order of the logits.
+        temperature: Logits are divided by it before softmax (Guo et al. 2017).
+        outlier_threshold: Photos whose outlier score lies above it are out of distribution.
+        dataset_digest: SHA-256 of the dataset manifest that it was trained on.
+        code_version: Version of Dandelion that made it.
+        precisions: Graphs in the package, `float32` always and `int8` when it passed its parity check.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: Literal[1] = 1
+    architecture: str
+    input: InputSpec
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    temperature: Annotated[float, Field(gt=0)]
+    outlier_threshold: Annotated[float, Field(gt=0)]
+    dataset_digest: str
+    code_version: str
+    precisions: tuple[Literal["float32", "int8"], ...] = ("float32",)
+
+    @model_validator(mode="after")
+    def _classes_are_distinct(self) -> Manifest:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes repeat: {self.classes}")
+        return self

@@ -1,0 +1,12 @@
+"""The model that ships with Dandelion, so that a fresh install answers at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dandelion
+
+
+def starter_path() -> Path:
+    """The folder of the bundled model package."""
+    return Path(dandelion.__file__).parent / "starter" / "model"

@@ -1,0 +1,145 @@
+"""Seal and open model packages; a package that fails its checksums is never opened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from dandelion.errors import PackageError
+from dandelion.package.manifest import Manifest
+
+MANIFEST = "model.json"
+WEIGHTS = "model.safetensors"
+CARD = "MODEL_CARD.md"
+METRICS = "metrics.json"
+REFERENCE = "reference.npz"
+CHECKSUMS = "sha256sums"
+GRAPHS = {"float32": "openvino/model.xml", "int8": "openvino/int8.xml"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What outliers are measured against: class means and a shared precision matrix of training embeddings.
+
+    Attributes:
+        means: float32 [K, D], one mean embedding a class.
+        precision: float32 [D, D], inverse of the shrunk covariance within classes.
+    """
+
+    means: npt.NDArray[np.float32]
+    precision: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPackage:
+    """An opened package, verified.
+
+    Attributes:
+        path: Its folder.
+        manifest: Its facts.
+        digest: SHA-256 of its `sha256sums`, hexadecimal: equal digests are equal packages.
+    """
+
+    path: Path
+    manifest: Manifest
+    digest: str
+
+    def graph(self, precision: str) -> Path:
+        """The OpenVINO graph of that precision, `float32` or `int8`.
+
+        Raises:
+            PackageError: The package has no such graph.
+        """
+        if precision not in self.manifest.precisions:
+            raise PackageError(
+                f"The package {self.path} has no {precision} graph, only {', '.join(self.manifest.precisions)}.",
+                "Set DANDELION_INFERENCE__PRECISION=auto.",
+            )
+        return self.path / GRAPHS[precision]
+
+    @property
+    def weights(self) -> Path:
+        """The torch weights, safetensors."""
+        return self.path / WEIGHTS
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown."""
+        return (self.path / CARD).read_text(encoding="utf-8")
+
+    def metrics(self) -> dict[str, float]:
+        """Figures measured on the test split."""
+        return {str(k): float(v) for k, v in json.loads((self.path / METRICS).read_text(encoding="utf-8")).items()}
+
+    def reference(self) -> Reference:
+        """What outliers are measured against."""
+        with np.load(self.path / REFERENCE, allow_pickle=False) as arrays:
+            return Reference(arrays["means"].astype(np.float32), arrays["precision"].astype(np.float32))
+
+
+def seal_package(path: Path) -> str:
+    """Write the checksums of every file in the folder `path` and return the package's digest."""
+    lines = [f"{_sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in _files(path)]
+    (path / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+    return digest_of(path)
+
+
+def digest_of(path: Path) -> str:
+    """The digest of the sealed package at `path`, without verifying its files."""
+    return _sha256(path / CHECKSUMS)
+
+
+def open_package(path: Path) -> ModelPackage:
+    """Verify the package at `path` file by file and open it.
+
+    Raises:
+        PackageError: A file is missing, added or altered, or the manifest is not one of this version.
+    """
+    _verify(path)
+    try:
+        manifest = Manifest.model_validate_json((path / MANIFEST).read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise PackageError(
+            f"{path / MANIFEST} is not a manifest of this version: {where}: {first['msg']}.",
+            "Export the model again with this version of Dandelion.",
+        ) from error
+    return ModelPackage(path, manifest, digest_of(path))
+
+
+def _verify(path: Path) -> None:
+    remedy = "Download or export the package again."
+    try:
+        text = (path / CHECKSUMS).read_text(encoding="utf-8")
+    except OSError as error:
+        raise PackageError(
+            f"{path} is no model package: {CHECKSUMS} cannot be read ({error.strerror}).", remedy
+        ) from error
+    expected = {}
+    for line in text.splitlines():
+        digest, _, name = line.partition("  ")
+        expected[name] = digest
+    present = {file.relative_to(path).as_posix(): file for file in _files(path)}
+    if missing := sorted(({MANIFEST} | expected.keys()) - present.keys()):
+        raise PackageError(f"The package {path} lacks {', '.join(missing)}.", remedy)
+    if added := sorted(present.keys() - expected.keys()):
+        raise PackageError(f"The package {path} holds files that it was not sealed with: {', '.join(added)}.", remedy)
+    for name, file in present.items():
+        if _sha256(file) != expected[name]:
+            raise PackageError(f"{name} of the package {path} does not match its checksum.", remedy)
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*") if file.is_file() and file.name != CHECKSUMS)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,79 @@
+"""Packages kept on this machine: shared by its processes, found by digest, and usable while MLflow is down."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
+
+from dandelion.domain import ModelVersion
+from dandelion.errors import PackageError
+from dandelion.package import ModelPackage, open_package
+
+
+def fetch_into(cache: Path, digest: str, fetch: Callable[[Path], Path]) -> ModelPackage:
+    """The package of that digest from the folder `cache`; when it is not there, `fetch` brings it.
+
+    Several processes may do so at once: each fetches beside the cache and renames what it verified.
+
+    Args:
+        cache: Folder of packages, one a digest.
+        digest: What to look for.
+        fetch: Downloads into the folder it is given and returns the package's folder.
+
+    Raises:
+        PackageError: What arrived is not sound, or is another package.
+    """
+    kept = cache / digest
+    if kept.is_dir():
+        try:
+            return open_package(kept)
+        except PackageError:
+            shutil.rmtree(kept)  # damaged on disk: fetch it again
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".fetching-") as folder:
+        package = open_package(fetch(Path(folder)))
+        if package.digest != digest:
+            raise PackageError(
+                f"The registry promises the package {digest[:12]} and delivers {package.digest[:12]}.",
+                "Somebody changed its artifacts: register the model again.",
+            )
+        try:
+            package.path.rename(kept)
+        except OSError:
+            if not kept.is_dir():  # else another process was quicker
+                raise
+    return open_package(kept)
+
+
+def remember_alias(cache: Path, version: ModelVersion, alias: str) -> None:
+    """Note that `alias` points at `version`, whose package is in the folder `cache`."""
+    cache.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=cache, prefix=f".{alias}-")
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(msgspec.json.encode(asdict(version)))
+    Path(name).replace(_note(cache, alias))
+
+
+def recall_alias(cache: Path, alias: str) -> tuple[ModelVersion, ModelPackage] | None:
+    """What `alias` pointed at when it was last seen, with its package; none when it never was.
+
+    Raises:
+        PackageError: The package was damaged on disk.
+    """
+    try:
+        version = msgspec.json.decode(_note(cache, alias).read_bytes(), type=ModelVersion)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError as error:
+        raise PackageError(f"{_note(cache, alias)} is damaged ({error}).", "Delete it.") from error
+    return version, open_package(cache / version.digest)
+
+
+def _note(cache: Path, alias: str) -> Path:
+    return cache / f"{alias}.json"

@@ -1,0 +1,269 @@
+"""The registered model in MLflow: versions, aliases, packages.
+
+MLflow is imported when a registry is made, never with this module: it costs a second that a serving process with a
+cached model does not need to wait for.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dandelion.domain import ModelVersion
+from dandelion.errors import PackageError, RegistryError, VersionNotFoundError
+from dandelion.package import ModelPackage, open_package
+from dandelion.registry.cache import fetch_into
+from dandelion.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+PREVIOUS = "previous"
+EXPERIMENT = "dandelion"
+DIGEST_TAG = "dandelion.digest"
+DATASET_TAG = "dandelion.dataset_digest"
+FOLDER = "model"
+
+T = TypeVar("T")
+
+
+def tracking_uri(settings: Settings) -> str:
+    """MLflow's address: the server that the settings name, or the embedded database."""
+    return settings.registry.uri or f"sqlite:///{(settings.home / 'mlflow.db').absolute()}"
+
+
+def create_registry(settings: Settings) -> Registry:
+    """The registry that the settings name; an embedded one is created when it is not there yet."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(settings.registry.timeout_seconds)))
+    # MLflow's default of seven tries with doubling waits hides for minutes that a server is down.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    artifacts = None
+    if settings.registry.uri is None:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        artifacts = (settings.home / "artifacts").absolute().as_uri()
+    return Registry(tracking_uri(settings), settings.model.name, artifacts=artifacts)
+
+
+class Registry:
+    """Versions of one registered model. Every method may raise `RegistryError` when MLflow does not answer.
+
+    Args:
+        uri: MLflow tracking server or database.
+        name: Registered model.
+        artifacts: Where an embedded registry keeps artifacts; a server decides for itself.
+    """
+
+    def __init__(self, uri: str, name: str, *, artifacts: str | None = None) -> None:
+        self.uri = uri
+        self.name = name
+        self._artifacts = artifacts
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        with self._asking("open the registry"):
+            from mlflow import MlflowClient
+
+            self._client: MlflowClient = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    def list_versions(self) -> list[ModelVersion]:
+        """All versions, newest first."""
+        with self._asking("list the versions"):
+            found = self._client.search_model_versions(f"name = '{self.name}'", max_results=1000)
+            model = self._absent_is_none(lambda: self._client.get_registered_model(self.name))
+        # MLflow leaves aliases out of search results.
+        aliases: dict[str, list[str]] = {}
+        for alias, version in (model.aliases if model else {}).items():
+            aliases.setdefault(str(version), []).append(alias)
+        versions = [self._version(each, aliases.get(str(each.version), [])) for each in found]
+        return sorted(versions, key=lambda each: int(each.version), reverse=True)
+
+    def find_alias(self, alias: str) -> ModelVersion | None:
+        """The version that `alias` points at, if it points anywhere."""
+        with self._asking(f"look up the alias {alias!r}"):
+            found = self._absent_is_none(lambda: self._client.get_model_version_by_alias(self.name, alias))
+        return None if found is None else self._version(found, found.aliases or [alias])
+
+    def get_version(self, version: str) -> ModelVersion:
+        """One version by its number.
+
+        Raises:
+            VersionNotFoundError: There is none of that number.
+        """
+        with self._asking(f"look up version {version}"):
+            found = self._absent_is_none(lambda: self._client.get_model_version(self.name, version))
+        if found is None:
+            raise VersionNotFoundError(
+                f"{self.name} has no version {version!r}.", "`dandelion models list` shows the versions there are."
+            )
+        return self._version(found, found.aliases)
+
+    def set_alias(self, alias: str, version: str) -> None:
+        """Point `alias` at `version`."""
+        with self._asking(f"set the alias {alias!r}"):
+            self._client.set_registered_model_alias(self.name, alias, version)
+
+    def tag_version(self, version: str, tags: Mapping[str, str]) -> None:
+        """Write `tags` on a version."""
+        with self._asking(f"tag version {version}"):
+            for key, value in tags.items():
+                self._client.set_model_version_tag(self.name, version, key, value)
+
+    def promote(self, version: str) -> ModelVersion:
+        """Let `version` serve, and remember the one that served until now.
+
+        Raises:
+            VersionNotFoundError: There is none of that number.
+        """
+        chosen = self.get_version(version)
+        before = self.find_alias(CHAMPION)
+        if before is not None and before.version == chosen.version:
+            return chosen
+        if before is not None:
+            self.set_alias(PREVIOUS, before.version)
+        self.set_alias(CHAMPION, chosen.version)
+        return self.get_version(version)
+
+    def rollback(self) -> ModelVersion:
+        """Let the version serve that served before; a second rollback undoes the first.
+
+        Raises:
+            VersionNotFoundError: Nothing was promoted over another version yet.
+        """
+        before = self.find_alias(PREVIOUS)
+        if before is None:
+            raise VersionNotFoundError(
+                f"{self.name} has no earlier champion to go back to.",
+                "Choose one with `dandelion models promote VERSION`.",
+            )
+        return self.promote(before.version)
+
+    def register_package(
+        self, path: Path, *, run_id: str | None = None, tags: Mapping[str, str] | None = None
+    ) -> ModelVersion:
+        """Make the package at `path` a version; either the whole of it is registered or nothing.
+
+        Args:
+            path: The package's folder.
+            run_id: The training run it came from; without one a run is made to hold it.
+            tags: Written on the version beside the package's own.
+
+        Raises:
+            PackageError: The package is not sound.
+        """
+        package = open_package(path)
+        with self._asking("register the package"):
+            run = run_id or self._client.create_run(self.experiment_id(), run_name="import").info.run_id
+            created = None
+            try:
+                self._client.log_artifacts(run, str(path), FOLDER)
+                self._create_model()
+                source = f"{self._client.get_run(run).info.artifact_uri}/{FOLDER}"
+                created = self._client.create_model_version(
+                    self.name,
+                    source,
+                    run_id=run,
+                    tags={
+                        **(tags or {}),
+                        DIGEST_TAG: package.digest,
+                        DATASET_TAG: package.manifest.dataset_digest,
+                    },
+                )
+                if run_id is None:
+                    self._client.set_terminated(run)
+            except BaseException:
+                if created is not None:
+                    self._client.delete_model_version(self.name, created.version)
+                if run_id is None:
+                    self._client.delete_run(run)
+                raise
+        return self.get_version(str(created.version))
+
+    def experiment_id(self) -> str:
+        """The experiment of all training runs, made when it is not there yet."""
+        from mlflow.exceptions import MlflowException
+
+        with self._asking("open the experiment"):
+            found = self._client.get_experiment_by_name(EXPERIMENT)
+            if found is not None:
+                return str(found.experiment_id)
+            try:
+                return str(self._client.create_experiment(EXPERIMENT, artifact_location=self._artifacts))
+            except MlflowException:  # another process was quicker
+                found = self._client.get_experiment_by_name(EXPERIMENT)
+                if found is None:
+                    raise
+                return str(found.experiment_id)
+
+    def download(self, version: ModelVersion, cache: Path) -> ModelPackage:
+        """The package of `version`, from the cache or fetched into it, verified.
+
+        Raises:
+            PackageError: What arrived is not what was registered.
+        """
+        run_id = version.run_id
+        if not version.digest or run_id is None:
+            raise PackageError(
+                f"Version {version.version} of {version.name} was not registered by Dandelion (no {DIGEST_TAG} tag).",
+                "Register packages with `dandelion train`.",
+            )
+
+        def fetch(folder: Path) -> Path:
+            with self._asking(f"download version {version.version}"):
+                return Path(self._client.download_artifacts(run_id, FOLDER, str(folder)))
+
+        return fetch_into(cache, version.digest, fetch)
+
+    def _create_model(self) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(self.name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _version(self, found: Any, aliases: list[str]) -> ModelVersion:
+        return ModelVersion(
+            name=found.name,
+            version=str(found.version),
+            aliases=tuple(sorted(aliases)),
+            digest=found.tags.get(DIGEST_TAG, ""),
+            created_ms=found.creation_timestamp,
+            run_id=found.run_id or None,
+            tags=dict(found.tags),
+        )
+
+    def _absent_is_none(self, ask: Callable[[], T]) -> T | None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return ask()
+        except MlflowException as error:
+            # An unknown alias is INVALID_PARAMETER_VALUE in some versions and RESOURCE_DOES_NOT_EXIST in others.
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                return None
+            raise
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        """Turn whatever MLflow, its database or its connection raises into one error of ours."""
+        try:
+            yield
+        except (RegistryError, PackageError):
+            raise
+        except ImportError as error:
+            raise RegistryError(
+                f"Could not {what} at {self.uri}: {error}.",
+                "An embedded registry needs the whole of MLflow: pip install 'dandelion[all]'.",
+            ) from error
+        except Exception as error:
+            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise RegistryError(
+                f"Could not {what} at {self.uri}: {first}", "Check that MLflow runs there and DANDELION_REGISTRY__URI."
+            ) from error

@@ -1,0 +1,100 @@
+"""A real API server on a free loopback port."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dandelion.api.app import create_app
+from dandelion.api.server import DrainingServer, configure, listen
+from dandelion.inference.service import PredictionService
+from dandelion.package.starter import starter_path
+from dandelion.settings import Settings
+
+
+@dataclass(frozen=True)
+class Api:
+    """A running server.
+
+    Attributes:
+        url: Where it answers.
+        service: What it runs, for tests that look inside.
+    """
+
+    url: str
+    service: PredictionService
+
+    @property
+    def address(self) -> tuple[str, int]:
+        url = httpx.URL(self.url)
+        return url.host, url.port or 0
+
+
+@contextmanager
+def running_api(settings: Settings) -> Iterator[Api]:
+    """Serve in a thread of this process until the block ends."""
+    listener = listen(settings.api.host, settings.api.port)
+    app = create_app(settings)
+    server = DrainingServer(configure(app, settings), app.state.service, settings.api.drain_seconds)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not server.started:
+        assert thread.is_alive(), "the server ended while it started"
+        assert time.monotonic() < deadline, "the server did not start"
+        time.sleep(0.02)
+    try:
+        yield Api(f"http://{settings.api.host}:{settings.api.port}", app.state.service)
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        listener.close()
+        assert not thread.is_alive()
+
+
+def free_port_number() -> int:
+    """A port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def make_settings(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Settings]:
+    """Settings of a server of its own: free port, empty home, the starter model; sections by name."""
+
+    def make(**sections: dict[str, object]) -> Settings:
+        api: dict[str, object] = {"port": free_port_number(), "body_timeout_seconds": 2.0, "max_files": 20}
+        model: dict[str, object] = {"path": starter_path()}
+        home: Path = tmp_path_factory.mktemp("home")
+        return Settings.model_validate(
+            {
+                "home": home,
+                **sections,
+                "api": api | {"max_upload_bytes": 8 * 1024 * 1024} | sections.get("api", {}),
+                "model": model | sections.get("model", {}),
+            }
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def api(make_settings: Callable[..., Settings]) -> Iterator[Api]:
+    """One server with the starter model for the whole run."""
+    with running_api(make_settings()) as running:
+        yield running
+
+
+@pytest.fixture
+def http(api: Api) -> Iterator[httpx.Client]:
+    """A client of that server."""
+    with httpx.Client(base_url=api.url, timeout=30) as client:
+        yield client

@@ -1,0 +1,171 @@
+"""What nobody should send: each gets its status, a problem, a counted reason, and the next good photo works."""
+
+from __future__ import annotations
+
+import io
+import socket
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterator
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
+
+from dandelion.settings import Settings
+from tests.integration.conftest import Api, running_api
+from tests.photos import jpeg
+
+JPEG = {"Content-Type": "image/jpeg"}
+
+
+def reasons(http: httpx.Client) -> dict[str, float]:
+    """How often each reason was counted."""
+    return {
+        sample.labels["reason"]: sample.value
+        for family in text_string_to_metric_families(http.get("/metrics").text)
+        for sample in family.samples
+        if sample.name == "prediction_errors_total"
+    }
+
+
+def png_bomb() -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(90_001)))
+        + chunk(b"IEND", b"")
+    )
+
+
+def corrupt_gif() -> bytes:
+    stream = io.BytesIO()
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8))
+    noise.save(stream, "GIF", save_all=True, append_images=[noise.rotate(90)])
+    return stream.getvalue()[:1200]
+
+
+@pytest.fixture(autouse=True)
+def a_good_photo_still_works(http: httpx.Client) -> Iterator[None]:
+    yield
+    assert http.post("/predict", content=jpeg(), headers=JPEG).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "reason"),
+    [
+        (b"", "image/jpeg", 400, "not_an_image"),
+        (b"just some text", "image/jpeg", 400, "not_an_image"),
+        (jpeg()[:-2000], "image/jpeg", 400, "not_an_image"),
+        (corrupt_gif(), "image/gif", 400, "not_an_image"),
+        (png_bomb(), "image/png", 413, "photo_too_large"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml", 415, "unsupported_format"),
+        (b"{}", "application/json", 415, "media_type"),
+        (b"", "", 415, "media_type"),
+        (b"nonsense", "multipart/form-data; boundary=x", 422, "upload"),
+        (b"nonsense", "multipart/form-data", 422, "upload"),
+        (bytes(9 * 1024 * 1024), "image/jpeg", 413, "upload_too_large"),
+    ],
+    ids=["empty", "text", "truncated", "gif", "bomb", "svg", "json", "no type", "bad form", "no boundary", "too large"],
+)
+def test_a_bad_body_gets_its_problem(
+    http: httpx.Client, body: bytes, content_type: str, status: int, reason: str
+) -> None:
+    before = reasons(http).get(reason, 0)
+    answer = http.post("/predict", content=body, headers={"Content-Type": content_type} if content_type else {})
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    problem = answer.json()
+    assert problem["status"] == status
+    assert problem["reason"] == reason
+    assert problem["detail"]
+    assert reasons(http)[reason] == before + 1
+
+
+def test_a_one_pixel_photo_is_answered(http: httpx.Client) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(stream, "PNG")
+    assert http.post("/predict", content=stream.getvalue(), headers={"Content-Type": "image/png"}).status_code == 200
+
+
+def test_a_wrong_field_is_named(http: httpx.Client) -> None:
+    answer = http.post("/predict", files={"picture": jpeg()})
+    assert answer.status_code == 422
+    assert "'picture'" in answer.json()["detail"]
+
+
+def test_a_thousand_files_are_refused_as_too_many(http: httpx.Client) -> None:
+    answer = http.post("/predict", files=[("file", b"x")] * 1000)
+    assert answer.status_code == 413
+    assert "20 photos" in answer.json()["detail"]
+
+
+def test_an_endless_body_without_a_length_is_cut_off_at_the_limit(http: httpx.Client) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(200):
+            yield bytes(1024 * 1024)
+
+    try:
+        assert http.post("/predict", content=endless(), headers=JPEG).status_code == 413
+    except httpx.TransportError:  # the server may hang up while the client still sends
+        assert reasons(http)["upload_too_large"] >= 1
+
+
+def test_a_client_that_hangs_up_half_way_is_counted(api: Api, http: httpx.Client) -> None:
+    before = reasons(http).get("client_gone", 0)
+    with socket.create_connection(api.address) as connection:
+        connection.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 9999\r\n\r\nhalf"
+        )
+    deadline = time.monotonic() + 5
+    while reasons(http).get("client_gone", 0) == before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert reasons(http)["client_gone"] == before + 1
+
+
+def test_a_slow_client_is_given_up(api: Api, http: httpx.Client) -> None:
+    with socket.create_connection(api.address, timeout=10) as connection:
+        connection.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 9999\r\n\r\nhalf"
+        )
+        assert connection.recv(1000).startswith(b"HTTP/1.1 408")
+    assert reasons(http)["slow_upload"] >= 1
+
+
+def test_an_unknown_route_and_a_wrong_method_are_problems_too(http: httpx.Client) -> None:
+    for answer, status in ((http.get("/nowhere"), 404), (http.get("/predict"), 405)):
+        assert answer.status_code == status
+        assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+def test_a_full_queue_says_when_to_come_back(make_settings: Callable[..., Settings]) -> None:
+    with running_api(make_settings(inference={"max_queue": 1, "lanes": 1})) as busy:
+        answer = httpx.post(f"{busy.url}/predict", files=[("file", jpeg())] * 5)
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    assert answer.json()["reason"] == "overloaded"
+
+
+def test_a_draining_server_is_not_ready_but_still_answers(make_settings: Callable[..., Settings]) -> None:
+    with running_api(make_settings()) as stopping:
+        stopping.service.drain()
+        assert httpx.get(f"{stopping.url}/readyz").status_code == 503
+        assert httpx.get(f"{stopping.url}/health").json()["status"] == "draining"
+        assert httpx.post(f"{stopping.url}/predict", content=jpeg(), headers=JPEG).status_code == 200
+
+
+def test_pages_of_other_origins_may_call_only_when_allowed(
+    make_settings: Callable[..., Settings], http: httpx.Client
+) -> None:
+    origin = {"Origin": "https://example.org"}
+    assert "access-control-allow-origin" not in http.get("/model", headers=origin).headers
+    with running_api(make_settings(api={"cors_origins": ["https://example.org"]})) as open_api:
+        allowed = httpx.get(f"{open_api.url}/model", headers=origin).headers["access-control-allow-origin"]
+    assert allowed == "https://example.org"
