@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from dandelion.training.sample import draw_sample
 from PIL import Image
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos"
@@ -19,6 +18,8 @@ def photos_folder() -> Path:
     """A folder with one sub-folder a class."""
     if REAL.is_dir():
         return REAL
+    from dandelion.training.sample import draw_sample
+
     folder = Path(tempfile.mkdtemp(prefix="dandelion-photos-"))
     draw_sample(folder, per_class=40, seed=1)
     return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -28,7 +29,8 @@ class Failure(msgspec.Struct, kw_only=True):
     error: Problem
 
 
-class Predictions(msgspec.Struct, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
     """Several photos' answers, in the order they were sent."""
 
     predictions: list[Prediction | Failure]

@@ -30,13 +30,17 @@ class DrainingServer(uvicorn.Server):
         self._stop_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain; a second signal, or Ctrl-C, skips the wait."""
+        """Begin to drain; a second signal, or Ctrl-C, skips the wait.
+
+        uvicorn would raise a SIGTERM that it captured once more at the end; for us it was an order, carried out.
+        """
         self._service.drain()
-        if sig == signal.SIGTERM and self._stop_at is None and self._drain_seconds > 0:
-            self._captured_signals.append(sig)
+        if sig != signal.SIGTERM:
+            super().handle_exit(sig, frame)
+        elif self._stop_at is None:
             self._stop_at = time.monotonic() + self._drain_seconds
-            return
-        super().handle_exit(sig, frame)
+        else:
+            self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
         """Stop once the drain is over."""

@@ -6,6 +6,7 @@ cached model does not need to wait for.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -45,11 +46,14 @@ def create_registry(settings: Settings) -> Registry:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    artifacts = None
-    if settings.registry.uri is None:
-        settings.home.mkdir(parents=True, exist_ok=True)
-        artifacts = (settings.home / "artifacts").absolute().as_uri()
-    return Registry(tracking_uri(settings), settings.model.name, artifacts=artifacts)
+    if settings.registry.uri is not None:
+        return Registry(tracking_uri(settings), settings.model.name)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    artifacts = (settings.home / "artifacts").absolute().as_uri()
+    with (settings.home / "mlflow.lock").open("a") as lock:
+        # MLflow's migrations fail when two processes make the same tables.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return Registry(tracking_uri(settings), settings.model.name, artifacts=artifacts)
 
 
 class Registry:
@@ -65,15 +69,21 @@ class Registry:
         self.uri = uri
         self.name = name
         self._artifacts = artifacts
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
-        with self._asking("open the registry"):
+        with self.asking("open the registry"):
             from mlflow import MlflowClient
 
+            for chatty in ("mlflow", "mlflow.store.db.utils"):
+                logging.getLogger(chatty).setLevel(logging.WARNING)
             self._client: MlflowClient = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    @property
+    def client(self) -> MlflowClient:
+        """MLflow's own client, for what a training run writes of itself."""
+        return self._client
 
     def list_versions(self) -> list[ModelVersion]:
         """All versions, newest first."""
-        with self._asking("list the versions"):
+        with self.asking("list the versions"):
             found = self._client.search_model_versions(f"name = '{self.name}'", max_results=1000)
             model = self._absent_is_none(lambda: self._client.get_registered_model(self.name))
         # MLflow leaves aliases out of search results.
@@ -85,7 +95,7 @@ class Registry:
 
     def find_alias(self, alias: str) -> ModelVersion | None:
         """The version that `alias` points at, if it points anywhere."""
-        with self._asking(f"look up the alias {alias!r}"):
+        with self.asking(f"look up the alias {alias!r}"):
             found = self._absent_is_none(lambda: self._client.get_model_version_by_alias(self.name, alias))
         return None if found is None else self._version(found, found.aliases or [alias])
 
@@ -95,7 +105,7 @@ class Registry:
         Raises:
             VersionNotFoundError: There is none of that number.
         """
-        with self._asking(f"look up version {version}"):
+        with self.asking(f"look up version {version}"):
             found = self._absent_is_none(lambda: self._client.get_model_version(self.name, version))
         if found is None:
             raise VersionNotFoundError(
@@ -105,12 +115,12 @@ class Registry:
 
     def set_alias(self, alias: str, version: str) -> None:
         """Point `alias` at `version`."""
-        with self._asking(f"set the alias {alias!r}"):
+        with self.asking(f"set the alias {alias!r}"):
             self._client.set_registered_model_alias(self.name, alias, version)
 
     def tag_version(self, version: str, tags: Mapping[str, str]) -> None:
         """Write `tags` on a version."""
-        with self._asking(f"tag version {version}"):
+        with self.asking(f"tag version {version}"):
             for key, value in tags.items():
                 self._client.set_model_version_tag(self.name, version, key, value)
 
@@ -157,7 +167,7 @@ class Registry:
             PackageError: The package is not sound.
         """
         package = open_package(path)
-        with self._asking("register the package"):
+        with self.asking("register the package"):
             run = run_id or self._client.create_run(self.experiment_id(), run_name="import").info.run_id
             created = None
             try:
@@ -188,7 +198,7 @@ class Registry:
         """The experiment of all training runs, made when it is not there yet."""
         from mlflow.exceptions import MlflowException
 
-        with self._asking("open the experiment"):
+        with self.asking("open the experiment"):
             found = self._client.get_experiment_by_name(EXPERIMENT)
             if found is not None:
                 return str(found.experiment_id)
@@ -214,7 +224,7 @@ class Registry:
             )
 
         def fetch(folder: Path) -> Path:
-            with self._asking(f"download version {version.version}"):
+            with self.asking(f"download version {version.version}"):
                 return Path(self._client.download_artifacts(run_id, FOLDER, str(folder)))
 
         return fetch_into(cache, version.digest, fetch)
@@ -251,7 +261,7 @@ class Registry:
             raise
 
     @contextmanager
-    def _asking(self, what: str) -> Iterator[None]:
+    def asking(self, what: str) -> Iterator[None]:
         """Turn whatever MLflow, its database or its connection raises into one error of ours."""
         try:
             yield

@@ -1,0 +1,105 @@
+"""The command `dandelion`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dandelion import __version__
+from dandelion.cli import data, models
+from dandelion.cli.doctor import doctor
+from dandelion.cli.predict import predict
+from dandelion.cli.settings import settings
+from dandelion.cli.train import train
+from dandelion.errors import DandelionError
+from dandelion.settings import LogSettings
+from dandelion.telemetry.logs import configure_logging
+
+app = typer.Typer(
+    name="dandelion",
+    help="A self-hosted image classifier that watches, retrains and releases itself.",
+    epilog="Begin with: dandelion up",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data.app, name="data", help="Check, fetch and draw photos.")
+app.add_typer(models.app, name="models", help="Versions: list, show, register, promote, roll back.")
+app.command(epilog="Example: dandelion train --data photos/")(train)
+app.command(epilog="Example: dandelion predict photo.jpg --json")(predict)
+app.command(epilog="Example: dandelion doctor")(doctor)
+app.command(epilog="Example: dandelion settings --json")(settings)
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"dandelion {__version__}")
+        raise typer.Exit
+
+
+@app.command(epilog="Example: dandelion up, then open http://127.0.0.1:8000/docs")
+def up() -> None:
+    """Start everything on this machine: API, MLflow page, a starter model. One Ctrl-C stops it."""
+    from dandelion.cli.up import run_up
+    from dandelion.settings import load_settings
+
+    raise typer.Exit(run_up(load_settings()))
+
+
+@app.command(epilog="Example: dandelion serve --model ./package --port 8080")
+def serve(
+    model: Annotated[
+        Path | None, typer.Option(help="Serve the model package in this folder instead of the registry's champion.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    track: Annotated[str | None, typer.Option(help="Release track named in the metrics.")] = None,
+) -> None:
+    """Run the API alone."""
+    from dandelion.api.server import run
+    from dandelion.settings import load_settings
+
+    given = {
+        "DANDELION_MODEL__PATH": model,
+        "DANDELION_API__HOST": host,
+        "DANDELION_API__PORT": port,
+        "DANDELION_API__TRACK": track,
+    }
+    # Options take the way of the environment, so that they are checked and reported like any other setting.
+    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    raise typer.Exit(run(load_settings()))
+
+
+def main() -> int:
+    """Run the command line and return its exit status: 0 done, 1 not as hoped, 2 wrong use, 130 interrupted."""
+    configure_logging(LogSettings(level="warning"))  # to standard error; output is for results
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except typer.Exit as done:
+        return done.exit_code
+    except DandelionError as error:
+        console = Console(stderr=True)
+        console.print(f"[bold red]Error:[/] {error.message}", highlight=False, markup=True, soft_wrap=True)
+        if error.remedy:
+            console.print(f"[bold]Remedy:[/] {error.remedy}", highlight=False, soft_wrap=True)
+        return 2
+    except (typer.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does; nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if hasattr(error, "format_message"):  # click's own: a wrong option or argument
+            Console(stderr=True).print(f"[bold red]Error:[/] {error.format_message()}", highlight=False)
+            return 2
+        raise

@@ -1,0 +1,93 @@
+"""`dandelion models`: versions and which of them serves."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from dandelion.registry import Registry
+
+app = typer.Typer(no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+
+
+@app.command("list", epilog="Example: dandelion models list")
+def list_versions(as_json: Json = False) -> None:
+    """Show all versions, newest first."""
+    versions = _registry().list_versions()
+    if as_json:
+        typer.echo(json.dumps([asdict(version) for version in versions]))
+        return
+    table = Table("Version", "Alias", "Made (UTC)", "Package", title=f"Versions of {_name()}")
+    for version in versions:
+        made = datetime.fromtimestamp(version.created_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+        table.add_row(version.version, ", ".join(version.aliases), made, version.digest[:12])
+    Console().print(table if versions else "No version yet: `dandelion train --data DIR` makes one.")
+
+
+@app.command(epilog="Example: dandelion models show champion")
+def show(version: Annotated[str, typer.Argument(help="Version or alias.")] = "champion") -> None:
+    """Show a version's model card."""
+    from dandelion.settings import load_settings
+
+    registry = _registry()
+    found = registry.find_alias(version) if not version.isdecimal() else None
+    package = registry.download(found or registry.get_version(version), load_settings().cache)
+    Console().print(Markdown(package.card))
+
+
+@app.command(epilog="Example: dandelion models register ./package --promote")
+def register(
+    package: Annotated[
+        Path | None, typer.Argument(help="Folder of a model package; the starter when left out.")
+    ] = None,
+    promote: Annotated[bool, typer.Option("--promote", help="Let it serve at once.")] = False,
+    if_empty: Annotated[bool, typer.Option("--if-empty", help="Do nothing when something serves already.")] = False,
+) -> None:
+    """Register a model package as a new version."""
+    from dandelion.package.starter import starter_path
+
+    registry = _registry()
+    if if_empty and registry.find_alias("champion") is not None:
+        return
+    version = registry.register_package(package or starter_path())
+    if promote or if_empty:
+        registry.promote(version.version)
+    Console().print(f"Registered {version.name} version {version.version}.")
+
+
+@app.command(epilog="Example: dandelion models promote 3")
+def promote(version: Annotated[str, typer.Argument(help="Version to serve.")]) -> None:
+    """Let a version serve; servers swap it in within their poll interval."""
+    done = _registry().promote(version)
+    Console().print(f"{done.name} version {done.version} is champion. Way back: dandelion models rollback")
+
+
+@app.command(epilog="Example: dandelion models rollback")
+def rollback() -> None:
+    """Let the version serve that served before."""
+    done = _registry().rollback()
+    Console().print(f"{done.name} version {done.version} is champion again.")
+
+
+def _registry() -> Registry:
+    from dandelion.registry import create_registry
+    from dandelion.settings import load_settings
+
+    return create_registry(load_settings())
+
+
+def _name() -> str:
+    from dandelion.settings import load_settings
+
+    return load_settings().model.name

@@ -1,0 +1,82 @@
+"""`dandelion predict`: photos on disk, answered here or by a running server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from dandelion.domain import Prediction
+    from dandelion.errors import DandelionError
+
+
+def predict(
+    files: Annotated[list[Path], typer.Argument(help="Photos.", exists=True, dir_okay=False)],
+    url: Annotated[str | None, typer.Option(help="Ask this server instead of loading the model here.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+) -> None:
+    """Classify photos; exit status 1 when one of them could not be."""
+    results = _remote(url, files) if url else _local(files)
+    if as_json:
+        typer.echo(json.dumps([_as_dict(file, result) for file, result in zip(files, results, strict=True)]))
+    else:
+        Console().print(_table(files, results))
+    raise typer.Exit(0 if all(_is_answer(result) for result in results) else 1)
+
+
+def _remote(url: str, files: list[Path]) -> list[Prediction | DandelionError]:
+    from dandelion.client import Client
+
+    with Client(url) as client:
+        return [client.try_predict(file.read_bytes()) for file in files]
+
+
+def _local(files: list[Path]) -> list[Prediction | DandelionError]:
+    import asyncio
+
+    from dandelion.inference.service import PredictionService
+    from dandelion.inference.source import ModelSource
+    from dandelion.settings import load_settings
+
+    settings = load_settings()
+    service = PredictionService(settings)
+    service.swap(ModelSource(settings).first())
+
+    async def answer() -> list[Prediction | DandelionError]:
+        results: list[Prediction | DandelionError] = []
+        for first in range(0, len(files), settings.inference.max_batch):
+            some = files[first : first + settings.inference.max_batch]
+            results += await service.predict([file.read_bytes() for file in some])
+        return results
+
+    try:
+        return asyncio.run(answer())
+    finally:
+        service.close()
+
+
+def _is_answer(result: Prediction | DandelionError) -> bool:
+    return not isinstance(result, Exception)
+
+
+def _as_dict(file: Path, result: Prediction | DandelionError) -> dict[str, Any]:
+    if isinstance(result, Exception):
+        return {"file": str(file), "error": str(result)}
+    return {"file": str(file), **msgspec.to_builtins(result)}
+
+
+def _table(files: list[Path], results: list[Prediction | DandelionError]) -> Table:
+    table = Table("Photo", "Label", "Confidence", "Known kind", "Milliseconds")
+    for file, result in zip(files, results, strict=True):
+        if isinstance(result, Exception):
+            table.add_row(str(file), f"[red]{result}[/]", "", "", "")
+        else:
+            known = "yes" if result.in_distribution else "[yellow]no[/]"
+            table.add_row(str(file), result.label, f"{result.confidence:.1%}", known, f"{result.duration_ms:.1f}")
+    return table

@@ -1,0 +1,143 @@
+"""Child processes that are kept alive, and that end with their parent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+STABLE_SECONDS = 60.0
+STOP_SECONDS = 4.0
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One process of the whole.
+
+    Attributes:
+        name: What people call it.
+        argv: How it is started.
+        url: What people open.
+        health_url: Answers 2xx once the part works.
+        env: Added to the environment.
+        after: Runs to its end before the part starts, each time.
+    """
+
+    name: str
+    argv: Sequence[str]
+    url: str
+    health_url: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    after: Sequence[str] = ()
+
+
+class Supervisor:
+    """Starts parts, restarts what dies with growing pauses, and stops all of them.
+
+    Args:
+        parts: What to run.
+        logs: Folder of one log file a part.
+        say: Told what happens, a line each.
+    """
+
+    def __init__(self, parts: Sequence[Part], logs: Path, say: Callable[[str], None]) -> None:
+        self._parts = parts
+        self._logs = logs
+        self._say = say
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start every part; each runs until `stop`."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._tasks = [asyncio.create_task(self._keep(part)) for part in self._parts]
+
+    async def wait_until_healthy(self) -> None:
+        """Return once every part answers."""
+        await asyncio.gather(*(self._answers(part) for part in self._parts))
+
+    async def stop(self) -> None:
+        """End every part, politely and then not, within `STOP_SECONDS` and a bit."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for process in self._processes.values():
+            _signal_group(process, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await asyncio.gather(*(process.wait() for process in self._processes.values()))
+        for process in self._processes.values():
+            _signal_group(process, signal.SIGKILL)  # also what a part left behind in its group
+            await process.wait()
+
+    async def _keep(self, part: Part) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            started = time.monotonic()
+            if part.after and await self._run(part, part.after):
+                self._say(f"{part.name}: preparing it failed; {self._tail(part)}")
+            else:
+                status = await self._run(part, part.argv)
+                self._say(f"{part.name} ended ({_describe(status)}); {self._tail(part)}")
+            if time.monotonic() - started > STABLE_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            self._say(f"{part.name} starts again in {pause:g} s.")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    async def _run(self, part: Part, argv: Sequence[str]) -> int:
+        with self._log(part).open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **part.env},
+                # A session of its own: a Ctrl-C in the terminal reaches only the supervisor, which ends the parts
+                # in order and with a group of processes to signal.
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+        self._processes[part.name] = process
+        return await process.wait()
+
+    async def _answers(self, part: Part) -> None:
+        async with httpx.AsyncClient(timeout=2) as http:
+            while True:
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await http.get(part.health_url)).is_success:
+                        return
+                await asyncio.sleep(0.1)
+
+    def _log(self, part: Part) -> Path:
+        return self._logs / f"{part.name.lower().replace(' ', '-')}.log"
+
+    def _tail(self, part: Part) -> str:
+        lines = self._log(part).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+        return f"its log {self._log(part)} ends with:\n  " + "\n  ".join(lines or ["(nothing)"])
+
+
+def _signal_group(process: asyncio.subprocess.Process, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)  # the leader of its session leads its group
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end this child when its parent dies, even by SIGKILL."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _describe(status: int) -> str:
+    return f"exit status {status}" if status >= 0 else f"killed by {signal.Signals(-status).name}"

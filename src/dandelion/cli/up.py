@@ -1,0 +1,146 @@
+"""`dandelion up`: everything on one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from dandelion.cli.supervisor import Part, Supervisor
+from dandelion.errors import DandelionError, PortInUseError
+from dandelion.registry import tracking_uri
+from dandelion.settings import Settings
+
+
+def run_up(settings: Settings) -> int:
+    """Start every part, say where they answer, keep them alive until a signal; return the exit status.
+
+    Raises:
+        PortInUseError: Somebody else listens on a port that a part needs.
+        DandelionError: Another `dandelion up` runs on the same folder.
+    """
+    with _only_one(settings.home):
+        check_port(settings.api.host, settings.api.port, "DANDELION_API__PORT")
+        if settings.registry.uri is None:
+            check_port(settings.registry.host, settings.registry.port, "DANDELION_REGISTRY__PORT")
+        asyncio.run(_supervise(settings))
+    return 0
+
+
+def parts_of(settings: Settings) -> list[Part]:
+    """What runs: the API, and the MLflow page unless the settings name a server elsewhere."""
+    api_url = _url(settings.api.host, settings.api.port)
+    mlflow_url = _url(settings.registry.host, settings.registry.port)
+    environment = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        # Its runners of evaluation jobs would be nine more processes that nothing here uses.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PYTHONUNBUFFERED": "1",
+    }
+    api = Part(
+        name="API",
+        argv=[sys.executable, "-m", "dandelion", "serve"],
+        url=f"{api_url}/docs",
+        health_url=f"{api_url}/readyz",
+        env={**environment, "DANDELION_REGISTRY__URI": settings.registry.uri or mlflow_url},
+    )
+    if settings.registry.uri is not None:
+        return [api]
+    mlflow = Part(
+        name="MLflow",
+        argv=[
+            *(sys.executable, "-m", "mlflow", "server"),
+            *("--backend-store-uri", tracking_uri(settings)),
+            # Paths rather than proxied artifacts: `dandelion train` and `models` use the same database directly,
+            # whether or not the page runs.
+            *("--default-artifact-root", (settings.home / "artifacts").absolute().as_uri(), "--no-serve-artifacts"),
+            *("--host", settings.registry.host, "--port", str(settings.registry.port), "--workers", "1"),
+        ],
+        url=mlflow_url,
+        health_url=f"{mlflow_url}/health",
+        env=environment,
+        after=[sys.executable, "-m", "dandelion", "models", "register", "--if-empty"],
+    )
+    return [api, mlflow]
+
+
+def check_port(host: str, port: int, variable: str) -> None:
+    """Make sure that nobody listens on `port`.
+
+    Raises:
+        PortInUseError: Somebody does; the message names the setting.
+    """
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise PortInUseError(
+            f"Port {port} on {host} cannot be used ({os.strerror(error.errno or 0)}).",
+            f"Stop what listens there, or choose another with {variable}.",
+        ) from error
+
+
+async def _supervise(settings: Settings) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    parts = parts_of(settings)
+    supervisor = Supervisor(parts, settings.home / "logs", lambda line: console.print(line, markup=False))
+    started = time.monotonic()
+    supervisor.start()
+    try:
+        with console.status("Starting ..."):
+            stopping = asyncio.create_task(stop.wait())
+            healthy = asyncio.create_task(supervisor.wait_until_healthy())
+            await asyncio.wait({stopping, healthy}, return_when=asyncio.FIRST_COMPLETED)
+            healthy.cancel()
+        if not stop.is_set():
+            console.print(_addresses(parts, settings, time.monotonic() - started))
+        await stopping
+        console.print("Stopping ...")
+    finally:
+        await supervisor.stop()
+    console.print("Stopped.")
+
+
+def _addresses(parts: list[Part], settings: Settings, seconds: float) -> Table:
+    table = Table(title=f"Dandelion is up ({seconds:.1f} s)", title_justify="left", show_header=False, box=None)
+    for part in parts:
+        table.add_row(part.name, part.url)
+    table.add_row("Data and logs", str(settings.home))
+    table.add_row("Try", f"curl -F file=@photo.jpg {_url(settings.api.host, settings.api.port)}/predict")
+    table.add_row("Stop", "Ctrl-C")
+    return table
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104 -- read, not bound
+
+
+@contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    """Hold the folder's lock; the kernel lets go of it however the process ends."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "up.lock").open("a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise DandelionError(
+                f"Another `dandelion up` (process {file.read().strip()}) already runs on {home}.",
+                "Stop it, or set DANDELION_HOME to another folder.",
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

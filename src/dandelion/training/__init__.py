@@ -1,0 +1,1 @@
+"""Photos to model packages: data, fit, figures, graphs."""

@@ -1,0 +1,103 @@
+"""The model card: what the model is for, what it was made from, and how good it is, in the words of its figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dandelion import __version__
+from dandelion.package import Manifest
+from dandelion.training.config import TrainingConfig
+from dandelion.training.graphs import Parity
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a card tells.
+
+    Attributes:
+        manifest: The package's facts.
+        config: The recipe.
+        command: What was typed.
+        counts: Split to class to number of photos.
+        metrics: Figures on the test split, and of cross-validation where it was done.
+        parity: float32 graph against torch.
+        int8: int8 graph against float32, and whether it is in the package.
+        pretrained: Where the first weights came from.
+        epochs: Epochs done, and the one that was kept.
+        minutes: Wall-clock time of the run.
+    """
+
+    manifest: Manifest
+    config: TrainingConfig
+    command: str
+    counts: dict[str, dict[str, int]]
+    metrics: dict[str, float]
+    parity: Parity
+    int8: tuple[Parity, bool]
+    pretrained: str
+    epochs: int
+    minutes: float
+
+
+def write_card(facts: Facts) -> str:
+    """The card as Markdown."""
+    manifest, metrics = facts.manifest, facts.metrics
+    spec = manifest.input
+    int8, kept = facts.int8
+    classes = ", ".join(manifest.classes)
+    lines = [
+        f"# {manifest.architecture}: {classes}",
+        "",
+        f"Tells photos of {classes} apart. Made by Dandelion {__version__} with `{facts.command}`.",
+        "",
+        "## Figures",
+        "",
+        "On test photos that took no part in training, in choosing the epoch, or in calibration:",
+        "",
+        "| figure | value |",
+        "|---|---|",
+        *(f"| {name.replace('_', ' ')} | {_format(name, value)} |" for name, value in metrics.items()),
+        "",
+        "## Data",
+        "",
+        f"Dataset `{manifest.dataset_digest[:16]}`. A photo's content decides its split; near duplicates share one.",
+        "",
+        "| split | " + " | ".join(manifest.classes) + " |",
+        "|---|" + "---|" * len(manifest.classes),
+        *(
+            f"| {split} | " + " | ".join(str(counts.get(name, 0)) for name in manifest.classes) + " |"
+            for split, counts in facts.counts.items()
+        ),
+        "",
+        "## Training",
+        "",
+        f"- Start: {facts.pretrained}; {facts.epochs} epochs of at most {facts.config.epochs}, "
+        f"seed {facts.config.seed}, {facts.minutes:.1f} minutes.",
+        f"- Input {spec.height} x {spec.width} pixels, the middle {spec.crop_fraction:.0%}, {spec.interpolation}.",
+        f"- Temperature {manifest.temperature:.3f}; photos beyond an outlier score of "
+        f"{manifest.outlier_threshold:.1f} are said to be out of distribution (5 % of known photos are, wrongly).",
+        f"- The float32 graph matches torch: same label on {facts.parity.agreement:.1%}, probabilities within "
+        f"{facts.parity.max_difference:.4f}.",
+        f"- The int8 graph {'is in the package' if kept else 'was left out'}: same label as float32 on "
+        f"{int8.agreement:.1%} of the held-out photos, accuracy lower by {100 * int8.accuracy_loss:.1f} points.",
+        "",
+        "## Limits",
+        "",
+        f"- It knows {classes} and nothing else: every photo gets one of these labels, and `in_distribution` is the "
+        "only sign that it shows something else.",
+        f"- {int(metrics.get('photos', 0))} test photos leave an uncertainty of about "
+        f"{100 * _margin(metrics):.1f} points on the accuracy (95 % interval).",
+        "- It is as biased as its photos: places, seasons and cameras that they lack are unmeasured.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _format(name: str, value: float) -> str:
+    return f"{value:.0f}" if name.endswith(("photos", "folds")) else f"{value:.4f}"
+
+
+def _margin(metrics: dict[str, float]) -> float:
+    """Half of the Wilson score interval at 95 %."""
+    n, p, z = max(1.0, metrics.get("photos", 1.0)), metrics.get("accuracy", 0.0), 1.96
+    return float(z * ((p * (1 - p) + z * z / (4 * n)) / n) ** 0.5 / (1 + z * z / n))

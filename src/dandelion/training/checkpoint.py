@@ -1,0 +1,100 @@
+"""One file that a killed run goes on from, replaced as a whole after each epoch."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from dandelion.errors import TrainingError
+from dandelion.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from dandelion.training.fit import Epoch
+
+# What may differ between a run and the run that goes on from it.
+_FREE = {"device", "compact", "folds"}
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """How far a run has come.
+
+    Attributes:
+        history: Epochs done.
+        best_epoch: Number of the best of them, 0 before the first.
+        best_loss: Its validation loss.
+        best: Its averaged weights.
+    """
+
+    history: list[Epoch] = field(default_factory=list)
+    best_epoch: int = 0
+    best_loss: float = float("inf")
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def fresh(cls) -> Checkpoint:
+        """A run that has not begun."""
+        return cls()
+
+
+def save_checkpoint(path: Path, state: Checkpoint, training: dict[str, object], config: TrainingConfig) -> None:
+    """Replace `path` atomically: a reader finds the old checkpoint or the new one, never half of one.
+
+    Raises:
+        TrainingError: The disk is full or the folder cannot be written.
+    """
+    content = {
+        "params": config.as_params(),
+        "history": [asdict(epoch) for epoch in state.history],
+        "best_epoch": state.best_epoch,
+        "best_loss": state.best_loss,
+        "best": state.best,
+        "training": training,
+    }
+    partial = path.with_suffix(".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as stream:
+            torch.save(content, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    # torch reports a short write of its archive as RuntimeError, not OSError.
+    except (OSError, RuntimeError) as error:
+        partial.unlink(missing_ok=True)
+        raise TrainingError(
+            f"The checkpoint {path} cannot be written ({getattr(error, 'strerror', None) or error}).",
+            "Free some disk space, or choose another --output, then continue with --resume.",
+        ) from error
+
+
+def load_checkpoint(path: Path, config: TrainingConfig) -> tuple[Checkpoint, dict[str, object]] | None:
+    """The checkpoint at `path` with the optimiser's state, or None when there is none.
+
+    Raises:
+        TrainingError: It cannot be read, or was written by a run with another configuration.
+    """
+    from dandelion.training.fit import Epoch
+
+    if not path.exists():
+        return None
+    try:
+        content: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch raises whatever its archive reader meets
+        raise TrainingError(
+            f"The checkpoint {path} cannot be read ({error}).", "Delete it, or start without --resume."
+        ) from error
+    ours, theirs = config.as_params(), content["params"]
+    for name in sorted(ours.keys() - _FREE):
+        if ours[name] != theirs.get(name):
+            raise TrainingError(
+                f"The checkpoint {path} is of a run with {name}={theirs.get(name)}, this one has {ours[name]}.",
+                "Use the same options, or start without --resume.",
+            )
+    history = [Epoch(**epoch) for epoch in content["history"]]
+    return Checkpoint(history, content["best_epoch"], content["best_loss"], content["best"]), content["training"]

@@ -1,0 +1,107 @@
+"""What a training run is told, all of it: the same configuration and photos make the same model."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dandelion.errors import TrainingError
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How training photos are varied, so that few photos teach much.
+
+    Attributes:
+        min_area: Smallest share of a photo that a random crop keeps.
+        colour: Strength of brightness, contrast and saturation jitter.
+        hue: Strength of hue jitter, as a share of the colour circle; small, for colour tells flowers from lawns.
+        trivial: Whether TrivialAugment (Mueller and Hutter 2021) is applied.
+        erasing: Probability that a rectangle is erased.
+        mixing: Share of batches that are mixed, half by mixup (Zhang et al. 2018), half by CutMix (Yun et al. 2019).
+        mixup_alpha: Beta parameter of mixup.
+        cutmix_alpha: Beta parameter of CutMix.
+    """
+
+    min_area: float = 0.25
+    colour: float = 0.3
+    hue: float = 0.02
+    trivial: bool = True
+    erasing: float = 0.2
+    mixing: float = 0.5
+    mixup_alpha: float = 0.2
+    cutmix_alpha: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """One training run.
+
+    Attributes:
+        architecture: timm model name.
+        pretrained: `auto` takes the hub's weights where the hub answers, `off` starts from scratch, anything else
+            is the path of a weights file.
+        image_size: Side of the model's input, pixels.
+        epochs: Most passes over the training photos.
+        batch_size: Photos a step.
+        learning_rate: Peak of the cosine schedule (Loshchilov and Hutter 2017), AdamW.
+        warmup_epochs: Epochs of linear warm-up.
+        weight_decay: Decoupled weight decay; not applied to biases and norms.
+        label_smoothing: Share of the target that is spread over all classes.
+        ema_decay: Decay a step of the averaged weights, which are what is evaluated and exported.
+        clip_norm: Largest gradient norm.
+        patience: Epochs without a better validation loss after which a run stops early.
+        augmentation: How training photos are varied.
+        seed: Of everything random.
+        folds: Folds of cross-validation before the final fit; 0 is none.
+        device: `auto` takes a GPU when there is one.
+        compact: Leave the torch weights out of the package and store the float32 graph's weights in 8 bits.
+    """
+
+    architecture: str = "resnet10t"
+    pretrained: str = "auto"
+    image_size: int = 176
+    epochs: int = 100
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    warmup_epochs: int = 5
+    weight_decay: float = 0.05
+    label_smoothing: float = 0.1
+    ema_decay: float = 0.98
+    clip_norm: float = 1.0
+    patience: int = 40
+    augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
+    seed: int = 0
+    folds: int = 0
+    device: Device = "auto"
+    compact: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("epochs", self.epochs, 1),
+            ("batch_size", self.batch_size, 2),
+            ("image_size", self.image_size, 32),
+            ("patience", self.patience, 1),
+        ):
+            if value < least:
+                raise TrainingError(f"{name} is {value}.", f"Set it to at least {least}.")
+        if self.folds == 1 or self.folds < 0:
+            raise TrainingError(f"folds is {self.folds}.", "Set it to 0, or to 2 or more.")
+        if self.pretrained not in {"auto", "off"} and not Path(self.pretrained).is_file():
+            raise TrainingError(
+                f"The weights file {self.pretrained} does not exist.", "Give a path, or `auto`, or `off`."
+            )
+
+    def as_params(self) -> dict[str, str]:
+        """The configuration as flat text, for tracking and for comparing with a checkpoint's."""
+        flat: dict[str, str] = {}
+        for name, value in dataclasses.asdict(self).items():
+            if isinstance(value, dict):
+                flat.update({f"{name}.{key}": str(inner) for key, inner in value.items()})
+            else:
+                flat[name] = str(value)
+        return flat

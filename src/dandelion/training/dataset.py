@@ -1,0 +1,147 @@
+"""Photos as tensors: varied for training, exactly as served for everything else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torchvision.transforms import InterpolationMode, v2
+
+from dandelion.domain import InputSpec
+from dandelion.errors import DataError, PhotoError
+from dandelion.imaging import decode, prepare
+from dandelion.training.config import Augmentation
+
+# Decoded photos are kept while they fit; a larger set is decoded anew each epoch.
+CACHE_BYTES = 2 * 1024**3
+
+
+class PhotoSet:
+    """Photos of one split with their class indices.
+
+    Attributes:
+        paths: Files, in a fixed order.
+        targets: int64 [N], index into the classes.
+    """
+
+    def __init__(self, paths: Sequence[Path], targets: Sequence[int], spec: InputSpec) -> None:
+        self.paths = tuple(paths)
+        self.targets = torch.tensor(list(targets), dtype=torch.int64)
+        self._spec = spec
+        self._decoded: dict[int, Tensor] = {}
+        self._decoded_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def decoded(self, index: int) -> Tensor:
+        """Photo `index`, uint8 RGB [3, H, W], its short side at least one and a half times the input's if it was.
+
+        Raises:
+            DataError: The file is gone or cannot be read any more.
+        """
+        if (known := self._decoded.get(index)) is not None:
+            return known
+        path = self.paths[index]
+        side = math.ceil(1.5 * max(self._spec.height, self._spec.width))
+        try:
+            array = decode(read_photo(path), min_side=side)
+        except PhotoError as error:
+            raise DataError(f"{path} cannot be read: {error.message}", "Run `dandelion data check`.") from error
+        photo = torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)
+        if (short := min(photo.shape[1:])) > 2 * side:
+            rows, columns = (round(n * side / short) for n in photo.shape[1:])
+            photo = v2.functional.resize(photo, [rows, columns], antialias=True)
+        if self._decoded_bytes + photo.numel() <= CACHE_BYTES:
+            self._decoded[index] = photo
+            self._decoded_bytes += photo.numel()
+        return photo
+
+    def served(self) -> npt.NDArray[np.uint8]:
+        """Every photo as serving prepares it, uint8 RGB [N, H, W, 3].
+
+        Raises:
+            DataError: A file is gone or cannot be read any more.
+        """
+        inputs = np.empty((len(self), self._spec.height, self._spec.width, 3), np.uint8)
+        for index, path in enumerate(self.paths):
+            try:
+                inputs[index] = prepare(read_photo(path), self._spec)
+            except PhotoError as error:
+                raise DataError(f"{path} cannot be read: {error.message}", "Run `dandelion data check`.") from error
+        return inputs
+
+
+def read_photo(path: Path) -> bytes:
+    """The bytes of the file at `path`.
+
+    Raises:
+        DataError: The file is gone or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read any more ({error.strerror}).",
+            "Put the data folder back and continue with --resume.",
+        ) from error
+
+
+def create_transform(spec: InputSpec, augmentation: Augmentation) -> v2.Transform:
+    """Uint8 RGB [3, H, W] of any size to a varied float32 [3, spec.height, spec.width], normalised."""
+    steps: list[torch.nn.Module] = [
+        v2.RandomResizedCrop(
+            (spec.height, spec.width),
+            scale=(augmentation.min_area, 1.0),
+            interpolation=InterpolationMode.BILINEAR,
+            antialias=True,
+        ),
+        v2.RandomHorizontalFlip(),
+    ]
+    if augmentation.trivial:
+        steps.append(v2.TrivialAugmentWide(interpolation=InterpolationMode.BILINEAR))
+    if augmentation.colour or augmentation.hue:
+        strength = augmentation.colour
+        steps.append(v2.ColorJitter(strength, strength, strength, augmentation.hue))
+    steps += [v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(spec.mean), list(spec.std))]
+    if augmentation.erasing:
+        steps.append(v2.RandomErasing(p=augmentation.erasing, scale=(0.02, 0.25)))
+    return v2.Compose(steps)
+
+
+def training_batches(
+    photos: PhotoSet, transform: v2.Transform, augmentation: Augmentation, classes: int, batch_size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch in random order: inputs float32 [B, 3, H, W] and soft targets float32 [B, K].
+
+    Randomness comes from torch's global generator, so an epoch is reproduced by seeding it. A last batch of one
+    photo is left out, for batch statistics need two.
+    """
+    mixers = [
+        v2.MixUp(alpha=augmentation.mixup_alpha, num_classes=classes),
+        v2.CutMix(alpha=augmentation.cutmix_alpha, num_classes=classes),
+    ]
+    order = torch.randperm(len(photos)).tolist()
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        if len(chosen) < 2:
+            return
+        inputs = torch.stack([transform(photos.decoded(index)) for index in chosen])
+        targets = photos.targets[chosen]
+        draw = float(torch.rand(()))
+        if draw < augmentation.mixing:
+            inputs, soft = mixers[int(draw < augmentation.mixing / 2)](inputs, targets)
+        else:
+            soft = torch.nn.functional.one_hot(targets, classes).to(torch.float32)
+        yield inputs, soft
+
+
+def normalise(inputs: npt.NDArray[np.uint8], spec: InputSpec) -> Tensor:
+    """Uint8 RGB [N, H, W, 3] as float32 [N, 3, H, W], scaled and normalised as the exported graph does."""
+    scaled = torch.from_numpy(inputs).permute(0, 3, 1, 2).to(torch.float32) / 255
+    return (scaled - torch.tensor(spec.mean).view(1, 3, 1, 1)) / torch.tensor(spec.std).view(1, 3, 1, 1)

@@ -1,0 +1,126 @@
+"""What people look at after a run: curves, confusion, calibration, and the worst mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
+
+from dandelion.training.scoring import BINS, Scored
+
+if TYPE_CHECKING:
+    from dandelion.training.fit import Epoch
+    from dandelion.training.graphs import Pixels
+
+WORST = 12
+
+
+def draw_all(
+    history: Sequence[Epoch],
+    scored: Scored,
+    temperature: float,
+    classes: tuple[str, ...],
+    photos: Pixels,
+    paths: Sequence[Path],
+) -> Iterator[tuple[str, Figure]]:
+    """Every figure of a run with its file name; `scored`, `photos` and `paths` are of the test split."""
+    yield "learning_curves.png", draw_learning_curves(history)
+    yield "confusion_matrix.png", draw_confusion(scored, temperature, classes)
+    yield "roc.png", draw_roc(scored, temperature, classes)
+    yield "reliability.png", draw_reliability(scored, temperature)
+    yield "worst_mistakes.png", draw_worst(scored, temperature, classes, photos, paths)
+
+
+def draw_learning_curves(history: Sequence[Epoch]) -> Figure:
+    """Loss and accuracy by epoch."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = [epoch.number for epoch in history]
+    left.plot(epochs, [epoch.loss for epoch in history], label="training (varied photos)")
+    left.plot(epochs, [epoch.validation_loss for epoch in history], label="validation")
+    left.set(title="Loss", xlabel="epoch", ylabel="cross-entropy")
+    left.legend()
+    right.plot(epochs, [epoch.validation_accuracy for epoch in history], color="C1")
+    right.set(title="Validation accuracy", xlabel="epoch", ylim=(0, 1.02))
+    return figure
+
+
+def draw_confusion(scored: Scored, temperature: float, classes: tuple[str, ...]) -> Figure:
+    """True against predicted classes."""
+    figure = Figure(figsize=(3 + len(classes), 3 + len(classes)), layout="constrained")
+    axes = figure.subplots()
+    ConfusionMatrixDisplay.from_predictions(
+        scored.targets,
+        scored.probabilities(temperature).argmax(axis=1),
+        labels=range(len(classes)),
+        display_labels=classes,
+        ax=axes,
+        colorbar=False,
+        cmap="Greens",
+    )
+    axes.set_title(f"{len(scored.targets)} test photos")
+    return figure
+
+
+def draw_roc(scored: Scored, temperature: float, classes: tuple[str, ...]) -> Figure:
+    """One curve a class, each against the others."""
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    probabilities = scored.probabilities(temperature)
+    for index, name in enumerate(classes):
+        truth = scored.targets == index
+        if truth.any() and not truth.all():
+            RocCurveDisplay.from_predictions(truth, probabilities[:, index], name=name, ax=axes)
+    axes.plot([0, 1], [0, 1], linestyle=":", color="grey")
+    axes.set_title("ROC, one class against the others")
+    return figure
+
+
+def draw_reliability(scored: Scored, temperature: float) -> Figure:
+    """How often the model is right at each confidence, before and after calibration."""
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="perfect")
+    for name, probabilities in (
+        ("as trained", scored.probabilities(1.0)),
+        ("calibrated", scored.probabilities(temperature)),
+    ):
+        confidence = probabilities.max(axis=1)
+        right = probabilities.argmax(axis=1) == scored.targets
+        index = np.minimum((confidence * BINS).astype(int), BINS - 1)
+        used = np.unique(index)
+        axes.plot(
+            [confidence[index == b].mean() for b in used],
+            [right[index == b].mean() for b in used],
+            marker="o",
+            label=name,
+        )
+    axes.set(title="Reliability", xlabel="confidence", ylabel="share right", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.legend()
+    return figure
+
+
+def draw_worst(
+    scored: Scored, temperature: float, classes: tuple[str, ...], photos: Pixels, paths: Sequence[Path]
+) -> Figure:
+    """The wrong answers that the model was surest of, as pictures."""
+    probabilities = scored.probabilities(temperature)
+    predicted = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != scored.targets)
+    worst = sorted(wrong, key=lambda index: -float(probabilities[index].max()))[:WORST]
+    rows = max(1, -(-len(worst) // 4))
+    figure = Figure(figsize=(12, 3.4 * rows), layout="constrained")
+    figure.suptitle(f"{len(wrong)} of {len(scored.targets)} test photos wrong" if len(wrong) else "No mistake")
+    for axes, place in zip(figure.subplots(rows, 4, squeeze=False).flat, range(rows * 4), strict=True):
+        axes.axis("off")
+        if place < len(worst):
+            index = int(worst[place])
+            axes.imshow(photos[index])
+            sure = probabilities[index].max()
+            truth, taken = classes[scored.targets[index]], classes[predicted[index]]
+            axes.set_title(f"{truth}, taken for\n{taken} ({sure:.0%}); {paths[index].name}", fontsize=9)
+    return figure

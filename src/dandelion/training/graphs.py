@@ -1,0 +1,112 @@
+"""From a trained network to the graphs that serving runs, and the proof that they answer alike."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import nncf
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+import torch
+
+from dandelion.errors import ParityError
+from dandelion.package.network import Network
+from dandelion.training.scoring import softmax
+
+OUTPUTS = ("logits", "embedding", "activation")
+MAX_DIFFERENCE = 0.02
+MIN_AGREEMENT = 0.99
+MAX_ACCURACY_LOSS = 0.005
+CALIBRATION_PHOTOS = 256
+_BATCH = 8
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far a graph's answers are from those it must match.
+
+    Attributes:
+        agreement: Share of photos with the same label, in [0, 1].
+        max_difference: Largest difference of a probability.
+        accuracy_loss: By how much its accuracy is lower, in [-1, 1].
+    """
+
+    agreement: float
+    max_difference: float
+    accuracy_loss: float
+
+
+def convert(network: Network, height: int, width: int) -> ov.Model:
+    """The graph of `network`: input uint8 [-1, height, width, 3]; outputs `logits`, `embedding`, `activation`."""
+    example = torch.zeros(2, height, width, 3, dtype=torch.uint8)
+    with torch.inference_mode(), warnings.catch_warnings():
+        # The tracer warns of every shape that it fixes; all are fixed but the batch, which stays open.
+        warnings.simplefilter("ignore")
+        graph = ov.convert_model(network, example_input=example, input=[([-1, height, width, 3], ov.Type.u8)])
+    for output, name in zip(graph.outputs, OUTPUTS, strict=True):
+        output.get_tensor().set_names({name})
+    return graph
+
+
+def compress(graph: ov.Model) -> ov.Model:
+    """The same graph with weights kept in 8 bits and computed with as float32: half the size of float16."""
+    return nncf.compress_weights(graph, mode=nncf.CompressWeightsMode.INT8_ASYM)
+
+
+def quantise(graph: ov.Model, photos: Pixels) -> ov.Model:
+    """An int8 graph of `logits` and `embedding`, its ranges measured on training photos, uint8 [N, H, W, 3]."""
+    lean = graph.clone()
+    for output in [each for each in lean.outputs if "activation" in each.get_names()]:
+        lean.remove_result(output.get_node())
+    batches = [photos[start : start + _BATCH] for start in range(0, min(len(photos), CALIBRATION_PHOTOS), _BATCH)]
+    return nncf.quantize(lean, nncf.Dataset(batches), preset=nncf.QuantizationPreset.MIXED, subset_size=len(batches))
+
+
+def run_graph(graph: ov.Model, photos: Pixels) -> Floats:
+    """Logits float32 [N, K] of `photos`, uint8 [N, H, W, 3], in float32 arithmetic."""
+    compiled = ov.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    batches = [compiled({0: photos[start : start + _BATCH]})["logits"] for start in range(0, len(photos), _BATCH)]
+    return np.concatenate(batches)
+
+
+def compare(reference: Floats, candidate: Floats, targets: Ints, temperature: float) -> Parity:
+    """How the candidate's logits differ from the reference's, as probabilities; all float32 [N, K]."""
+    p, q = softmax(reference / temperature), softmax(candidate / temperature)
+    ours, theirs = q.argmax(axis=1), p.argmax(axis=1)
+    return Parity(
+        agreement=float((ours == theirs).mean()),
+        max_difference=float(np.abs(p - q).max()),
+        accuracy_loss=float((theirs == targets).mean() - (ours == targets).mean()),
+    )
+
+
+def require_parity(parity: Parity) -> None:
+    """Refuse a float32 graph that answers differently from torch.
+
+    Raises:
+        ParityError: A label differs, or a probability by more than `MAX_DIFFERENCE`.
+    """
+    if parity.agreement < 1 or parity.max_difference > MAX_DIFFERENCE:
+        raise ParityError(
+            f"The exported graph differs from torch: same label on {parity.agreement:.1%} of the photos, "
+            f"probabilities by up to {parity.max_difference:.4f} ({MAX_DIFFERENCE} is allowed).",
+            "Nothing was registered. Another architecture or a newer OpenVINO may export exactly.",
+        )
+
+
+def keeps_quality(parity: Parity) -> bool:
+    """Whether an int8 graph may stand in for the float32 one."""
+    return parity.agreement >= MIN_AGREEMENT and parity.accuracy_loss <= MAX_ACCURACY_LOSS
+
+
+def save(graph: ov.Model, path: Path) -> None:
+    """Write the graph with float16 weights."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ov.save_model(graph, path, compress_to_fp16=True)

@@ -1,0 +1,171 @@
+"""Every photo of a data folder, with what tells it from the others: its content's hash and its looks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dandelion.domain import Split
+from dandelion.errors import DataError, NotAnImageError, PhotoError
+from dandelion.imaging import decode, probe
+
+SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "BMP": (".bmp", ".dib"),
+    "GIF": (".gif",),
+    "AVIF": (".avif",),
+    "HEIF": (".heic", ".heif"),
+}
+PHOTO_SUFFIXES = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+
+# The perceptual hash looks at 32 x 32 pixels; JPEGs are decoded at the smallest scale that leaves twice that.
+_HASHED_SIDE = 64
+
+_LAYOUT = "Make one sub-folder a class, for instance photos/dandelion and photos/grass, with the photos right inside."
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One readable photo of a data folder.
+
+    Attributes:
+        path: Where the file is.
+        label: Its class: the name of its folder.
+        sha256: Of the file's bytes, 64 hexadecimal digits.
+        perceptual_hash: 64 bits that change little when a photo is resized, recompressed or brightened (pHash).
+        width: Columns as stored, pixels.
+        height: Rows as stored, pixels.
+        format: What the bytes are, whatever the name says; a key of `SUFFIXES`.
+        contrast: Standard deviation of its grey values, in [0, 127.5]; near 0 for a blank photo.
+        split: None until `assign_splits` has decided.
+    """
+
+    path: Path
+    label: str
+    sha256: str
+    perceptual_hash: int
+    width: int
+    height: int
+    format: str
+    contrast: float
+    split: Split | None = None
+
+
+def scan_photos(
+    folder: Path,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    on_unreadable: Callable[[Path, PhotoError], None] | None = None,
+) -> list[Photo]:
+    """Every photo under `folder`, sorted by path; a sub-folder is a class, hidden files are passed over.
+
+    Args:
+        folder: Holds one sub-folder a class.
+        workers: Threads; as many as there are cores when None.
+        progress: Called from the calling thread with files done and files in all.
+        on_unreadable: Called for each file that is no readable photo, instead of raising.
+
+    Raises:
+        DataError: There is no such folder, no class folder in it, or a file with a photo's name cannot be read and
+            nobody asked to hear of it.
+    """
+    files = [path for classed in list_class_folders(folder) for path in list_files(classed)]
+    photos = []
+    with ThreadPoolExecutor(max_workers=workers or os.cpu_count()) as pool:
+        for done, (path, result) in enumerate(zip(files, pool.map(_try_read, files), strict=True), start=1):
+            if isinstance(result, Photo):
+                photos.append(result)
+            elif on_unreadable is not None:
+                on_unreadable(path, result)
+            elif path.suffix.lower() in PHOTO_SUFFIXES:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise DataError(
+                    f"{path} cannot be read: {result.message}",
+                    f"Run `dandelion data check {folder}` to list all such files, then repair or remove them.",
+                ) from result
+            if progress is not None:
+                progress(done, len(files))
+    return photos
+
+
+def list_class_folders(folder: Path) -> list[Path]:
+    """The class folders of a data folder, sorted by name.
+
+    Raises:
+        DataError: There is no such folder, or nothing in it that could be a class.
+    """
+    try:
+        children = sorted(folder.iterdir())
+    except FileNotFoundError as error:
+        raise DataError(f"There is no folder {folder}.", "Check the path.") from error
+    except OSError as error:
+        raise DataError(f"{folder} cannot be listed ({error.strerror}).", "Give a folder that you may read.") from error
+    classes = [child for child in children if child.is_dir() and not child.name.startswith(".")]
+    if not classes:
+        loose = sum(child.suffix.lower() in PHOTO_SUFFIXES for child in children)
+        state = f"holds {loose} photos but no class folder" if loose else "is empty: it holds no class folder"
+        raise DataError(f"{folder} {state}.", _LAYOUT)
+    return classes
+
+
+def list_files(classed: Path) -> list[Path]:
+    """The files right inside a class folder, sorted by name, without hidden ones."""
+    return sorted(child for child in classed.iterdir() if not child.name.startswith(".") and not child.is_dir())
+
+
+def read_photo(path: Path) -> Photo:
+    """Read, decode and hash one photo.
+
+    Raises:
+        PhotoError: The file cannot be read, or is no complete photo of a format that is read here.
+        DataError: The libraries of training are not installed.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise NotAnImageError(f"The file cannot be read ({error.strerror}).", "Check its permissions.") from error
+    header = probe(data)
+    image = Image.fromarray(decode(data, min_side=_HASHED_SIDE))
+    return Photo(
+        path=path,
+        label=path.parent.name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        perceptual_hash=_hash_looks(image),
+        width=header.width,
+        height=header.height,
+        format=header.format,
+        contrast=float(np.std(np.asarray(image.convert("L").resize((32, 32), Image.Resampling.BOX)))),
+    )
+
+
+def with_split(photo: Photo, split: Split) -> Photo:
+    """The same photo, in `split`."""
+    return replace(photo, split=split)
+
+
+def _try_read(path: Path) -> Photo | PhotoError:
+    try:
+        return read_photo(path)
+    except PhotoError as error:
+        return error
+
+
+def _hash_looks(image: Image.Image) -> int:
+    try:
+        import imagehash
+    except ModuleNotFoundError as error:
+        raise DataError(
+            f"Near duplicates cannot be found without {error.name}.", "pip install 'dandelion[train]'"
+        ) from error
+    bits = np.asarray(imagehash.phash(image).hash, dtype=np.bool_)
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -1,0 +1,367 @@
+"""One training run from a folder of photos to a registered version; reads top to bottom."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import structlog
+from safetensors.torch import save_file
+from torch import nn
+
+from dandelion import __version__
+from dandelion.domain import InputSpec, ModelVersion, Split
+from dandelion.errors import DataError, TrainingError
+from dandelion.package import Manifest, seal_package
+from dandelion.package.network import Network
+from dandelion.package.store import CARD, GRAPHS, MANIFEST, METRICS, REFERENCE, WEIGHTS
+from dandelion.training import graphs
+from dandelion.training.architecture import create_classifier
+from dandelion.training.card import Facts, write_card
+from dandelion.training.config import TrainingConfig
+from dandelion.training.dataset import PhotoSet
+from dandelion.training.figures import draw_all
+from dandelion.training.fit import Epoch, fit, predict_embeddings, predict_logits
+from dandelion.training.photos import Photo, scan_photos
+from dandelion.training.scoring import Neighbourhood, Scored, find_temperature, measure, outlier_threshold
+from dandelion.training.splits import assign_folds, assign_splits, dataset_digest
+from dandelion.training.tracking import Tracker
+
+PACKAGE = "package"
+MIN_PHOTOS_A_SPLIT = 2
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One fit of a run, for whoever shows progress.
+
+    Attributes:
+        name: `fold 2 of 5` or `model`.
+        epochs: Most epochs it takes.
+    """
+
+    name: str
+    epochs: int
+
+
+OnEpoch = Callable[[Stage, Epoch], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run made.
+
+    Attributes:
+        package: The sealed package's folder.
+        metrics: Figures on the test split.
+        int8: Whether the package holds an int8 graph.
+        version: What was registered, if anything.
+    """
+
+    package: Path
+    metrics: Mapping[str, float]
+    int8: bool
+    version: ModelVersion | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    classes: tuple[str, ...]
+    digest: str
+    splits: dict[Split, list[Photo]]
+
+    def photo_set(self, photos: Sequence[Photo], spec: InputSpec) -> PhotoSet:
+        return PhotoSet([p.path for p in photos], [self.classes.index(p.label) for p in photos], spec)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        return {split.value: dict(Counter(photo.label for photo in photos)) for split, photos in self.splits.items()}
+
+
+def train(
+    folder: Path,
+    config: TrainingConfig,
+    output: Path,
+    *,
+    tracker: Tracker,
+    command: str,
+    resume: bool = False,
+    on_epoch: OnEpoch = lambda stage, epoch: None,
+) -> Trained:
+    """Train, calibrate, measure, export, package and register; a run that fails registers nothing.
+
+    Args:
+        folder: One sub-folder a class.
+        config: The recipe.
+        output: Folder of checkpoints and of the package.
+        tracker: MLflow, or a stand-in that keeps nothing.
+        command: What was typed, for the model card.
+        resume: Go on from the checkpoints in `output`.
+        on_epoch: Called after each epoch.
+
+    Raises:
+        DataError: The photos cannot be used, or vanished.
+        TrainingError: The recipe or the disk is at fault; ParityError when the export is.
+        RegistryError: MLflow did not answer.
+    """
+    started = time.monotonic()
+    _prepare_output(output, resume=resume)
+    data = load_data(folder)
+    spec = InputSpec(config.image_size, config.image_size)
+    with tracker.run(config, data.digest, output, resume=resume) as tracked:
+
+        def note(stage: Stage, epoch: Epoch) -> None:
+            tracked.log_epoch(stage.name, epoch)
+            on_epoch(stage, epoch)
+
+        fold_metrics, held_out = _cross_validate(data, spec, config, output, resume, note)
+        classifier, pretrained, history = _fit_final(data, spec, config, output, resume, note)
+        test = data.photo_set(data.splits[Split.TEST], spec)
+        learnt, neighbourhood = _reference(data, spec, config, classifier)
+        if held_out is None:
+            held_out = _score(classifier, data.photo_set(data.splits[Split.VALIDATION], spec), spec, neighbourhood)
+        temperature = find_temperature(held_out.logits, held_out.targets)
+        tested = _score(classifier, test, spec, neighbourhood)
+        metrics = {**measure(tested, temperature, data.classes), **fold_metrics}
+
+        judged = data.photo_set([*data.splits[Split.VALIDATION], *data.splits[Split.TEST]], spec)
+        exported = _export(classifier, spec, config, judged, learnt, temperature)
+        manifest = Manifest(
+            architecture=config.architecture,
+            input=spec,
+            classes=data.classes,
+            temperature=temperature,
+            outlier_threshold=outlier_threshold(held_out.outlier_scores),
+            dataset_digest=data.digest,
+            code_version=__version__,
+            precisions=("float32", "int8") if exported.int8 is not None else ("float32",),
+        )
+        facts = Facts(
+            manifest=manifest,
+            config=config,
+            command=command,
+            counts=data.counts(),
+            metrics=metrics,
+            parity=exported.parity,
+            int8=(exported.int8_parity, exported.int8 is not None),
+            pretrained=pretrained,
+            epochs=len(history),
+            minutes=(time.monotonic() - started) / 60,
+        )
+        package = _write_package(output, facts, exported, classifier, neighbourhood)
+        tracked.log_metrics(metrics)
+        figures = draw_all(history, tested, temperature, data.classes, test.served(), test.paths)
+        for name, figure in figures:
+            tracked.log_figure(name, figure)
+        version = tracked.register(package)
+    for checkpoint in output.glob("*.ckpt"):
+        checkpoint.unlink()  # the run is done; what it made is the package
+    return Trained(package, metrics, exported.int8 is not None, version)
+
+
+def load_data(folder: Path) -> _Data:
+    """The photos of a folder, split.
+
+    Raises:
+        DataError: A photo cannot be read, or there are too few photos or classes to train and to test on.
+    """
+    photos = assign_splits(scan_photos(folder))
+    classes = tuple(sorted({photo.label for photo in photos}))
+    splits = {split: [photo for photo in photos if photo.split is split] for split in Split}
+    for split, members in splits.items():
+        for name in classes:
+            found = sum(photo.label == name for photo in members)
+            if found < MIN_PHOTOS_A_SPLIT:
+                raise DataError(
+                    f"The {split.value} split of {folder} has {found} photos of {name!r}; it needs {MIN_PHOTOS_A_SPLIT}.",
+                    "Add photos: 40 or more a class fill all three splits.",
+                )
+    return _Data(classes, dataset_digest(photos), splits)
+
+
+def _cross_validate(
+    data: _Data, spec: InputSpec, config: TrainingConfig, output: Path, resume: bool, note: OnEpoch
+) -> tuple[dict[str, float], Scored | None]:
+    """Figures over the folds, and every photo outside the test split scored by a model that never saw it."""
+    if not config.folds:
+        return {}, None
+    photos = [*data.splits[Split.TRAIN], *data.splits[Split.VALIDATION]]
+    folds = assign_folds(photos, config.folds)
+    parts: list[Scored] = []
+    for fold in range(config.folds):
+        learnt = data.photo_set([p for p, f in zip(photos, folds, strict=True) if f != fold], spec)
+        left_out = data.photo_set([p for p, f in zip(photos, folds, strict=True) if f == fold], spec)
+        classifier, _ = create_classifier(config, len(data.classes))
+        stage = Stage(f"fold {fold + 1} of {config.folds}", config.epochs)
+        _fit(classifier, learnt, None, data, spec, config, output / f"fold-{fold}.ckpt", resume, stage, note)
+        served = learnt.served()
+        around = Neighbourhood.around(
+            predict_embeddings(classifier, served, spec), learnt.targets.numpy(), len(data.classes)
+        )
+        parts.append(_score(classifier, left_out, spec, around))
+    accuracies = [float((part.logits.argmax(axis=1) == part.targets).mean()) for part in parts]
+    metrics = {
+        "cv_folds": float(config.folds),
+        "cv_accuracy_mean": float(np.mean(accuracies)),
+        "cv_accuracy_std": float(np.std(accuracies)),
+    }
+    together = Scored(
+        np.concatenate([part.targets for part in parts]),
+        np.concatenate([part.logits for part in parts]),
+        np.concatenate([part.outlier_scores for part in parts]),
+    )
+    return metrics, together
+
+
+def _fit_final(
+    data: _Data, spec: InputSpec, config: TrainingConfig, output: Path, resume: bool, note: OnEpoch
+) -> tuple[nn.Module, str, list[Epoch]]:
+    """The model itself: with cross-validation it learns from validation photos too, and runs to its last epoch."""
+    classifier, pretrained = create_classifier(config, len(data.classes))
+    learnt = _final_photos(data, config)
+    validation = None if config.folds else data.photo_set(data.splits[Split.VALIDATION], spec)
+    stage = Stage("model", config.epochs)
+    history = _fit(
+        classifier,
+        data.photo_set(learnt, spec),
+        validation,
+        data,
+        spec,
+        config,
+        output / "model.ckpt",
+        resume,
+        stage,
+        note,
+    )
+    return classifier, pretrained, history
+
+
+def _fit(
+    classifier: nn.Module,
+    learnt: PhotoSet,
+    validation: PhotoSet | None,
+    data: _Data,
+    spec: InputSpec,
+    config: TrainingConfig,
+    checkpoint: Path,
+    resume: bool,
+    stage: Stage,
+    note: OnEpoch,
+) -> list[Epoch]:
+    return fit(
+        classifier,
+        learnt,
+        validation,
+        classes=len(data.classes),
+        spec=spec,
+        config=config,
+        on_epoch=lambda epoch: note(stage, epoch),
+        checkpoint=checkpoint,
+        resume=resume,
+    )
+
+
+def _final_photos(data: _Data, config: TrainingConfig) -> list[Photo]:
+    held = data.splits[Split.VALIDATION] if config.folds else []
+    return [*data.splits[Split.TRAIN], *held]
+
+
+def _reference(
+    data: _Data, spec: InputSpec, config: TrainingConfig, classifier: nn.Module
+) -> tuple[graphs.Pixels, Neighbourhood]:
+    learnt = data.photo_set(_final_photos(data, config), spec)
+    served = learnt.served()
+    embeddings = predict_embeddings(classifier, served, spec)
+    return served, Neighbourhood.around(embeddings, learnt.targets.numpy(), len(data.classes))
+
+
+def _score(classifier: nn.Module, photos: PhotoSet, spec: InputSpec, around: Neighbourhood) -> Scored:
+    served = photos.served()
+    return Scored(
+        photos.targets.numpy(),
+        predict_logits(classifier, served, spec),
+        around.scores(predict_embeddings(classifier, served, spec)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Exported:
+    float32: ov.Model
+    parity: graphs.Parity
+    int8: ov.Model | None
+    int8_parity: graphs.Parity
+
+
+def _export(
+    classifier: nn.Module,
+    spec: InputSpec,
+    config: TrainingConfig,
+    judged: PhotoSet,
+    learnt: graphs.Pixels,
+    temperature: float,
+) -> _Exported:
+    """The graphs, proven on photos that were not trained on."""
+    photos, targets = judged.served(), judged.targets.numpy()
+    exact = graphs.convert(Network(classifier, spec).eval(), spec.height, spec.width)
+    float32 = graphs.compress(exact.clone()) if config.compact else exact
+    answers = predict_logits(classifier, photos, spec)
+    parity = graphs.compare(answers, graphs.run_graph(float32, photos), targets, temperature)
+    graphs.require_parity(parity)
+    quantised = graphs.quantise(exact, learnt)
+    int8_parity = graphs.compare(answers, graphs.run_graph(quantised, photos), targets, temperature)
+    kept = graphs.keeps_quality(int8_parity)
+    log.info("int8_graph", kept=kept, agreement=int8_parity.agreement, accuracy_loss=int8_parity.accuracy_loss)
+    return _Exported(float32, parity, quantised if kept else None, int8_parity)
+
+
+def _write_package(
+    output: Path, facts: Facts, exported: _Exported, classifier: nn.Module, around: Neighbourhood
+) -> Path:
+    """Write and seal the package beside its place, then move it there whole."""
+    with _disk_errors(output), tempfile.TemporaryDirectory(dir=output) as name:
+        folder = Path(name) / PACKAGE
+        folder.mkdir()
+        (folder / MANIFEST).write_text(facts.manifest.model_dump_json(indent=2), encoding="utf-8")
+        (folder / METRICS).write_text(json.dumps(facts.metrics, indent=2), encoding="utf-8")
+        (folder / CARD).write_text(write_card(facts), encoding="utf-8")
+        np.savez(folder / REFERENCE, means=around.means, precision=around.precision)
+        graphs.save(exported.float32, folder / GRAPHS["float32"])
+        if exported.int8 is not None:
+            graphs.save(exported.int8, folder / GRAPHS["int8"])
+        if not facts.config.compact:
+            state = {key: value.contiguous() for key, value in classifier.state_dict().items()}
+            save_file(state, folder / WEIGHTS)
+        seal_package(folder)
+        place = output / PACKAGE
+        shutil.rmtree(place, ignore_errors=True)
+        folder.rename(place)
+    return place
+
+
+def _prepare_output(output: Path, *, resume: bool) -> None:
+    with _disk_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            for checkpoint in output.glob("*.ckpt"):
+                checkpoint.unlink()
+
+
+@contextmanager
+def _disk_errors(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(
+            f"{output} cannot be written ({error.strerror or error}).",
+            "Free some disk space, or choose another --output, then continue with --resume.",
+        ) from error
