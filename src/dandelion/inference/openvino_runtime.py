@@ -33,7 +33,7 @@ class OpenVinoRuntime:
             "INFERENCE_NUM_THREADS": lanes,
             "ENABLE_CPU_PINNING": False,
         }
-        graph = self._read()
+        graph = self._core.read_model(package.graph("int8" if self.precision == "int8" else "float32"))
         for output in [o for o in graph.outputs if _ACTIVATION in o.get_names()]:
             # Only `/explain` needs it; without it the hot graph neither computes nor copies it.
             graph.remove_result(output.get_node())
@@ -55,12 +55,10 @@ class OpenVinoRuntime:
         """Class activation map of one photo, uint8 RGB [H, W, 3], as float32 [K, h, w]."""
         with self._explainer_lock:
             if self._explainer is None:
-                self._explainer = self._core.compile_model(self._read(), "CPU", self._options | {"NUM_STREAMS": 1})
+                graph = self._package.graph("float32")  # the only one with that output
+                self._explainer = self._core.compile_model(graph, "CPU", self._options | {"NUM_STREAMS": 1})
             result = self._explainer({0: photo[np.newaxis]})
             return np.array(result[self._explainer.output(_ACTIVATION)][0], dtype=np.float32)
-
-    def _read(self) -> ov.Model:
-        return self._core.read_model(self._package.graph("int8" if self.precision == "int8" else "float32"))
 
 
 def choose_precision(package: ModelPackage, wanted: str, capabilities: list[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +154,8 @@ class _Run:
     ) -> None:
         self.device = pick_device(config.device)
         self._config, self._classes = config, classes
-        self._transform = create_transform(spec, config.augmentation)
+        crop = replace(spec, height=config.training_size, width=config.training_size)
+        self._transform = create_transform(crop, config.augmentation)
         self._model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._average = ModelEmaV3(self._model, decay=config.ema_decay, use_warmup=True, warmup_power=0.75)
         self._optimiser = torch.optim.AdamW(_parameter_groups(model, config.weight_decay), lr=config.learning_rate)

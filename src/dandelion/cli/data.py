@@ -1,0 +1,116 @@
+"""`dandelion data`: check, fetch and draw photos."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from dandelion.training.checks import CheckReport
+
+app = typer.Typer(no_args_is_help=True)
+
+_COLOURS = {"ERROR": "red", "WARNING": "yellow", "INFO": "blue"}
+_SHOWN_PATHS = 4
+
+
+@app.command(epilog="Example: dandelion data check photos/ --html report.html")
+def check(
+    folder: Annotated[Path, typer.Argument(help="Folder with one sub-folder of photos a class.")],
+    html: Annotated[Path | None, typer.Option(help="Write a page with thumbnails to this file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+) -> None:
+    """Find what is wrong with photos. Exit status: 0 nothing or notes, 1 warnings, 2 errors."""
+    from dandelion.training.checks import check_photos
+
+    with _bar("Looking at photos", MofNCompleteColumn()) as show:
+        report = check_photos(folder, progress=show)
+    if html is not None:
+        from dandelion.training.report import write_report
+
+        write_report(report, html)
+    if as_json:
+        typer.echo(json.dumps(_as_dict(report)))
+    else:
+        _print(report, html)
+    raise typer.Exit(report.exit_status)
+
+
+@app.command(epilog="Example: dandelion data fetch https://example.org/photos.zip photos/")
+def fetch(
+    url: Annotated[str, typer.Argument(help="Address of a zip or tar archive.")],
+    folder: Annotated[Path, typer.Argument(help="Where its content shall lie; must not exist or be empty.")],
+    sha256: Annotated[str | None, typer.Option(help="What the archive must hash to.")] = None,
+) -> None:
+    """Download an archive of photos and unpack it; an interrupted download is gone on with."""
+    from dandelion.training.fetch import fetch_archive
+
+    with _bar("Downloading", DownloadColumn()) as show:
+        fetch_archive(url, folder, sha256=sha256, progress=show)
+    Console().print(f"Unpacked to {folder}. Look at it: dandelion data check {folder}", highlight=False, soft_wrap=True)
+
+
+@app.command(epilog="Example: dandelion data sample photos/ --per-class 60")
+def sample(
+    folder: Annotated[Path, typer.Argument(help="Gets one sub-folder a class.")],
+    per_class: Annotated[int, typer.Option(help="Photos of each class.")] = 40,
+    size: Annotated[int, typer.Option(help="Mean side, pixels.")] = 192,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same photos.")] = 0,
+) -> None:
+    """Draw lawns with and without dandelions, for trying out without a network."""
+    from dandelion.training.sample import draw_sample
+
+    with _bar("Drawing", MofNCompleteColumn()) as show:
+        paths = draw_sample(folder, per_class=per_class, size=size, seed=seed, progress=show)
+    Console().print(f"Drew {len(paths)} photos. Train on them: dandelion train --data {folder}", soft_wrap=True)
+
+
+@contextmanager
+def _bar(words: str, column: Any) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on a terminal, nothing elsewhere: the result is what scripts read."""
+    console = Console(stderr=True)
+    bar = Progress(TextColumn(words), BarColumn(), column, TimeRemainingColumn(), console=console, transient=True)
+    bar.disable = not console.is_terminal
+    with bar:
+        task = bar.add_task(words, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _print(report: CheckReport, html: Path | None) -> None:
+    console = Console(highlight=False)
+    table = Table("Severity", "Kind", "What", "What to do", "Files", title=f"Findings in {report.folder}")
+    for finding in report.findings:
+        name = finding.severity.name
+        files = [path.relative_to(report.folder).as_posix() for path in finding.paths[:_SHOWN_PATHS]]
+        if len(finding.paths) > _SHOWN_PATHS:
+            files.append(f"and {len(finding.paths) - _SHOWN_PATHS} more")
+        severity = f"[{_COLOURS[name]}]{name.lower()}[/]"
+        table.add_row(severity, finding.kind, finding.message, finding.remedy, "\n".join(files))
+    if report.findings:
+        console.print(table)
+    classes = ", ".join(f"{count} {label}" for label, count in report.classes.items())
+    console.print(f"{len(report.photos)} photos: {classes}; {len(report.findings)} findings.", markup=False)
+    if html is not None:
+        console.print(f"Page with thumbnails: {html}", markup=False)
+
+
+def _as_dict(report: CheckReport) -> dict[str, Any]:
+    findings = [
+        {
+            "severity": finding.severity.name.lower(),
+            "kind": finding.kind,
+            "message": finding.message,
+            "remedy": finding.remedy,
+            "files": [str(path) for path in finding.paths],
+        }
+        for finding in report.findings
+    ]
+    return {"photos": len(report.photos), "classes": report.classes, "findings": findings}
