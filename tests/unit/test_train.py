@@ -69,7 +69,7 @@ def fresh() -> torch.nn.Module:
     return model
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill between two epochs."""
 
 
@@ -97,10 +97,10 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(photos: Path, tmp_pa
 
     def kill(epoch: Epoch) -> None:
         if epoch.number == 2:
-            raise Killed
+            raise KilledError
 
     checkpoint = tmp_path / "run.ckpt"
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         fit(fresh(), *photo_sets(photos), classes=2, spec=SPEC, config=CONFIG, checkpoint=checkpoint, on_epoch=kill)
     seen: list[int] = []
     fit(
@@ -169,7 +169,7 @@ def test_a_run_ends_in_a_sound_package_registered_with_its_plots(photos: Path, t
     assert trained.version is not None
     assert trained.version.aliases == ("challenger", "champion")
     assert registry.download(trained.version, tmp_path / "cache").digest == package.digest
-    run = registry.client.get_run(trained.version.run_id)
+    run = registry.client.get_run(str(trained.version.run_id))
     plots = {Path(each.path).name for each in registry.client.list_artifacts(run.info.run_id, "figures")}
     assert plots == {
         "learning_curves.png",

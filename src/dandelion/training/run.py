@@ -183,8 +183,8 @@ def load_data(folder: Path) -> _Data:
             found = sum(photo.label == name for photo in members)
             if found < MIN_PHOTOS_A_SPLIT:
                 raise DataError(
-                    f"The {split.value} split of {folder} has {found} photos of {name!r}; it needs {MIN_PHOTOS_A_SPLIT}.",
-                    "Add photos: 40 or more a class fill all three splits.",
+                    f"The {split.value} split of {folder} has {found} photos of {name!r}.",
+                    f"It needs {MIN_PHOTOS_A_SPLIT}; 40 photos a class or more fill all three splits.",
                 )
     return _Data(classes, dataset_digest(photos), splits)
 

@@ -129,5 +129,5 @@ def _photograph(photo: Image.Image, rng: Generator) -> Image.Image:
     cast = rng.uniform(0.88, 1.12, 3)
     slope = np.linspace(rng.uniform(0.75, 1), rng.uniform(0.75, 1), photo.width)[np.newaxis, :, np.newaxis]
     lit = pixels * cast * slope * rng.uniform(0.65, 1.3)
-    noisy: npt.NDArray[np.float32] = lit + rng.normal(0, rng.uniform(1, 9), pixels.shape)
+    noisy: npt.NDArray[np.floating] = lit + rng.normal(0, rng.uniform(1, 9), pixels.shape)
     return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
