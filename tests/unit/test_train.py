@@ -150,6 +150,18 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
         create_classifier(dataclasses.replace(CONFIG, pretrained=str(path)), 2)
 
 
+def test_weights_from_a_file_are_taken_but_for_the_last_layer(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    path = tmp_path / "weights.pth"
+    other = timm.create_model("test_resnet", num_classes=7)
+    torch.save(other.state_dict(), path)
+    model, source = create_classifier(dataclasses.replace(CONFIG, pretrained=str(path)), 2)
+    assert source == "weights from weights.pth"
+    theirs, ours = other.state_dict(), model.state_dict()
+    same = [name for name in ours if ours[name].shape == theirs[name].shape and torch.equal(ours[name], theirs[name])]
+    assert set(ours) - set(same) == {"fc.weight", "fc.bias"}
+
+
 def test_a_run_ends_in_a_sound_package_registered_with_its_plots(photos: Path, tmp_path: Path) -> None:
     registry = create_registry(Settings(home=tmp_path / "home"))
     stages: list[str] = []

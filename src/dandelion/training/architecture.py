@@ -56,14 +56,25 @@ def check_architecture(name: str) -> None:
 
 
 def _from_file(config: TrainingConfig, classes: int) -> tuple[nn.Module, str]:
+    """Everything but the last layer from the file; timm's own loader would pass over weights that do not fit."""
     path = Path(config.pretrained)
+    model = timm.create_model(config.architecture, num_classes=classes)
     try:
-        model = timm.create_model(
-            config.architecture, num_classes=classes, pretrained=True, pretrained_cfg_overlay={"file": str(path)}
-        )
-    except Exception as error:  # torch and safetensors raise what their readers meet
+        given = timm.models.load_state_dict(str(path))
+    except Exception as error:
         raise TrainingError(
-            f"The weights {path} do not fit {config.architecture}: {str(error).strip().splitlines()[0]}",
-            "Give the weights of that timm model, as .safetensors or .pth.",
+            f"The weights {path} cannot be read ({str(error).strip().splitlines()[0]}).",
+            "Give a .safetensors or .pth file.",
         ) from error
+    own = model.state_dict()
+    fitting = {name: value for name, value in given.items() if name in own and value.shape == own[name].shape}
+    last = model.default_cfg["classifier"]
+    missing = [name for name in own if name not in fitting and not name.startswith(last)]
+    if missing:
+        raise TrainingError(
+            f"The weights {path} do not fit {config.architecture}: {len(missing)} of its {len(own)} tensors are "
+            f"missing or of another shape, {missing[0]} for one.",
+            "Give the weights of that timm model.",
+        )
+    model.load_state_dict(fitting, strict=False)
     return model, f"weights from {path.name}"

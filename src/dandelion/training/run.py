@@ -177,6 +177,11 @@ def load_data(folder: Path) -> _Data:
     """
     photos = assign_splits(scan_photos(folder))
     classes = tuple(sorted({photo.label for photo in photos}))
+    if len(classes) < 2:
+        raise DataError(
+            f"{folder} has {len(classes)} class{'' if len(classes) == 1 else 'es'} with photos.",
+            "Make one sub-folder a class, at least two, with the photos right inside.",
+        )
     splits = {split: [photo for photo in photos if photo.split is split] for split in Split}
     for split, members in splits.items():
         for name in classes:
