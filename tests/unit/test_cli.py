@@ -83,3 +83,10 @@ def test_doctor_passes_on_a_fresh_home_and_fails_on_a_bad_one(tmp_path: Path) ->
     home = next(finding for finding in json.loads(bad.stdout) if finding["what"] == "Home folder")
     assert home["state"] == "fail"
     assert "DANDELION_HOME" in home["remedy"]
+
+
+def test_brackets_in_words_are_shown_and_not_taken_for_colours(tmp_path: Path) -> None:
+    photo = tmp_path / "[bold]photo.jpg"
+    photo.write_text("no photo")
+    shown = dandelion("predict", str(photo), home=tmp_path / "home")
+    assert "[bold]photo.jpg" in shown.stdout

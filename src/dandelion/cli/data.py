@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -55,7 +56,7 @@ def fetch(
 
     with _bar("Downloading", DownloadColumn()) as show:
         fetch_archive(url, folder, sha256=sha256, progress=show)
-    Console().print(f"Unpacked to {folder}. Look at it: dandelion data check {folder}", highlight=False, soft_wrap=True)
+    typer.echo(f"Unpacked to {folder}. Look at it: dandelion data check {folder}")
 
 
 @app.command(epilog="Example: dandelion data sample photos/ --per-class 60")
@@ -70,7 +71,7 @@ def sample(
 
     with _bar("Drawing", MofNCompleteColumn()) as show:
         paths = draw_sample(folder, per_class=per_class, size=size, seed=seed, progress=show)
-    Console().print(f"Drew {len(paths)} photos. Train on them: dandelion train --data {folder}", soft_wrap=True)
+    typer.echo(f"Drew {len(paths)} photos. Train on them: dandelion train --data {folder}")
 
 
 @contextmanager
@@ -86,14 +87,15 @@ def _bar(words: str, column: Any) -> Iterator[Callable[[int, int | None], None]]
 
 def _print(report: CheckReport, html: Path | None) -> None:
     console = Console(highlight=False)
-    table = Table("Severity", "Kind", "What", "What to do", "Files", title=f"Findings in {report.folder}")
+    table = Table("Severity", "Kind", "What", "What to do", "Files", title=f"Findings in {escape(str(report.folder))}")
     for finding in report.findings:
         name = finding.severity.name
         files = [path.relative_to(report.folder).as_posix() for path in finding.paths[:_SHOWN_PATHS]]
         if len(finding.paths) > _SHOWN_PATHS:
             files.append(f"and {len(finding.paths) - _SHOWN_PATHS} more")
         severity = f"[{_COLOURS[name]}]{name.lower()}[/]"
-        table.add_row(severity, finding.kind, finding.message, finding.remedy, "\n".join(files))
+        words = (finding.kind, finding.message, finding.remedy, "\n".join(files))
+        table.add_row(severity, *(escape(text) for text in words))
     if report.findings:
         console.print(table)
     classes = ", ".join(f"{count} {label}" for label, count in report.classes.items())

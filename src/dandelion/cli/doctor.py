@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dandelion.errors import DandelionError
@@ -50,7 +51,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON inst
         table = Table("Checked", "", "Found", "What to do")
         for finding in findings:
             state = f"[{_COLOURS[finding.state]}]{finding.state}[/]"
-            table.add_row(finding.what, state, finding.saw, finding.remedy)
+            table.add_row(finding.what, state, escape(finding.saw), escape(finding.remedy))
         Console().print(table)
     raise typer.Exit(1 if any(finding.state == "fail" for finding in findings) else 0)
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from dandelion import __version__
 from dandelion.cli import data, models
@@ -88,9 +89,9 @@ def main() -> int:
         return done.exit_code
     except DandelionError as error:
         console = Console(stderr=True)
-        console.print(f"[bold red]Error:[/] {error.message}", highlight=False, markup=True, soft_wrap=True)
+        console.print(f"[bold red]Error:[/] {escape(error.message)}", highlight=False, markup=True, soft_wrap=True)
         if error.remedy:
-            console.print(f"[bold]Remedy:[/] {error.remedy}", highlight=False, soft_wrap=True)
+            console.print(f"[bold]Remedy:[/] {escape(error.remedy)}", highlight=False, soft_wrap=True)
         return 2
     except (typer.Abort, KeyboardInterrupt):
         return 130
@@ -100,6 +101,6 @@ def main() -> int:
         return 0
     except Exception as error:
         if hasattr(error, "format_message"):  # click's own: a wrong option or argument
-            Console(stderr=True).print(f"[bold red]Error:[/] {error.format_message()}", highlight=False)
+            Console(stderr=True).print(f"[bold red]Error:[/] {escape(error.format_message())}", highlight=False)
             return 2
         raise

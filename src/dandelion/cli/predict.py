@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -75,8 +76,10 @@ def _table(files: list[Path], results: list[Prediction | DandelionError]) -> Tab
     table = Table("Photo", "Label", "Confidence", "Known kind", "Milliseconds")
     for file, result in zip(files, results, strict=True):
         if isinstance(result, Exception):
-            table.add_row(str(file), f"[red]{result}[/]", "", "", "")
+            table.add_row(escape(str(file)), f"[red]{escape(str(result))}[/]", "", "", "")
         else:
             known = "yes" if result.in_distribution else "[yellow]no[/]"
-            table.add_row(str(file), result.label, f"{result.confidence:.1%}", known, f"{result.duration_ms:.1f}")
+            table.add_row(
+                escape(str(file)), escape(result.label), f"{result.confidence:.1%}", known, f"{result.duration_ms:.1f}"
+            )
     return table

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dandelion.settings import Section, Settings, load_settings, variables
@@ -20,8 +21,8 @@ def settings(as_json: Annotated[bool, typer.Option("--json", help="Print JSON in
         return
     table = Table("Variable", "Value", "What it does", show_lines=False)
     for name, description in variables().items():
-        value = values[name]
-        table.add_row(name, value if value == defaults[name] else f"[bold]{value}[/]", description)
+        value = escape(values[name])
+        table.add_row(name, value if values[name] == defaults[name] else f"[bold]{value}[/]", escape(description))
     Console().print(table)
 
 
