@@ -17,9 +17,10 @@ import torch
 
 from dandelion.domain import InputSpec
 from dandelion.errors import DataError, TrainingError, UnknownModelError
+from dandelion.inference.classifier import Answer, Classifier
 from dandelion.package import open_package
 from dandelion.registry import create_registry
-from dandelion.settings import Settings
+from dandelion.settings import InferenceSettings, Settings
 from dandelion.training.architecture import create_classifier
 from dandelion.training.config import Augmentation, TrainingConfig
 from dandelion.training.dataset import PhotoSet
@@ -192,6 +193,14 @@ def test_a_run_ends_in_a_sound_package_registered_with_its_plots(photos: Path, t
     }
     assert run.info.status == "FINISHED"
     assert math.isclose(run.data.metrics["test.accuracy"], trained.metrics["accuracy"])
+
+    data = [path.read_bytes() for path in sorted(photos.glob("*/*.jpg"))[:9]]
+    engines = [InferenceSettings(runtime="torch"), InferenceSettings(runtime="openvino", precision="float32")]
+    torch_answers, openvino_answers = (Classifier.load(package, engine).classify(data) for engine in engines)
+    for ours, theirs in zip(torch_answers, openvino_answers, strict=True):
+        assert isinstance(ours, Answer)
+        assert isinstance(theirs, Answer)
+        assert ours.probabilities == pytest.approx(theirs.probabilities, abs=0.02)
 
     second = train(photos, CONFIG, tmp_path / "out", tracker=Tracker(registry), command="again")
     assert second.version is not None

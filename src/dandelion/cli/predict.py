@@ -79,7 +79,6 @@ def _table(files: list[Path], results: list[Prediction | DandelionError]) -> Tab
             table.add_row(escape(str(file)), f"[red]{escape(str(result))}[/]", "", "", "")
         else:
             known = "yes" if result.in_distribution else "[yellow]no[/]"
-            table.add_row(
-                escape(str(file)), escape(result.label), f"{result.confidence:.1%}", known, f"{result.duration_ms:.1f}"
-            )
+            figures = f"{result.confidence:.1%}", known, f"{result.duration_ms:.1f}"
+            table.add_row(escape(str(file)), escape(result.label), *figures)
     return table

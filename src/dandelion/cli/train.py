@@ -134,9 +134,8 @@ def _report(trained: Trained) -> None:
         table.add_row(name.replace("_", " "), f"{value:g}" if value == int(value) else f"{value:.4f}")
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
-    console.print(
-        f"Package: {trained.package} ({'float32 and int8' if trained.int8 else 'float32 only'})", markup=False
-    )
+    graphs = "float32 and int8" if trained.int8 else "float32 only"
+    console.print(f"Package: {trained.package} ({graphs})", markup=False)
     version = trained.version
     if version is not None:
         console.print(f"Registered {version.name} version {version.version} ({', '.join(version.aliases)}).")

@@ -52,7 +52,9 @@ def create_runtime(package: ModelPackage, settings: InferenceSettings, lanes: in
         SettingsError: The settings ask for an engine that is not installed.
         PackageError: The package lacks the graph that the settings ask for.
     """
-    if settings.runtime == "torch" or (settings.runtime == "auto" and _has_gpu()):
+    # The starter has no torch weights: a GPU alone must not keep it from answering.
+    on_gpu = settings.runtime == "auto" and package.weights.exists() and _has_gpu()
+    if settings.runtime == "torch" or on_gpu:
         if importlib.util.find_spec("torch") is None:
             raise SettingsError(
                 "DANDELION_INFERENCE__RUNTIME is torch, but torch is not installed.",
