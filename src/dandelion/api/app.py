@@ -12,7 +12,7 @@ from litestar.config.compression import CompressionConfig
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import License
 
 from dandelion import __version__
@@ -62,6 +62,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             health.live,
             health.ready,
             health.metrics,
+            health.schema,
         ],
         lifespan=[lifespan],
         state=State({"settings": settings, "service": service, "reloader": reloader}),
@@ -77,8 +78,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
             version=__version__,
             description=_DESCRIPTION,
             license=License(name="Apache-2.0", identifier="Apache-2.0"),
-            path="/",
-            render_plugins=[SwaggerRenderPlugin(path="/docs"), JsonRenderPlugin(path="/openapi.json")],
+            path="/docs",
+            render_plugins=[SwaggerRenderPlugin(path="/")],
         ),
         request_max_body_size=settings.api.max_upload_bytes,
         logging_config=None,

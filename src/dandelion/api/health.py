@@ -1,4 +1,4 @@
-"""`GET /health`, `/livez`, `/readyz` and `/metrics`."""
+"""`GET /health`, `/livez`, `/readyz`, `/metrics` and `/openapi.json`: what machines ask."""
 
 from __future__ import annotations
 
@@ -57,3 +57,9 @@ async def ready(request: Request[Any, Any, Any]) -> str:
 def metrics() -> Response[bytes]:
     """Prometheus text format."""
     return Response(instruments.expose(), media_type=CONTENT_TYPE_LATEST)
+
+
+@get("/openapi.json", include_in_schema=False, media_type=MediaType.JSON)
+async def schema(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """The OpenAPI schema; the page on `/docs` shows the same."""
+    return request.app.openapi_schema.to_schema()
