@@ -274,8 +274,7 @@ def load(server: Server, model: str, photo: str, path: Path, connections: int, s
             f'wrk.headers["Content-Type"] = "multipart/form-data; boundary={BOUNDARY}"\n'
             "done = function(summary, latency)\n"
             '  io.write(string.format("RESULT %d %d %f %f %d\\n", summary.requests, summary.duration,\n'
-            "    latency:percentile(50), latency:percentile(99), summary.errors.status + summary.errors.connect\n"
-            "    + summary.errors.read + summary.errors.write + summary.errors.timeout))\nend\n"
+            "    latency:percentile(50), latency:percentile(99), summary.errors.status))\nend\n"
         )
         script.flush()
         argv = ["wrk", "-t1", f"-c{connections}", "--timeout", "30s", "-s", script.name, url]

@@ -11,7 +11,7 @@ import litserve
 import numpy as np
 import timm
 import torch
-from fastapi import UploadFile
+from fastapi import Request  # this annotation makes LitServe hand over the form
 from PIL import Image
 from safetensors.torch import load_file
 from timm.data import create_transform, resolve_data_config
@@ -27,7 +27,7 @@ class Eager(litserve.LitAPI):
         self.model.eval().to(device)
         self.transform = create_transform(**resolve_data_config({"input_size": (3, SIZE, SIZE)}, model=self.model))
 
-    def decode_request(self, request: dict[str, UploadFile]) -> torch.Tensor:
+    def decode_request(self, request: Request) -> torch.Tensor:
         photo = Image.open(io.BytesIO(request["file"].file.read())).convert("RGB")
         return self.transform(photo)
 
@@ -53,7 +53,7 @@ class OurRuntime(litserve.LitAPI):
         self.package = open_package(Path(os.environ["BENCH_PACKAGE"]))
         self.runtime = OpenVinoRuntime(self.package, "auto", 1)
 
-    def decode_request(self, request: dict[str, UploadFile]) -> np.ndarray:
+    def decode_request(self, request: Request) -> np.ndarray:
         from dandelion.imaging import prepare
 
         return prepare(request["file"].file.read(), self.package.manifest.input)
