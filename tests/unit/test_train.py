@@ -21,7 +21,7 @@ from dandelion.inference.classifier import Answer, Classifier
 from dandelion.package import open_package
 from dandelion.registry import create_registry
 from dandelion.settings import InferenceSettings, Settings
-from dandelion.training.architecture import create_classifier
+from dandelion.training.architecture import Start, create_classifier, input_spec
 from dandelion.training.config import Augmentation, TrainingConfig
 from dandelion.training.dataset import PhotoSet
 from dandelion.training.fit import Epoch, fit
@@ -64,32 +64,30 @@ def photo_sets(folder: Path) -> tuple[PhotoSet, PhotoSet]:
     return PhotoSet(files[::2], targets[::2], SPEC), PhotoSet(files[1::4], targets[1::4], SPEC)
 
 
-def fresh() -> torch.nn.Module:
-    torch.manual_seed(0)
-    model: torch.nn.Module = timm.create_model("test_resnet", num_classes=2)
-    return model
+def fresh() -> Start:
+    return create_classifier(CONFIG, 2)
 
 
 class KilledError(Exception):
     """Stands for a kill between two epochs."""
 
 
-def weights(model: torch.nn.Module) -> list[torch.Tensor]:
-    return list(model.state_dict().values())
+def weights(start: Start) -> list[torch.Tensor]:
+    return list(start.classifier.state_dict().values())
 
 
 def test_the_same_seed_makes_the_same_model_bit_for_bit(photos: Path) -> None:
-    models = [fresh(), fresh()]
-    for model in models:
-        fit(model, *photo_sets(photos), classes=2, spec=SPEC, config=CONFIG)
-    assert all(torch.equal(a, b) for a, b in zip(*map(weights, models), strict=True))
+    starts = [fresh(), fresh()]
+    for start in starts:
+        fit(start, *photo_sets(photos), classes=2, spec=SPEC, config=CONFIG)
+    assert all(torch.equal(a, b) for a, b in zip(*map(weights, starts), strict=True))
 
 
 def test_another_seed_makes_another_model(photos: Path) -> None:
-    models = [fresh(), fresh()]
-    for seed, model in enumerate(models):
-        fit(model, *photo_sets(photos), classes=2, spec=SPEC, config=dataclasses.replace(CONFIG, seed=seed))
-    assert not all(torch.equal(a, b) for a, b in zip(*map(weights, models), strict=True))
+    starts = [fresh(), fresh()]
+    for seed, start in enumerate(starts):
+        fit(start, *photo_sets(photos), classes=2, spec=SPEC, config=dataclasses.replace(CONFIG, seed=seed))
+    assert not all(torch.equal(a, b) for a, b in zip(*map(weights, starts), strict=True))
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(photos: Path, tmp_path: Path) -> None:
@@ -140,8 +138,9 @@ def test_an_unknown_model_is_answered_with_the_nearest_names() -> None:
 def test_a_hub_that_does_not_answer_is_said_and_the_run_starts_from_scratch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    _, source = create_classifier(dataclasses.replace(CONFIG, pretrained="auto", architecture="resnet10t"), 2)
-    assert source.startswith("from scratch (the hub did not answer")
+    start = create_classifier(dataclasses.replace(CONFIG, pretrained="auto", architecture="resnet10t"), 2)
+    assert not start.pretrained
+    assert start.weights.startswith("from scratch (the hub did not answer")
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
@@ -156,11 +155,44 @@ def test_weights_from_a_file_are_taken_but_for_the_last_layer(tmp_path: Path) ->
     path = tmp_path / "weights.pth"
     other = timm.create_model("test_resnet", num_classes=7)
     torch.save(other.state_dict(), path)
-    model, source = create_classifier(dataclasses.replace(CONFIG, pretrained=str(path)), 2)
-    assert source == "weights from weights.pth"
-    theirs, ours = other.state_dict(), model.state_dict()
+    start = create_classifier(dataclasses.replace(CONFIG, pretrained=str(path)), 2)
+    assert start.pretrained
+    assert start.weights == "weights from weights.pth"
+    theirs, ours = other.state_dict(), start.classifier.state_dict()
     same = [name for name in ours if ours[name].shape == theirs[name].shape and torch.equal(ours[name], theirs[name])]
     assert set(ours) - set(same) == {"fc.weight", "fc.bias"}
+
+
+def test_weights_under_another_librarys_names_are_taken_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    other = timm.create_model("test_resnet", num_classes=7)
+    torch.save({f"net.{number}": value for number, value in enumerate(other.state_dict().values())}, path)
+    start = create_classifier(dataclasses.replace(CONFIG, pretrained=str(path)), 2)
+    assert torch.equal(start.classifier.state_dict()["conv1.0.weight"], other.state_dict()["conv1.0.weight"])
+
+
+def test_pretrained_features_change_less_than_the_last_layer(photos: Path, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save(timm.create_model("test_resnet", num_classes=7).state_dict(), path)
+    still = dataclasses.replace(CONFIG, pretrained=str(path), features_rate=0.0)
+    start = create_classifier(still, 2)
+    before = {name: value.clone() for name, value in start.classifier.named_parameters()}
+    fit(start, *photo_sets(photos), classes=2, spec=SPEC, config=still)
+    moved = {name for name, value in start.classifier.named_parameters() if not torch.equal(value, before[name])}
+    assert moved == {"fc.weight", "fc.bias"}
+
+
+@pytest.mark.parametrize("architecture", ["resnet10t", "tf_efficientnet_lite0", "mobilenetv3_small_100"])
+def test_a_fresh_model_begins_with_even_odds(architecture: str) -> None:
+    start = create_classifier(dataclasses.replace(CONFIG, architecture=architecture), 2)
+    with torch.inference_mode():
+        odds = start.classifier.eval()(torch.randn(4, 3, 96, 96)).softmax(1)
+    assert (odds - 0.5).abs().max() < 0.2
+
+
+def test_photos_are_normalised_as_the_published_weights_expect() -> None:
+    assert input_spec(dataclasses.replace(CONFIG, architecture="tf_efficientnet_lite0")).mean == (0.5, 0.5, 0.5)
+    assert input_spec(dataclasses.replace(CONFIG, architecture="resnet10t")).mean == (0.485, 0.456, 0.406)
 
 
 def test_a_run_ends_in_a_sound_package_registered_with_its_plots(photos: Path, tmp_path: Path) -> None:

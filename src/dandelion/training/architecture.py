@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import timm
 import torch
 from torch import nn
 
+from dandelion.domain import InputSpec
 from dandelion.errors import TrainingError, UnknownModelError
 from dandelion.training.config import TrainingConfig
 
@@ -20,8 +22,23 @@ os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "5")
 os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "15")
 
 
-def create_classifier(config: TrainingConfig, classes: int) -> tuple[nn.Module, str]:
-    """A fresh model, the same for the same seed, and where its weights came from, in words.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a run starts from.
+
+    Attributes:
+        classifier: On the CPU, the same for the same seed.
+        weights: Where its weights came from, in words.
+        pretrained: Whether they were learnt elsewhere, so that they should change gently.
+    """
+
+    classifier: nn.Module
+    weights: str
+    pretrained: bool
+
+
+def create_classifier(config: TrainingConfig, classes: int) -> Start:
+    """A fresh model with a last layer for `classes` classes.
 
     Raises:
         UnknownModelError: timm has no such model; the nearest names are given.
@@ -30,16 +47,23 @@ def create_classifier(config: TrainingConfig, classes: int) -> tuple[nn.Module, 
     check_architecture(config.architecture)
     torch.manual_seed(config.seed)
     if config.pretrained not in {"auto", "off"}:
-        return _from_file(config, classes)
-    if config.pretrained == "auto" and timm.get_pretrained_cfg(config.architecture, allow_unregistered=False):
-        try:
-            return timm.create_model(config.architecture, pretrained=True, num_classes=classes), "weights from the hub"
-        except Exception as error:  # noqa: BLE001 -- the hub's client raises what its transport raises
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            reason = f"{SCRATCH} (the hub did not answer: {type(error).__name__}: {first[:120]})"
-            torch.manual_seed(config.seed)
-            return timm.create_model(config.architecture, num_classes=classes), reason
-    return timm.create_model(config.architecture, num_classes=classes), SCRATCH
+        start = _from_file(config, classes)
+    elif config.pretrained == "auto" and timm.get_pretrained_cfg(config.architecture, allow_unregistered=False):
+        start = _from_hub(config, classes)
+    else:
+        start = Start(timm.create_model(config.architecture, num_classes=classes), SCRATCH, pretrained=False)
+    _calm_last_layer(start.classifier)
+    return start
+
+
+def input_spec(config: TrainingConfig) -> InputSpec:
+    """The model's input: photos are normalised as the architecture's published weights expect it."""
+    check_architecture(config.architecture)
+    published = timm.get_pretrained_cfg(config.architecture)
+    side = config.image_size
+    if published is None:
+        return InputSpec(side, side)
+    return InputSpec(side, side, mean=tuple(published.mean), std=tuple(published.std))
 
 
 def check_architecture(name: str) -> None:
@@ -55,7 +79,33 @@ def check_architecture(name: str) -> None:
     raise UnknownModelError(f"timm has no model {name!r}.", remedy)
 
 
-def _from_file(config: TrainingConfig, classes: int) -> tuple[nn.Module, str]:
+def last_layer(model: nn.Module) -> nn.Module:
+    """The layer that turns an embedding into logits; the only one that belongs to a task."""
+    layer: nn.Module = model.get_classifier()  # type: ignore[operator]
+    return layer
+
+
+def _calm_last_layer(model: nn.Module) -> None:
+    """Start from even odds: some architectures begin with logits so large for few classes that learning suffers."""
+    for layer in last_layer(model).modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            nn.init.normal_(layer.weight, std=0.01)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def _from_hub(config: TrainingConfig, classes: int) -> Start:
+    try:
+        model = timm.create_model(config.architecture, pretrained=True, num_classes=classes)
+    except Exception as error:  # noqa: BLE001 -- the hub's client raises what its transport raises
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = f"{SCRATCH} (the hub did not answer: {type(error).__name__}: {first[:120]})"
+        torch.manual_seed(config.seed)
+        return Start(timm.create_model(config.architecture, num_classes=classes), reason, pretrained=False)
+    return Start(model, "weights from the hub", pretrained=True)
+
+
+def _from_file(config: TrainingConfig, classes: int) -> Start:
     """Everything but the last layer from the file; timm's own loader would pass over weights that do not fit."""
     path = Path(config.pretrained)
     model = timm.create_model(config.architecture, num_classes=classes)
@@ -67,6 +117,8 @@ def _from_file(config: TrainingConfig, classes: int) -> tuple[nn.Module, str]:
             "Give a .safetensors or .pth file.",
         ) from error
     own = model.state_dict()
+    if not given.keys() & own.keys() and len(given) == len(own):
+        given = dict(zip(own, given.values(), strict=True))  # another library's names for the same layers in order
     fitting = {name: value for name, value in given.items() if name in own and value.shape == own[name].shape}
     last = model.default_cfg["classifier"]
     missing = [name for name in own if name not in fitting and not name.startswith(last)]
@@ -77,4 +129,4 @@ def _from_file(config: TrainingConfig, classes: int) -> tuple[nn.Module, str]:
             "Give the weights of that timm model.",
         )
     model.load_state_dict(fitting, strict=False)
-    return model, f"weights from {path.name}"
+    return Start(model, f"weights from {path.name}", pretrained=True)

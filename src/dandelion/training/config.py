@@ -51,6 +51,8 @@ class TrainingConfig:
         epochs: Most passes over the training photos.
         batch_size: Photos a step.
         learning_rate: Peak of the cosine schedule (Loshchilov and Hutter 2017), AdamW.
+        features_rate: Share of it at which pretrained weights below the last layer learn (discriminative fine-tuning,
+            Howard and Ruder 2018); weights from scratch learn at the full rate.
         warmup_epochs: Epochs of linear warm-up.
         weight_decay: Decoupled weight decay; not applied to biases and norms.
         label_smoothing: Share of the target that is spread over all classes.
@@ -71,6 +73,7 @@ class TrainingConfig:
     epochs: int = 130
     batch_size: int = 16
     learning_rate: float = 2e-3
+    features_rate: float = 0.1
     warmup_epochs: int = 5
     weight_decay: float = 0.05
     label_smoothing: float = 0.1

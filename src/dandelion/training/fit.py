@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from dandelion.domain import InputSpec
 from dandelion.errors import TrainingError
+from dandelion.training.architecture import Start, last_layer
 from dandelion.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from dandelion.training.config import TrainingConfig
 from dandelion.training.dataset import PhotoSet, create_transform, normalise, training_batches
@@ -52,7 +53,7 @@ Listener = Callable[[Epoch], None]
 
 
 def fit(
-    model: nn.Module,
+    start: Start,
     train: PhotoSet,
     validation: PhotoSet | None,
     *,
@@ -63,13 +64,13 @@ def fit(
     checkpoint: Path | None = None,
     resume: bool = False,
 ) -> list[Epoch]:
-    """Train `model` in place and leave in it the averaged weights of the best epoch.
+    """Train the classifier in place and leave in it the averaged weights of the best epoch.
 
     With validation photos the best epoch is the one of lowest validation loss, and a run stops early when
     `config.patience` epochs brought none better; without any it is the last.
 
     Args:
-        model: Freshly created, on the CPU.
+        start: The fresh classifier.
         train: Photos to learn from.
         validation: Photos to choose the epoch by, if any.
         classes: Number of classes.
@@ -84,7 +85,7 @@ def fit(
         TrainingError: The loss is no number any more, the checkpoint cannot be written, or it is of another run.
     """
     run = _Run(
-        model,
+        start,
         classes=classes,
         spec=spec,
         config=config,
@@ -109,8 +110,8 @@ def fit(
         if checkpoint:
             save_checkpoint(checkpoint, state, run.state_dict(), config)
         on_epoch(epoch)
-    model.load_state_dict(state.best)
-    model.to("cpu").eval()
+    start.classifier.load_state_dict(state.best)
+    start.classifier.to("cpu").eval()
     return state.history
 
 
@@ -150,15 +151,15 @@ class _Run:
     """Everything that changes from step to step."""
 
     def __init__(
-        self, model: nn.Module, *, classes: int, spec: InputSpec, config: TrainingConfig, steps_per_epoch: int
+        self, start: Start, *, classes: int, spec: InputSpec, config: TrainingConfig, steps_per_epoch: int
     ) -> None:
         self.device = pick_device(config.device)
         self._config, self._classes = config, classes
         crop = replace(spec, height=config.training_size, width=config.training_size)
         self._transform = create_transform(crop, config.augmentation)
-        self._model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._model = start.classifier.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._average = ModelEmaV3(self._model, decay=config.ema_decay, use_warmup=True, warmup_power=0.75)
-        self._optimiser = torch.optim.AdamW(_parameter_groups(model, config.weight_decay), lr=config.learning_rate)
+        self._optimiser = torch.optim.AdamW(_parameter_groups(start, config))
         warmup, total = config.warmup_epochs * steps_per_epoch, config.epochs * steps_per_epoch
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
             self._optimiser, lambda step: _cosine_with_warmup(step, min(warmup, total // 2), total)
@@ -248,10 +249,15 @@ def _forward(
     return array
 
 
-def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+def _parameter_groups(start: Start, config: TrainingConfig) -> list[dict[str, object]]:
+    """The last layer and the features, each with and without weight decay, which norms and biases go without."""
+    last = {id(parameter) for parameter in last_layer(start.classifier).parameters()}
+    features_rate = config.learning_rate * (config.features_rate if start.pretrained else 1.0)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in start.classifier.parameters():
+        rate = config.learning_rate if id(parameter) in last else features_rate
+        groups.setdefault((rate, config.weight_decay if parameter.ndim > 1 else 0.0), []).append(parameter)
+    return [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
 
 
 def _cosine_with_warmup(step: int, warmup: int, total: int) -> float:

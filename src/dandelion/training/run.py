@@ -25,7 +25,7 @@ from dandelion.package import Manifest, seal_package
 from dandelion.package.network import Network
 from dandelion.package.store import CARD, GRAPHS, MANIFEST, METRICS, REFERENCE, WEIGHTS
 from dandelion.training import graphs
-from dandelion.training.architecture import create_classifier
+from dandelion.training.architecture import Start, create_classifier, input_spec
 from dandelion.training.card import Facts, write_card
 from dandelion.training.config import TrainingConfig
 from dandelion.training.dataset import PhotoSet
@@ -117,7 +117,7 @@ def train(
     started = time.monotonic()
     _prepare_output(output, resume=resume)
     data = load_data(folder)
-    spec = InputSpec(config.image_size, config.image_size)
+    spec = input_spec(config)
     with tracker.run(config, data.digest, output, resume=resume) as tracked:
 
         def note(stage: Stage, epoch: Epoch) -> None:
@@ -125,7 +125,8 @@ def train(
             on_epoch(stage, epoch)
 
         fold_metrics, held_out = _cross_validate(data, spec, config, output, resume, note)
-        classifier, pretrained, history = _fit_final(data, spec, config, output, resume, note)
+        start, history = _fit_final(data, spec, config, output, resume, note)
+        classifier = start.classifier
         test = data.photo_set(data.splits[Split.TEST], spec)
         learnt, neighbourhood = _reference(data, spec, config, classifier)
         if held_out is None:
@@ -154,7 +155,7 @@ def train(
             metrics=metrics,
             parity=exported.parity,
             int8=(exported.int8_parity, exported.int8 is not None),
-            pretrained=pretrained,
+            pretrained=start.weights,
             epochs=len(history),
             minutes=(time.monotonic() - started) / 60,
         )
@@ -206,14 +207,14 @@ def _cross_validate(
     for fold in range(config.folds):
         learnt = data.photo_set([p for p, f in zip(photos, folds, strict=True) if f != fold], spec)
         left_out = data.photo_set([p for p, f in zip(photos, folds, strict=True) if f == fold], spec)
-        classifier, _ = create_classifier(config, len(data.classes))
+        start = create_classifier(config, len(data.classes))
         stage = Stage(f"fold {fold + 1} of {config.folds}", config.epochs)
-        _fit(classifier, learnt, None, data, spec, config, output / f"fold-{fold}.ckpt", resume, stage, note)
+        _fit(start, learnt, None, data, spec, config, output / f"fold-{fold}.ckpt", resume, stage, note)
         served = learnt.served()
         around = Neighbourhood.around(
-            predict_embeddings(classifier, served, spec), learnt.targets.numpy(), len(data.classes)
+            predict_embeddings(start.classifier, served, spec), learnt.targets.numpy(), len(data.classes)
         )
-        parts.append(_score(classifier, left_out, spec, around))
+        parts.append(_score(start.classifier, left_out, spec, around))
     accuracies = [float((part.logits.argmax(axis=1) == part.targets).mean()) for part in parts]
     metrics = {
         "cv_folds": float(config.folds),
@@ -230,14 +231,14 @@ def _cross_validate(
 
 def _fit_final(
     data: _Data, spec: InputSpec, config: TrainingConfig, output: Path, resume: bool, note: OnEpoch
-) -> tuple[nn.Module, str, list[Epoch]]:
+) -> tuple[Start, list[Epoch]]:
     """The model itself: with cross-validation it learns from validation photos too, and runs to its last epoch."""
-    classifier, pretrained = create_classifier(config, len(data.classes))
+    start = create_classifier(config, len(data.classes))
     learnt = _final_photos(data, config)
     validation = None if config.folds else data.photo_set(data.splits[Split.VALIDATION], spec)
     stage = Stage("model", config.epochs)
     history = _fit(
-        classifier,
+        start,
         data.photo_set(learnt, spec),
         validation,
         data,
@@ -248,11 +249,11 @@ def _fit_final(
         stage,
         note,
     )
-    return classifier, pretrained, history
+    return start, history
 
 
 def _fit(
-    classifier: nn.Module,
+    start: Start,
     learnt: PhotoSet,
     validation: PhotoSet | None,
     data: _Data,
@@ -264,7 +265,7 @@ def _fit(
     note: OnEpoch,
 ) -> list[Epoch]:
     return fit(
-        classifier,
+        start,
         learnt,
         validation,
         classes=len(data.classes),
