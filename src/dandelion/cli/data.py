@@ -15,7 +15,8 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from dandelion.training.checks import CheckReport
+    from dandelion.cli.output import console
+from dandelion.training.checks import CheckReport
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -77,16 +78,16 @@ def sample(
 @contextmanager
 def _bar(words: str, column: Any) -> Iterator[Callable[[int, int | None], None]]:
     """A bar on a terminal, nothing elsewhere: the result is what scripts read."""
-    console = Console(stderr=True)
-    bar = Progress(TextColumn(words), BarColumn(), column, TimeRemainingColumn(), console=console, transient=True)
-    bar.disable = not console.is_terminal
+    screen = Console(stderr=True)
+    bar = Progress(TextColumn(words), BarColumn(), column, TimeRemainingColumn(), console=screen, transient=True)
+    bar.disable = not screen.is_terminal
     with bar:
         task = bar.add_task(words, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print(report: CheckReport, html: Path | None) -> None:
-    console = Console(highlight=False)
+    out = console()
     table = Table("Severity", "Kind", "What", "What to do", "Files", title=f"Findings in {escape(str(report.folder))}")
     for finding in report.findings:
         name = finding.severity.name
@@ -97,11 +98,11 @@ def _print(report: CheckReport, html: Path | None) -> None:
         words = (finding.kind, finding.message, finding.remedy, "\n".join(files))
         table.add_row(severity, *(escape(text) for text in words))
     if report.findings:
-        console.print(table)
+        out.print(table)
     classes = ", ".join(f"{count} {label}" for label, count in report.classes.items())
-    console.print(f"{len(report.photos)} photos: {classes}; {len(report.findings)} findings.", markup=False)
+    out.print(f"{len(report.photos)} photos: {classes}; {len(report.findings)} findings.", markup=False)
     if html is not None:
-        console.print(f"Page with thumbnails: {html}", markup=False)
+        out.print(f"Page with thumbnails: {html}", markup=False)
 
 
 def _as_dict(report: CheckReport) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dandelion.cli.output import console
 from dandelion.errors import DandelionError
 from dandelion.settings import Settings, load_settings
 
@@ -52,7 +52,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON inst
         for finding in findings:
             state = f"[{_COLOURS[finding.state]}]{finding.state}[/]"
             table.add_row(finding.what, state, escape(finding.saw), escape(finding.remedy))
-        Console().print(table)
+        console().print(table)
     raise typer.Exit(1 if any(finding.state == "fail" for finding in findings) else 0)
 
 

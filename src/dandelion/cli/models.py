@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
+from rich.text import Text
+
+from dandelion.cli.output import console
 
 if TYPE_CHECKING:
     from dandelion.registry import Registry
@@ -32,7 +34,7 @@ def list_versions(as_json: Json = False) -> None:
     for version in versions:
         made = datetime.fromtimestamp(version.created_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
         table.add_row(version.version, ", ".join(version.aliases), made, version.digest[:12])
-    Console().print(table if versions else "No version yet: `dandelion train --data DIR` makes one.")
+    console().print(table if versions else "No version yet: `dandelion train --data DIR` makes one.")
 
 
 @app.command(epilog="Example: dandelion models show champion")
@@ -43,7 +45,8 @@ def show(version: Annotated[str, typer.Argument(help="Version or alias.")] = "ch
     registry = _registry()
     found = registry.find_alias(version) if not version.isdecimal() else None
     package = registry.download(found or registry.get_version(version), load_settings().cache)
-    Console().print(Markdown(package.card))
+    out = console()
+    out.print(Markdown(package.card) if out.is_terminal else Text(package.card))
 
 
 @app.command(epilog="Example: dandelion models register ./package --promote")
@@ -63,21 +66,21 @@ def register(
     version = registry.register_package(package or starter_path())
     if promote or if_empty:
         registry.promote(version.version)
-    Console().print(f"Registered {version.name} version {version.version}.")
+    console().print(f"Registered {version.name} version {version.version}.")
 
 
 @app.command(epilog="Example: dandelion models promote 3")
 def promote(version: Annotated[str, typer.Argument(help="Version to serve.")]) -> None:
     """Let a version serve; servers swap it in within their poll interval."""
     done = _registry().promote(version)
-    Console().print(f"{done.name} version {done.version} is champion. Way back: dandelion models rollback")
+    console().print(f"{done.name} version {done.version} is champion. Way back: dandelion models rollback")
 
 
 @app.command(epilog="Example: dandelion models rollback")
 def rollback() -> None:
     """Let the version serve that served before."""
     done = _registry().rollback()
-    Console().print(f"{done.name} version {done.version} is champion again.")
+    console().print(f"{done.name} version {done.version} is champion again.")
 
 
 def _registry() -> Registry:

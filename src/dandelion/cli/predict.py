@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from dandelion.cli.output import console
 
 if TYPE_CHECKING:
     from dandelion.domain import Prediction
@@ -27,7 +28,7 @@ def predict(
     if as_json:
         typer.echo(json.dumps([_as_dict(file, result) for file, result in zip(files, results, strict=True)]))
     else:
-        Console().print(_table(files, results))
+        console().print(_table(files, results))
     raise typer.Exit(0 if all(_is_answer(result) for result in results) else 1)
 
 

@@ -6,10 +6,10 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dandelion.cli.output import console
 from dandelion.settings import Section, Settings, load_settings, variables
 
 
@@ -23,7 +23,7 @@ def settings(as_json: Annotated[bool, typer.Option("--json", help="Print JSON in
     for name, description in variables().items():
         value = escape(values[name])
         table.add_row(name, value if values[name] == defaults[name] else f"[bold]{value}[/]", escape(description))
-    Console().print(table)
+    console().print(table)
 
 
 def _flat(found: Settings) -> dict[str, str]:
