@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -124,6 +125,13 @@ def test_the_documentation_page_and_its_schema_name_every_route(http: httpx.Clie
     assert {"/predict", "/explain", "/model", "/health", "/livez", "/readyz"} <= set(
         http.get("/openapi.json").json()["paths"]
     )
+
+
+def test_the_documentation_page_needs_no_other_server(http: httpx.Client) -> None:
+    page = http.get("/docs").text
+    addresses = re.findall(r"""(?:src|href)=["']([^"']+)""", page)
+    assert len(addresses) == 4
+    assert all(http.get(address).status_code == 200 for address in addresses), addresses
 
 
 def test_a_sane_request_id_comes_back_and_another_is_replaced(http: httpx.Client) -> None:

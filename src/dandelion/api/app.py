@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import structlog
 from litestar import Litestar
@@ -14,6 +16,7 @@ from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import License
+from litestar.static_files import create_static_files_router
 
 from dandelion import __version__
 from dandelion.api import health, model, predict
@@ -27,6 +30,7 @@ from dandelion.telemetry.logs import configure_logging
 
 log = structlog.get_logger(__name__)
 
+_ASSETS = "/docs/assets"
 _DESCRIPTION = "Photos in, classes out. Errors are problem details (RFC 9457) with a `reason` for programs."
 
 
@@ -63,6 +67,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             health.ready,
             health.metrics,
             health.schema,
+            create_static_files_router(_ASSETS, directories=[_swagger_assets()], include_in_schema=False),
         ],
         lifespan=[lifespan],
         state=State({"settings": settings, "service": service, "reloader": reloader}),
@@ -79,12 +84,28 @@ def create_app(settings: Settings | None = None) -> Litestar:
             description=_DESCRIPTION,
             license=License(name="Apache-2.0", identifier="Apache-2.0"),
             path="/docs",
-            render_plugins=[SwaggerRenderPlugin(path="/")],
+            render_plugins=[
+                SwaggerRenderPlugin(
+                    path="/",
+                    js_url=f"{_ASSETS}/swagger-ui-bundle.js",
+                    css_url=f"{_ASSETS}/swagger-ui.css",
+                    standalone_preset_js_url=f"{_ASSETS}/swagger-ui-standalone-preset.js",
+                    favicon=f"<link rel='icon' type='image/png' href='{_ASSETS}/favicon-32x32.png'>",
+                )
+            ],
         ),
         request_max_body_size=settings.api.max_upload_bytes,
         logging_config=None,
         debug=False,
     )
+
+
+def _swagger_assets() -> Path:
+    """The installed Swagger UI: the page works where browsers reach nothing but this server."""
+    found = importlib.util.find_spec("swagger_ui")
+    if found is None or found.origin is None:
+        raise ImportError("swagger-ui-py is not installed.")
+    return Path(found.origin).parent / "static"
 
 
 def _cors(settings: Settings) -> CORSConfig | None:
