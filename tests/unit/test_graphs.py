@@ -87,15 +87,15 @@ def test_an_int8_graph_is_kept_only_when_it_agrees_and_costs_no_accuracy(parity:
     assert graphs.keeps_quality(parity) is kept
 
 
-def test_compressed_weights_take_a_quarter_of_the_room_and_answer_alike() -> None:
+def test_weights_of_a_package_are_rounded_to_half_and_answer_alike() -> None:
     exact = graphs.convert(network("resnet10t"), SIZE, SIZE)
-    compact = graphs.compress(exact.clone())
+    halved = graphs.halve(exact)
 
     def size(graph: ov.Model) -> int:
         return sum(op.get_byte_size() for op in graph.get_ops() if op.get_type_name() == "Constant")
 
-    assert size(compact) < 0.4 * size(exact)
+    assert size(halved) < 0.6 * size(exact)
     parity = graphs.compare(
-        graphs.run_graph(exact, photos()), graphs.run_graph(compact, photos()), np.zeros(6, np.int64), 1.0
+        graphs.run_graph(exact, photos()), graphs.run_graph(halved, photos()), np.zeros(6, np.int64), 1.0
     )
-    assert parity.max_difference < 0.05
+    assert parity.max_difference < 0.01

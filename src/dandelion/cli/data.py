@@ -14,9 +14,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dandelion.cli.output import console
+
 if TYPE_CHECKING:
-    from dandelion.cli.output import console
-from dandelion.training.checks import CheckReport
+    from dandelion.training.checks import CheckReport
 
 app = typer.Typer(no_args_is_help=True)
 

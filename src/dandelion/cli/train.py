@@ -40,9 +40,7 @@ def train(
     ] = None,
     compact: Annotated[
         bool,
-        typer.Option(
-            "--compact", help="Leave out torch's weights and keep the graph's in 8 bits: a third of the size."
-        ),
+        typer.Option("--compact", help="Leave torch's weights out of the package: a third of the size, for CPUs only."),
     ] = False,
     register: Annotated[bool, typer.Option("--register/--no-register", help="Register the result in MLflow.")] = True,
 ) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dandelion.errors import PhotoError
 from dandelion.imaging import prepare
-from dandelion.inference.runtime import Floats, Output, Pixels, Runtime, create_runtime
+from dandelion.inference.runtime import Floats, Pixels, Runtime, create_runtime
 from dandelion.package import Manifest, ModelPackage
 from dandelion.settings import InferenceSettings
 from dandelion.telemetry import instruments
@@ -105,19 +105,13 @@ class Classifier:
         instruments.BATCH_SIZE.observe(len(batch))
         classes = self.manifest.classes
         probabilities = softmax(output.logits / self.manifest.temperature)
-        known = self._outlier_scores(output) <= self.manifest.outlier_threshold
+        known = self._reference.scores(output.embedding) <= self.manifest.outlier_threshold
         return [
             Answer(classes[best], row[best], dict(zip(classes, row, strict=True)), inside)
             for row, best, inside in zip(
                 probabilities.tolist(), probabilities.argmax(axis=1).tolist(), known.tolist(), strict=True
             )
         ]
-
-    def _outlier_scores(self, output: Output) -> Floats:
-        # Mahalanobis distance to the nearest class mean (Lee et al. 2018), squared; [B].
-        offsets = output.embedding[:, np.newaxis, :] - self._reference.means
-        scores: Floats = np.einsum("bkd,bkd->bk", offsets @ self._reference.precision, offsets).min(axis=1)
-        return scores
 
 
 def softmax(logits: Floats) -> Floats:

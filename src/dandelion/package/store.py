@@ -7,12 +7,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import ValidationError
 
 from dandelion.errors import PackageError
 from dandelion.package.manifest import Manifest
+from dandelion.package.reference import Reference
 
 MANIFEST = "model.json"
 WEIGHTS = "model.safetensors"
@@ -21,19 +20,6 @@ METRICS = "metrics.json"
 REFERENCE = "reference.npz"
 CHECKSUMS = "sha256sums"
 GRAPHS = {"float32": "openvino/model.xml", "int8": "openvino/int8.xml"}
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """What outliers are measured against: class means and a shared precision matrix of training embeddings.
-
-    Attributes:
-        means: float32 [K, D], one mean embedding a class.
-        precision: float32 [D, D], inverse of the shrunk covariance within classes.
-    """
-
-    means: npt.NDArray[np.float32]
-    precision: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +65,7 @@ class ModelPackage:
 
     def reference(self) -> Reference:
         """What outliers are measured against."""
-        with np.load(self.path / REFERENCE, allow_pickle=False) as arrays:
-            return Reference(arrays["means"].astype(np.float32), arrays["precision"].astype(np.float32))
+        return Reference.load(self.path / REFERENCE)
 
 
 def seal_package(path: Path) -> str:

@@ -63,7 +63,7 @@ class TrainingConfig:
         seed: Of everything random.
         folds: Folds of cross-validation before the final fit; 0 is none.
         device: `auto` takes a GPU when there is one.
-        compact: Leave the torch weights out of the package and store the float32 graph's weights in 8 bits.
+        compact: Leave the torch weights out of the package, which then runs on OpenVINO only.
     """
 
     architecture: str = "resnet10t"

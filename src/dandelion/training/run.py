@@ -21,7 +21,7 @@ from torch import nn
 from dandelion import __version__
 from dandelion.domain import InputSpec, ModelVersion, Split
 from dandelion.errors import DataError, TrainingError
-from dandelion.package import Manifest, seal_package
+from dandelion.package import Manifest, Reference, seal_package
 from dandelion.package.network import Network
 from dandelion.package.store import CARD, GRAPHS, MANIFEST, METRICS, REFERENCE, WEIGHTS
 from dandelion.training import graphs
@@ -32,7 +32,7 @@ from dandelion.training.dataset import PhotoSet
 from dandelion.training.figures import draw_all
 from dandelion.training.fit import Epoch, fit, predict_embeddings, predict_logits
 from dandelion.training.photos import Photo, scan_photos
-from dandelion.training.scoring import Neighbourhood, Scored, find_temperature, measure, outlier_threshold
+from dandelion.training.scoring import Scored, find_reference, find_temperature, measure, outlier_threshold
 from dandelion.training.splits import assign_folds, assign_splits, dataset_digest
 from dandelion.training.tracking import Tracker
 
@@ -128,11 +128,11 @@ def train(
         start, history = _fit_final(data, spec, config, output, resume, note)
         classifier = start.classifier
         test = data.photo_set(data.splits[Split.TEST], spec)
-        learnt, neighbourhood = _reference(data, spec, config, classifier)
+        learnt, reference = _reference(data, spec, config, classifier)
         if held_out is None:
-            held_out = _score(classifier, data.photo_set(data.splits[Split.VALIDATION], spec), spec, neighbourhood)
+            held_out = _score(classifier, data.photo_set(data.splits[Split.VALIDATION], spec), spec, reference)
         temperature = find_temperature(held_out.logits, held_out.targets)
-        tested = _score(classifier, test, spec, neighbourhood)
+        tested = _score(classifier, test, spec, reference)
         metrics = {**measure(tested, temperature, data.classes), **fold_metrics}
 
         judged = data.photo_set([*data.splits[Split.VALIDATION], *data.splits[Split.TEST]], spec)
@@ -159,7 +159,7 @@ def train(
             epochs=len(history),
             minutes=(time.monotonic() - started) / 60,
         )
-        package = _write_package(output, facts, exported, classifier, neighbourhood)
+        package = _write_package(output, facts, exported, classifier, reference)
         tracked.log_metrics(metrics)
         figures = draw_all(history, tested, temperature, data.classes, test.served(), test.paths)
         for name, figure in figures:
@@ -211,7 +211,7 @@ def _cross_validate(
         stage = Stage(f"fold {fold + 1} of {config.folds}", config.epochs)
         _fit(start, learnt, None, data, spec, config, output / f"fold-{fold}.ckpt", resume, stage, note)
         served = learnt.served()
-        around = Neighbourhood.around(
+        around = find_reference(
             predict_embeddings(start.classifier, served, spec), learnt.targets.numpy(), len(data.classes)
         )
         parts.append(_score(start.classifier, left_out, spec, around))
@@ -284,14 +284,14 @@ def _final_photos(data: _Data, config: TrainingConfig) -> list[Photo]:
 
 def _reference(
     data: _Data, spec: InputSpec, config: TrainingConfig, classifier: nn.Module
-) -> tuple[graphs.Pixels, Neighbourhood]:
+) -> tuple[graphs.Pixels, Reference]:
     learnt = data.photo_set(_final_photos(data, config), spec)
     served = learnt.served()
     embeddings = predict_embeddings(classifier, served, spec)
-    return served, Neighbourhood.around(embeddings, learnt.targets.numpy(), len(data.classes))
+    return served, find_reference(embeddings, learnt.targets.numpy(), len(data.classes))
 
 
-def _score(classifier: nn.Module, photos: PhotoSet, spec: InputSpec, around: Neighbourhood) -> Scored:
+def _score(classifier: nn.Module, photos: PhotoSet, spec: InputSpec, around: Reference) -> Scored:
     served = photos.served()
     return Scored(
         photos.targets.numpy(),
@@ -319,7 +319,7 @@ def _export(
     """The graphs, proven on photos that were not trained on."""
     photos, targets = judged.served(), judged.targets.numpy()
     exact = graphs.convert(Network(classifier, spec).eval(), spec.height, spec.width)
-    float32 = graphs.compress(exact.clone()) if config.compact else exact
+    float32 = graphs.halve(exact)
     answers = predict_logits(classifier, photos, spec)
     parity = graphs.compare(answers, graphs.run_graph(float32, photos), targets, temperature)
     graphs.require_parity(parity)
@@ -330,9 +330,7 @@ def _export(
     return _Exported(float32, parity, quantised if kept else None, int8_parity)
 
 
-def _write_package(
-    output: Path, facts: Facts, exported: _Exported, classifier: nn.Module, around: Neighbourhood
-) -> Path:
+def _write_package(output: Path, facts: Facts, exported: _Exported, classifier: nn.Module, around: Reference) -> Path:
     """Write and seal the package beside its place, then move it there whole."""
     with _disk_errors(output), tempfile.TemporaryDirectory(dir=output) as name:
         folder = Path(name) / PACKAGE
@@ -340,7 +338,7 @@ def _write_package(
         (folder / MANIFEST).write_text(facts.manifest.model_dump_json(indent=2), encoding="utf-8")
         (folder / METRICS).write_text(json.dumps(facts.metrics, indent=2), encoding="utf-8")
         (folder / CARD).write_text(write_card(facts), encoding="utf-8")
-        np.savez(folder / REFERENCE, means=around.means, precision=around.precision)
+        around.save(folder / REFERENCE)
         graphs.save(exported.float32, folder / GRAPHS["float32"])
         if exported.int8 is not None:
             graphs.save(exported.int8, folder / GRAPHS["int8"])

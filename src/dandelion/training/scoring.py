@@ -10,10 +10,14 @@ from scipy.optimize import minimize_scalar
 from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import f1_score, log_loss, precision_recall_fscore_support, roc_auc_score
 
+from dandelion.package import Reference
+
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 BINS = 15
+# Directions of embedding space that are told apart; the others share one variance.
+MAX_DIRECTIONS = 128
 # Mahalanobis distance of 95 % of known photos: 5 % false alarms.
 KNOWN_SHARE = 0.95
 
@@ -87,32 +91,18 @@ def measure(scored: Scored, temperature: float, classes: tuple[str, ...]) -> dic
     return figures
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbourhood:
-    """Where the classes lie in embedding space (Lee et al. 2018).
-
-    Attributes:
-        means: float32 [K, D].
-        precision: float32 [D, D], inverse of the Ledoit-Wolf covariance within classes.
-    """
-
-    means: Floats
-    precision: Floats
-
-    @classmethod
-    def around(cls, embeddings: Floats, targets: Ints, classes: int) -> Neighbourhood:
-        """Fit to the training photos' embeddings, float32 [N, D]."""
-        means = np.stack([embeddings[targets == k].mean(axis=0) for k in range(classes)])
-        covariance, _ = ledoit_wolf(embeddings - means[targets], assume_centered=True)
-        # What never varies in training says nothing; without a floor its inverse would say everything.
-        covariance += np.eye(len(covariance)) * 1e-6 * max(1.0, float(np.trace(covariance)) / len(covariance))
-        return cls(means.astype(np.float32), np.linalg.inv(covariance).astype(np.float32))
-
-    def scores(self, embeddings: Floats) -> Floats:
-        """Squared distance to the nearest class mean, float32 [N]."""
-        offsets = embeddings[:, np.newaxis, :] - self.means
-        result: Floats = np.einsum("nkd,nkd->nk", offsets @ self.precision, offsets).min(axis=1)
-        return result
+def find_reference(embeddings: Floats, targets: Ints, classes: int) -> Reference:
+    """Where the classes lie, from the training photos' embeddings, float32 [N, D], with Ledoit-Wolf shrinkage."""
+    means = np.stack([embeddings[targets == k].mean(axis=0) for k in range(classes)])
+    covariance, _ = ledoit_wolf(embeddings - means[targets], assume_centered=True)
+    # What never varies in training says nothing; without a floor its inverse would say everything.
+    covariance += np.eye(len(covariance)) * 1e-6 * max(1.0, float(np.trace(covariance)) / len(covariance))
+    variances, directions = np.linalg.eigh(covariance)
+    strongest = np.argsort(variances)[::-1][: min(MAX_DIRECTIONS, len(variances) - 1)]
+    rest = float(np.delete(variances, strongest).mean())
+    gains = np.clip(1 / rest - 1 / variances[strongest], 0, None)
+    factor = directions[:, strongest] * np.sqrt(gains)
+    return Reference(means.astype(np.float32), factor.astype(np.float32), 1 / rest)
 
 
 def outlier_threshold(scores: Floats) -> float:
