@@ -40,14 +40,14 @@ from dandelion import __version__
 from dandelion.domain import InputSpec
 from dandelion.imaging import prepare
 from dandelion.inference.openvino_runtime import OpenVinoRuntime
-from dandelion.package import Manifest, open_package, seal_package
+from dandelion.package import Manifest, Reference, open_package, seal_package
 from dandelion.package.network import Network
 from dandelion.training import graphs
 
 HERE = Path(__file__).resolve().parent
 REAL = HERE.parents[1] / "shared" / "data" / "photos"
 BOUNDARY = "dandelionbenchmark"
-MODELS = {"resnet10t": 160, "mobilenetv3_small_100": 224}
+MODELS = {"tf_efficientnet_lite0": 192, "mobilenetv3_small_100": 224}
 
 
 @dataclass(frozen=True)
@@ -164,11 +164,8 @@ def export(name: str, folder: Path, thumbnail: Path) -> tuple[Path, Path]:
     graphs.save(graphs.quantise(graph, varied), package / "openvino" / "int8.xml")
     graphs.save(graph, package / "openvino" / "model.xml")
     width = int(classifier.head_hidden_size if hasattr(classifier, "head_hidden_size") else classifier.num_features)
-    np.savez(
-        package / "reference.npz",
-        means=np.zeros((2, width), np.float32),
-        precision=np.eye(width, dtype=np.float32),
-    )
+    reference = Reference(np.zeros((2, width), np.float32), np.zeros((width, min(width - 1, 128)), np.float32), 1.0)
+    reference.save(package / "reference.npz")
     manifest = Manifest(
         architecture=name,
         input=spec,

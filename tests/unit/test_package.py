@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dandelion.errors import PackageError
@@ -61,3 +62,10 @@ def test_a_missing_precision_is_named_with_what_there_is(folder: Path) -> None:
 
 def test_equal_packages_have_equal_digests(folder: Path) -> None:
     assert seal_package(folder) == open_package(starter_path()).digest
+
+
+def test_a_reference_of_another_version_is_refused_with_the_remedy(folder: Path) -> None:
+    np.savez(folder / "reference.npz", means=np.zeros((2, 4)), precision=np.eye(4))
+    seal_package(folder)
+    with pytest.raises(PackageError, match=r"reference\.npz cannot be read .* again with this version"):
+        open_package(folder).reference()

@@ -64,8 +64,18 @@ class ModelPackage:
         return {str(k): float(v) for k, v in json.loads((self.path / METRICS).read_text(encoding="utf-8")).items()}
 
     def reference(self) -> Reference:
-        """What outliers are measured against."""
-        return Reference.load(self.path / REFERENCE)
+        """What outliers are measured against.
+
+        Raises:
+            PackageError: It was written by another version.
+        """
+        try:
+            return Reference.load(self.path / REFERENCE)
+        except (KeyError, ValueError, OSError) as error:
+            raise PackageError(
+                f"{self.path / REFERENCE} cannot be read ({error}).",
+                "Train or export the model again with this version of Dandelion.",
+            ) from error
 
 
 def seal_package(path: Path) -> str:
