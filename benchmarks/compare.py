@@ -43,6 +43,7 @@ from dandelion.inference.openvino_runtime import OpenVinoRuntime
 from dandelion.package import Manifest, Reference, open_package, seal_package
 from dandelion.package.network import Network
 from dandelion.training import graphs
+from dandelion.training.scoring import MAX_DIRECTIONS
 
 HERE = Path(__file__).resolve().parent
 REAL = HERE.parents[1] / "shared" / "data" / "photos"
@@ -164,7 +165,9 @@ def export(name: str, folder: Path, thumbnail: Path) -> tuple[Path, Path]:
     graphs.save(graphs.quantise(graph, varied), package / "openvino" / "int8.xml")
     graphs.save(graph, package / "openvino" / "model.xml")
     width = int(classifier.head_hidden_size if hasattr(classifier, "head_hidden_size") else classifier.num_features)
-    reference = Reference(np.zeros((2, width), np.float32), np.zeros((width, min(width - 1, 128)), np.float32), 1.0)
+    reference = Reference(
+        np.zeros((2, width), np.float32), np.zeros((width, min(width - 1, MAX_DIRECTIONS)), np.float32), 1.0
+    )
     reference.save(package / "reference.npz")
     manifest = Manifest(
         architecture=name,

@@ -62,7 +62,7 @@ class OurRuntime(litserve.LitAPI):
         return np.stack(inputs)
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
-        from dandelion.inference.classifier import softmax
+        from dandelion.package import softmax
 
         return softmax(self.runtime.run(batch).logits)
 

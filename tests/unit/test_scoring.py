@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
 
-from dandelion.package import Reference
+from dandelion.package import Reference, softmax
 from dandelion.training.scoring import (
     Scored,
     calibration_error,
@@ -16,7 +16,6 @@ from dandelion.training.scoring import (
     find_temperature,
     measure,
     outlier_threshold,
-    softmax,
 )
 
 

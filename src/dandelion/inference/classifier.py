@@ -11,7 +11,7 @@ import numpy as np
 from dandelion.errors import PhotoError
 from dandelion.imaging import prepare
 from dandelion.inference.runtime import Floats, Pixels, Runtime, create_runtime
-from dandelion.package import Manifest, ModelPackage
+from dandelion.package import Manifest, ModelPackage, softmax
 from dandelion.settings import InferenceSettings
 from dandelion.telemetry import instruments
 
@@ -112,10 +112,3 @@ class Classifier:
                 probabilities.tolist(), probabilities.argmax(axis=1).tolist(), known.tolist(), strict=True
             )
         ]
-
-
-def softmax(logits: Floats) -> Floats:
-    """Probabilities, float32 [B, K]; rows sum to 1."""
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    result: Floats = exponentials / exponentials.sum(axis=1, keepdims=True)
-    return result

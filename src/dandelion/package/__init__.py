@@ -1,7 +1,8 @@
 """The model package: a folder that is the only thing training hands to serving."""
 
+from dandelion.package.calibration import softmax
 from dandelion.package.manifest import Manifest
 from dandelion.package.reference import Reference
 from dandelion.package.store import ModelPackage, digest_of, open_package, seal_package
 
-__all__ = ["Manifest", "ModelPackage", "Reference", "digest_of", "open_package", "seal_package"]
+__all__ = ["Manifest", "ModelPackage", "Reference", "digest_of", "open_package", "seal_package", "softmax"]

@@ -14,8 +14,8 @@ import openvino as ov
 import torch
 
 from dandelion.errors import ParityError
+from dandelion.package import softmax
 from dandelion.package.network import Network
-from dandelion.training.scoring import softmax
 
 OUTPUTS = ("logits", "embedding", "activation")
 MAX_DIFFERENCE = 0.02

@@ -128,7 +128,8 @@ def train(
         start, history = _fit_final(data, spec, config, output, resume, note)
         classifier = start.classifier
         test = data.photo_set(data.splits[Split.TEST], spec)
-        learnt, reference = _reference(data, spec, config, classifier)
+        final = data.photo_set(_final_photos(data, config), spec)
+        learnt, reference = _reference(final, spec, classifier, len(data.classes))
         if held_out is None:
             held_out = _score(classifier, data.photo_set(data.splits[Split.VALIDATION], spec), spec, reference)
         temperature = find_temperature(held_out.logits, held_out.targets)
@@ -210,10 +211,7 @@ def _cross_validate(
         start = create_classifier(config, len(data.classes))
         stage = Stage(f"fold {fold + 1} of {config.folds}", config.epochs)
         _fit(start, learnt, None, data, spec, config, output / f"fold-{fold}.ckpt", resume, stage, note)
-        served = learnt.served()
-        around = find_reference(
-            predict_embeddings(start.classifier, served, spec), learnt.targets.numpy(), len(data.classes)
-        )
+        _, around = _reference(learnt, spec, start.classifier, len(data.classes))
         parts.append(_score(start.classifier, left_out, spec, around))
     accuracies = [float((part.logits.argmax(axis=1) == part.targets).mean()) for part in parts]
     metrics = {
@@ -283,12 +281,11 @@ def _final_photos(data: _Data, config: TrainingConfig) -> list[Photo]:
 
 
 def _reference(
-    data: _Data, spec: InputSpec, config: TrainingConfig, classifier: nn.Module
+    learnt: PhotoSet, spec: InputSpec, classifier: nn.Module, classes: int
 ) -> tuple[graphs.Pixels, Reference]:
-    learnt = data.photo_set(_final_photos(data, config), spec)
+    """What the classifier learnt from: the photos as they are served, and where they lie."""
     served = learnt.served()
-    embeddings = predict_embeddings(classifier, served, spec)
-    return served, find_reference(embeddings, learnt.targets.numpy(), len(data.classes))
+    return served, find_reference(predict_embeddings(classifier, served, spec), learnt.targets.numpy(), classes)
 
 
 def _score(classifier: nn.Module, photos: PhotoSet, spec: InputSpec, around: Reference) -> Scored:

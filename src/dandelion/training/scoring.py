@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import f1_score, log_loss, precision_recall_fscore_support, roc_auc_score
 
-from dandelion.package import Reference
+from dandelion.package import Reference, softmax
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -39,13 +39,6 @@ class Scored:
     def probabilities(self, temperature: float) -> Floats:
         """Calibrated probabilities, float32 [N, K]."""
         return softmax(self.logits / temperature)
-
-
-def softmax(logits: Floats) -> Floats:
-    """Probabilities along the last axis."""
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    result: Floats = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    return result
 
 
 def find_temperature(logits: Floats, targets: Ints) -> float:

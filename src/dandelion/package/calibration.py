@@ -1,0 +1,15 @@
+"""Logits to probabilities; the same arithmetic where a model is measured and where it answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+
+def softmax(logits: Floats) -> Floats:
+    """Probabilities along the last axis; they sum to 1."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    result: Floats = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return result
