@@ -1,6 +1,6 @@
 """Dandelion against the limit and against other servers: one run, same weights, same photos, same cores.
 
-    python benchmarks/compare.py --peers .venv-peers/bin/python --json result.json --markdown result.md
+    python -m benchmarks.compare --peers .venv-peers/bin/python --json result.json --markdown result.md
 
 The limit is decoding and batched inference in a loop, one process a core, no HTTP. Load comes from wrk (Debian), on the
 same cores as the servers: what it takes, all lose alike. Peers run from their own environment, made with
@@ -36,6 +36,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from benchmarks.report import markdown
 from dandelion import __version__
 from dandelion.domain import InputSpec
 from dandelion.imaging import prepare
@@ -48,6 +49,8 @@ from dandelion.training.scoring import MAX_DIRECTIONS
 HERE = Path(__file__).resolve().parent
 REAL = HERE.parents[1] / "shared" / "data" / "photos"
 BOUNDARY = "dandelionbenchmark"
+LARGE_CONNECTIONS = 32
+PHOTOS = ("thumbnail", "1 megapixel", "12 megapixels")
 MODELS = {"tf_efficientnet_lite0": 192, "mobilenetv3_small_100": 224}
 
 
@@ -86,9 +89,10 @@ def main() -> None:
         for model in options.models:
             package, weights = export(model, folder / model, photos["thumbnail"])
             for photo, path in photos.items():
-                connections = options.connections if photo == "thumbnail" else [max(options.connections)]
-                if photo != "thumbnail" and model != options.models[0]:
+                if photo not in options.photos or (photo != "thumbnail" and model != options.models[0]):
                     continue
+                # Large photos come from fewer clients: the slower servers would answer none of 128 within the load.
+                connections = [n for n in options.connections if photo == "thumbnail" or n <= LARGE_CONNECTIONS]
                 limit = measure_limit(package, path, options.seconds, len(cores))
                 rows.append(Row(model, photo, "limit", 0, limit, 0, 0, 0))
                 show(rows[-1])
@@ -106,13 +110,13 @@ def main() -> None:
         extra |= measure_decoding(photos["12 megapixels"])
         result = {
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": " ".join(["python", "benchmarks/compare.py", *sys.argv[1:]]),
+            "command": " ".join(["python -m benchmarks.compare", *sys.argv[1:]]),
             "processor": processor(),
             "cores": len(cores),
             "rows": [asdict(row) for row in rows],
             "figures": extra,
         }
-    text = markdown(rows, extra, result)
+    text = markdown(result)
     print(text)
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
@@ -127,6 +131,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--connections", type=lambda t: [int(n) for n in t.split(",")], default=[1, 8, 32, 128])
     parser.add_argument("--models", type=lambda t: t.split(","), default=list(MODELS))
+    parser.add_argument("--photos", type=lambda t: t.split(","), default=list(PHOTOS))
     parser.add_argument("--servers", type=lambda t: t.split(","), default=[], help="only these")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
@@ -381,36 +386,6 @@ def measure_start(package: Path) -> dict[str, float]:
         process.terminate()
         process.wait()
     return {"seconds to ready": seconds, "resident MiB when ready": resident}
-
-
-def markdown(rows: list[Row], extra: dict[str, float], result: Mapping[str, object]) -> str:
-    lines = [
-        f"{result['date']}, {result['processor']}, {result['cores']} cores; `{result['command']}`",
-        "",
-        "| model | photo | connections | server | requests/s | p50 ms | p99 ms | errors | dandelion is | of limit |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    limits = {(row.model, row.photo): row.per_second for row in rows if row.server == "limit"}
-    ours = {(row.model, row.photo, row.connections): row.per_second for row in rows if row.server == "dandelion"}
-    for row in rows:
-        limit = row.per_second / limits[row.model, row.photo]
-        if row.server == "limit":
-            lines.append(f"| {row.model} | {row.photo} | | limit | {row.per_second:.0f} | | | | | 1.00 |")
-            continue
-        mine = ours.get((row.model, row.photo, row.connections))
-        ratio = f"{mine / row.per_second:.1f} x" if mine and row.server != "dandelion" and row.per_second else ""
-        lines.append(
-            f"| {row.model} | {row.photo} | {row.connections} | {row.server} | {row.per_second:.0f} "
-            f"| {row.p50_ms:.1f} | {row.p99_ms:.1f} | {row.errors} | {ratio} | {limit:.2f} |"
-        )
-    lines += [
-        "",
-        "| figure | value |",
-        "|---|---|",
-        *(f"| {name} | {value:.2f} |" for name, value in extra.items()),
-        "",
-    ]
-    return "\n".join(lines)
 
 
 def show(row: Row) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 import msgspec
@@ -13,6 +13,8 @@ import msgspec
 from dandelion import errors
 from dandelion.domain import Prediction
 from dandelion.errors import DandelionError
+
+Decoded = TypeVar("Decoded")
 
 RETRIED = frozenset({429, 503})
 MAX_TRIES = 4
@@ -181,8 +183,17 @@ def _unreachable(http: httpx.Client | httpx.AsyncClient, error: httpx.HTTPError)
 
 
 def _decode_prediction(answer: httpx.Response) -> Prediction:
-    return msgspec.json.decode(answer.content, type=Prediction)
+    return _decode(answer, Prediction)
 
 
 def _object(answer: httpx.Response) -> dict[str, Any]:
-    return msgspec.json.decode(answer.content, type=dict[str, Any])
+    return _decode(answer, dict[str, Any])
+
+
+def _decode(answer: httpx.Response, kind: type[Decoded]) -> Decoded:
+    try:
+        return msgspec.json.decode(answer.content, type=kind)
+    except msgspec.MsgspecError as error:
+        raise DandelionError(
+            f"The answer of {answer.url} cannot be read ({error}).", "Does a Dandelion API answer there?"
+        ) from error

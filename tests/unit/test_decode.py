@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 
 import numpy as np
+import pillow_heif  # writes HEIC, which the reader that we use cannot
 import pytest
 from PIL import Image
 
@@ -37,6 +38,17 @@ def test_each_format_gives_rgb_of_its_size_and_colours(fmt: str) -> None:
     photo = decode(encode(picture(), fmt))
     assert photo.shape == (48, 64, 3)
     assert photo.dtype == np.uint8
+    assert abs(photo[40, 60].astype(int) - (30, 30, 220)).max() < 45
+
+
+def test_a_photo_of_a_phone_in_heic_is_read_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # how a phone held upright stores it
+    stored = pillow_heif.from_pillow(picture().transpose(Image.Transpose.ROTATE_90))
+    stream = io.BytesIO()
+    stored.save(stream, quality=90, exif=exif.tobytes())
+    photo = decode(stream.getvalue())
+    assert photo.shape == (48, 64, 3)
     assert abs(photo[40, 60].astype(int) - (30, 30, 220)).max() < 45
 
 

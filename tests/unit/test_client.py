@@ -1,0 +1,126 @@
+"""The client against a server that misbehaves in every way that it must bear."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import msgspec
+import pytest
+
+from dandelion.client import AsyncClient, Client
+from dandelion.domain import ModelRef, Prediction
+from dandelion.errors import DandelionError, NotAnImageError, OverloadedError
+
+ANSWER = Prediction(
+    prediction_id="019a0000-0000-7000-8000-000000000000",
+    label="grass",
+    confidence=0.9,
+    probabilities={"dandelion": 0.1, "grass": 0.9},
+    in_distribution=True,
+    model=ModelRef(name="dandelion", version="1", alias="champion"),
+    duration_ms=3.0,
+)
+
+
+def problem(status: int, reason: str, detail: str) -> tuple[int, dict[str, str], bytes]:
+    body = {"title": reason, "status": status, "reason": reason, "detail": detail}
+    return status, {"Retry-After": "0"}, msgspec.json.encode(body)
+
+
+@dataclass
+class Script:
+    """A server that gives these answers in turn, the last one for ever.
+
+    Attributes:
+        answers: Status, headers and body.
+        asked: Paths that were asked for.
+    """
+
+    url: str
+    answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            script.asked.append(self.path)
+            status, headers, body = script.answers[min(len(script.asked), len(script.answers)) - 1]
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    script = Script(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield script
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+GOOD = (200, {}, msgspec.json.encode(ANSWER))
+
+
+def test_an_answer_becomes_a_prediction(script: Script) -> None:
+    script.answers = [GOOD]
+    with Client(script.url) as client:
+        assert client.predict(b"photo") == ANSWER
+
+
+def test_a_busy_server_is_asked_again(script: Script) -> None:
+    script.answers = [problem(503, "overloaded", "Full."), problem(429, "rate_limited", "Slower."), GOOD]
+    with Client(script.url) as client:
+        assert client.predict(b"photo") == ANSWER
+    assert len(script.asked) == 3
+
+
+async def test_a_busy_server_is_asked_again_without_blocking(script: Script) -> None:
+    script.answers = [problem(503, "overloaded", "Full."), GOOD]
+    async with AsyncClient(script.url) as client:
+        assert await client.predict(b"photo") == ANSWER
+    assert len(script.asked) == 2
+
+
+def test_a_server_that_stays_busy_is_given_up(script: Script) -> None:
+    script.answers = [problem(503, "overloaded", "Full.")]
+    with Client(script.url) as client, pytest.raises(OverloadedError, match=r"Full\."):
+        client.predict(b"photo")
+
+
+def test_a_problem_is_raised_as_the_error_that_the_server_had(script: Script) -> None:
+    script.answers = [problem(400, "not_an_image", "No picture.")]
+    with Client(script.url) as client:
+        with pytest.raises(NotAnImageError, match="No picture"):
+            client.predict(b"text")
+        assert isinstance(client.try_predict(b"text"), NotAnImageError)
+
+
+@pytest.mark.parametrize("body", [b"<html>bad gateway</html>", b"[]", b"", b'{"reason": 7}'])
+def test_a_failure_that_is_no_problem_document_is_still_an_error(script: Script, body: bytes) -> None:
+    script.answers = [(502, {}, body)]
+    with Client(script.url) as client, pytest.raises(DandelionError, match="502"):
+        client.predict(b"photo")
+
+
+@pytest.mark.parametrize("body", [b"", b"<html></html>", b'{"label": 3}'])
+def test_an_answer_that_cannot_be_read_is_an_error_of_ours(script: Script, body: bytes) -> None:
+    script.answers = [(200, {}, body)]
+    with Client(script.url) as client, pytest.raises(DandelionError, match="cannot be read"):
+        client.predict(b"photo")
+
+
+def test_no_server_says_how_to_start_one() -> None:
+    with Client("http://127.0.0.1:9") as client, pytest.raises(DandelionError, match="dandelion up"):
+        client.predict(b"photo")
