@@ -49,8 +49,8 @@ def script() -> Iterator[Script]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            script.asked.append(self.path)
-            status, headers, body = script.answers[min(len(script.asked), len(script.answers)) - 1]
+            told.asked.append(self.path)
+            status, headers, body = told.answers[min(len(told.asked), len(told.answers)) - 1]
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(body))}.items():
                 self.send_header(name, value)
@@ -61,16 +61,16 @@ def script() -> Iterator[Script]:
             """Quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    script = Script(f"http://127.0.0.1:{server.server_port}")
+    told = Script(f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield script
+    yield told
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-GOOD = (200, {}, msgspec.json.encode(ANSWER))
+GOOD: tuple[int, dict[str, str], bytes] = (200, {}, msgspec.json.encode(ANSWER))
 
 
 def test_an_answer_becomes_a_prediction(script: Script) -> None:
