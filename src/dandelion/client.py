@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from dandelion import errors
-from dandelion.domain import Prediction
+from dandelion.domain import Page, Prediction, StoredPrediction
 from dandelion.errors import DandelionError
 
 Decoded = TypeVar("Decoded")
@@ -30,6 +30,10 @@ _REASONS: dict[str, type[DandelionError]] = {
     "upload": errors.UploadError,
     "overloaded": errors.OverloadedError,
     "not_ready": errors.NotReadyError,
+    "journal_full": errors.JournalFullError,
+    "database": errors.DatabaseError,
+    "prediction_not_found": errors.PredictionNotFoundError,
+    "feedback": errors.FeedbackError,
 }
 
 
@@ -59,6 +63,28 @@ class Client:
         return self._send(
             "POST", "/explain", content=photo, headers=_headers(), params=_explain(label, strength)
         ).content
+
+    def feedback(self, prediction_id: str, label: str) -> bool:
+        """Tell the true class of a photo that was answered; whether the answer was right.
+
+        Raises:
+            DandelionError: No such prediction, or no such class.
+        """
+        body = {"prediction_id": prediction_id, "label": label}
+        return bool(_object(self._send("POST", "/feedback", json=body))["correct"])
+
+    def prediction(self, prediction_id: str) -> StoredPrediction:
+        """One prediction from the history.
+
+        Raises:
+            DandelionError: No such prediction.
+        """
+        return _decode(self._send("GET", f"/predictions/{prediction_id}"), StoredPrediction)
+
+    def predictions(self, *, limit: int = 50, cursor: str | None = None, **filters: str | float | bool) -> Page:
+        """A page of the history, newest first; `filters` are the route's, `next` is the cursor of the next page."""
+        given = {"limit": limit, **({"cursor": cursor} if cursor else {}), **filters}
+        return _decode(self._send("GET", "/predictions", params=given), Page)
 
     def model(self) -> dict[str, Any]:
         """What serves now."""
@@ -114,6 +140,28 @@ class AsyncClient:
         """A PNG of the photo with its class activation map."""
         params = _explain(label, strength)
         return (await self._send("POST", "/explain", content=photo, headers=_headers(), params=params)).content
+
+    async def feedback(self, prediction_id: str, label: str) -> bool:
+        """Tell the true class of a photo that was answered; whether the answer was right.
+
+        Raises:
+            DandelionError: No such prediction, or no such class.
+        """
+        body = {"prediction_id": prediction_id, "label": label}
+        return bool(_object(await self._send("POST", "/feedback", json=body))["correct"])
+
+    async def prediction(self, prediction_id: str) -> StoredPrediction:
+        """One prediction from the history.
+
+        Raises:
+            DandelionError: No such prediction.
+        """
+        return _decode(await self._send("GET", f"/predictions/{prediction_id}"), StoredPrediction)
+
+    async def predictions(self, *, limit: int = 50, cursor: str | None = None, **filters: str | float | bool) -> Page:
+        """A page of the history, newest first; `filters` are the route's, `next` is the cursor of the next page."""
+        given = {"limit": limit, **({"cursor": cursor} if cursor else {}), **filters}
+        return _decode(await self._send("GET", "/predictions", params=given), Page)
 
     async def model(self) -> dict[str, Any]:
         """What serves now."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
@@ -74,6 +76,74 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     in_distribution: bool
     model: ModelRef
     duration_ms: float
+
+
+class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A prediction as it is kept.
+
+    Attributes:
+        prediction: The answer that was given.
+        track: Release track of the process that gave it.
+    """
+
+    prediction: Prediction
+    track: str
+
+
+class StoredPrediction(msgspec.Struct, frozen=True, kw_only=True):
+    """A prediction from the history.
+
+    Attributes:
+        prediction_id: Its UUIDv7.
+        created_at: When it was made, UTC.
+        label: The class that was given.
+        confidence: Its probability.
+        probabilities: Class to probability.
+        in_distribution: False when the photo resembled nothing known.
+        model_name: Registered name of the model that answered.
+        model_version: Its version.
+        track: Release track that answered.
+        duration_ms: How long it took.
+        true_label: The truth, once somebody told it.
+        verdict: `right` or `wrong`, once the truth is known.
+    """
+
+    prediction_id: str
+    created_at: datetime
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+    in_distribution: bool
+    model_name: str
+    model_version: str
+    track: str
+    duration_ms: float
+    true_label: str | None = None
+    verdict: Literal["right", "wrong"] | None = None
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Some of the history, newest first.
+
+    Attributes:
+        predictions: At most as many as were asked for.
+        next: What to send as `cursor` for the page after this one; none at the end.
+    """
+
+    predictions: list[StoredPrediction]
+    next: str | None
+
+
+class Feedback(msgspec.Struct, frozen=True, kw_only=True):
+    """The true class of a photo that was answered.
+
+    Attributes:
+        prediction_id: Which answer.
+        label: The true class.
+    """
+
+    prediction_id: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)

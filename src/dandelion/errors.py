@@ -17,6 +17,11 @@
     ├── PackageError                a model package is incomplete or was altered
     ├── RegistryError               MLflow did not answer
     │   └── VersionNotFoundError    no such version or alias
+    ├── DatabaseError               MySQL or SQLite did not answer, or refused
+    │   └── RowRefusedError         it answered, and will never take these values
+    ├── JournalFullError            predictions can be kept neither on disk nor in the database
+    ├── PredictionNotFoundError     no prediction of that id is stored
+    ├── FeedbackError               a truth that the model has no class for
     ├── DataError                   a data folder cannot be used as it is
     └── TrainingError               a training run cannot start or go on
         ├── UnknownModelError       timm has no model of that name
@@ -113,6 +118,26 @@ class RegistryError(DandelionError):
 
 class VersionNotFoundError(RegistryError):
     """The registry answered: there is no such version or alias."""
+
+
+class DatabaseError(DandelionError):
+    """The database did not answer, or refused what was asked."""
+
+
+class RowRefusedError(DatabaseError):
+    """The database answered that it will never take these values."""
+
+
+class JournalFullError(OverloadedError):
+    """Predictions can be kept neither on disk nor in the database, so none is given."""
+
+
+class PredictionNotFoundError(DandelionError):
+    """No prediction of that id is stored."""
+
+
+class FeedbackError(DandelionError):
+    """A truth that the model has no class for."""
 
 
 class DataError(DandelionError):

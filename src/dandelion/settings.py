@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dandelion.errors import SettingsError
@@ -104,6 +104,44 @@ class RegistrySettings(Section):
     timeout_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="Longest wait for one answer.")
 
 
+class DatabaseSettings(Section):
+    """Where predictions, feedback and the audit log are kept."""
+
+    url: SecretStr | None = Field(
+        None,
+        description="`mysql://user:password@host:3306/mlops_db`; none means SQLite under the home folder.",
+    )
+    pool_size: Annotated[int, Field(ge=1, le=100)] = Field(
+        5, description="Connections kept open to MySQL by a process; twice as many at most."
+    )
+    connect_timeout_seconds: Annotated[float, Field(gt=0)] = Field(5.0, description="Longest wait for a connection.")
+    query_timeout_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="Longest that one query may run.")
+    tls: bool = Field(False, description="Encrypt the connection to MySQL and check the server's certificate.")
+    tls_ca: Path | None = Field(None, description="Certificate authority of MySQL's certificate; else the system's.")
+    tls_cert: Path | None = Field(None, description="Client certificate, where MySQL asks for one.")
+    tls_key: Path | None = Field(None, description="Its key.")
+    auto_upgrade: bool = Field(True, description="Bring the tables up to date before they are first used.")
+
+
+class JournalSettings(Section):
+    """How predictions reach the database: appended to a spool on disk first, shipped behind the answer."""
+
+    enabled: bool = Field(True, description="Keep predictions; without it there is neither history nor feedback.")
+    max_bytes: Annotated[int, Field(ge=1024 * 1024)] = Field(
+        4 * 1024**3,
+        description="Most that the spool may hold while the database is down; at 100 predictions/s the default lasts "
+        "over 24 hours.",
+    )
+    when_full: Literal["refuse", "drop"] = Field(
+        "refuse",
+        description="`refuse` answers 503 rather than lose a prediction; `drop` answers and counts what was lost.",
+    )
+    ship_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        0.5, description="How long predictions wait at most before they are shipped while the database answers."
+    )
+    batch_rows: Annotated[int, Field(ge=1, le=10_000)] = Field(1000, description="Most rows in one transaction.")
+
+
 class LogSettings(Section):
     """What is logged, and how."""
 
@@ -133,6 +171,8 @@ class Settings(BaseSettings):
     inference: InferenceSettings = InferenceSettings()
     model: ModelSettings = ModelSettings()
     registry: RegistrySettings = RegistrySettings()
+    database: DatabaseSettings = DatabaseSettings()
+    journal: JournalSettings = JournalSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")
@@ -145,6 +185,11 @@ class Settings(BaseSettings):
     def cache(self) -> Path:
         """Where verified model packages are kept, by digest."""
         return self.home / "models"
+
+    @property
+    def spool(self) -> Path:
+        """Where predictions wait for the database."""
+        return self.home / "spool"
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
+import sqlite3
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,6 +110,38 @@ def test_a_model_served_before_serves_again_without_a_registry(launch: Callable[
     orphan.wait_for("/readyz")
     assert httpx.get(f"{orphan.url}/model").json()["version"] == "1"
     assert httpx.post(f"{orphan.url}/predict", content=jpeg(), headers=JPEG).status_code == 200
+
+
+def test_killed_under_load_it_has_kept_every_answer_that_it_gave(launch: Callable[..., Running]) -> None:
+    first = launch("serve", DANDELION_JOURNAL__SHIP_SECONDS="5")
+    first.wait_for("/readyz")
+    acknowledged: list[str] = []
+
+    def send() -> None:
+        with httpx.Client(base_url=first.url) as client, contextlib.suppress(httpx.HTTPError, ValueError):
+            while True:
+                answer = client.post("/predict", content=jpeg(), headers=JPEG)
+                acknowledged.append(answer.json()["prediction_id"])
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1.5)
+    first.process.kill()
+    for thread in threads:
+        thread.join()
+    assert len(acknowledged) > 10
+    second = launch("serve", home=first.home)
+    second.wait_for("/readyz")
+    deadline = time.monotonic() + 30
+    while any((first.home / "spool").glob("*.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    with contextlib.closing(sqlite3.connect(first.home / "dandelion.db")) as database:
+        found = [str(uuid.UUID(bytes=row[0])) for row in database.execute("SELECT id FROM predictions")]
+    lost = set(acknowledged) - set(found)
+    print(f"\nkill -9 of the API: acknowledged {len(acknowledged)}, stored {len(found)}, lost = {len(lost)}")
+    assert lost == set()
+    assert len(found) == len(set(found))
 
 
 def test_start_up_and_memory_are_small(launch: Callable[..., Running]) -> None:

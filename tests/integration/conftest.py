@@ -18,6 +18,7 @@ from dandelion.api.server import DrainingServer, configure, listen
 from dandelion.inference.service import PredictionService
 from dandelion.package.starter import starter_path
 from dandelion.settings import Settings
+from tests.servers.mysql import MySqlServer
 
 
 @dataclass(frozen=True)
@@ -98,3 +99,28 @@ def http(api: Api) -> Iterator[httpx.Client]:
     """A client of that server."""
     with httpx.Client(base_url=api.url, timeout=30) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def mysql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MySqlServer]:
+    """A MySQL server with an empty database `mlops_db`."""
+    server = MySqlServer("mysql", tmp_path_factory.mktemp("mysql"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MySqlServer]:
+    """A MariaDB server with an empty database `mlops_db`."""
+    server = MySqlServer("mariadb", tmp_path_factory.mktemp("mariadb"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "mysql", "mariadb"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where each kind of database is; SQLite's file is fresh, the servers are the run's."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/dandelion.db"
+    server: MySqlServer = request.getfixturevalue(request.param)
+    return server.url()

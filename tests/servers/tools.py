@@ -23,7 +23,9 @@ class ToolMissingError(Exception):
 
 
 def mariadb() -> Path:
-    """MariaDB's server; Debian's core package brings it without starting anything."""
+    """MariaDB's server; Debian's core packages bring it without starting anything."""
+    if _on_path("my_print_defaults") is None:  # which the server's installer calls
+        _by_apt("mariadb-client-core", "my_print_defaults")
     return _on_path("mariadbd") or _by_apt("mariadb-server-core", "mariadbd")
 
 

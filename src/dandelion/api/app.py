@@ -19,12 +19,14 @@ from litestar.openapi.spec import License
 from litestar.static_files import create_static_files_router
 
 from dandelion import __version__
-from dandelion.api import health, model, predict
+from dandelion.api import health, history, model, predict
 from dandelion.api.problems import to_response
 from dandelion.api.requests import RequestContext
+from dandelion.db import create_engine
 from dandelion.inference.reloader import Reloader
 from dandelion.inference.service import PredictionService
 from dandelion.inference.source import ModelSource
+from dandelion.journal import Journal
 from dandelion.settings import Settings, load_settings
 from dandelion.telemetry.logs import configure_logging
 
@@ -43,23 +45,30 @@ def create_app(settings: Settings | None = None) -> Litestar:
     configure_logging(settings.log)
     service = PredictionService(settings)
     reloader = Reloader(service, ModelSource(settings), settings.model.poll_seconds)
+    engine = create_engine(settings)
+    journal = Journal(settings, engine)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await reloader.start()
-        watching = asyncio.create_task(reloader.watch())
+        running = [asyncio.create_task(reloader.watch()), asyncio.create_task(journal.ship_for_ever())]
         try:
             yield
         finally:
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
             await asyncio.to_thread(service.close)
+            await journal.close()
+            await engine.dispose()
 
     return Litestar(
         route_handlers=[
             predict.predict,
             predict.explain,
+            history.list_predictions,
+            history.get_prediction,
+            history.give_feedback,
             model.describe_model,
             model.reload_model,
             health.health,
@@ -70,7 +79,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
             create_static_files_router(_ASSETS, directories=[_swagger_assets()], include_in_schema=False),
         ],
         lifespan=[lifespan],
-        state=State({"settings": settings, "service": service, "reloader": reloader}),
+        state=State(
+            {"settings": settings, "service": service, "reloader": reloader, "engine": engine, "journal": journal}
+        ),
         middleware=[RequestContext(access_log=settings.log.access)],
         exception_handlers={Exception: to_response},
         cors_config=_cors(settings),

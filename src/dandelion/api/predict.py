@@ -18,6 +18,7 @@ from dandelion.api.uploads import read_photos
 from dandelion.domain import Prediction
 from dandelion.errors import DandelionError, UploadError
 from dandelion.inference.service import PredictionService
+from dandelion.journal import Journal
 from dandelion.telemetry import instruments
 
 _encoder = msgspec.json.Encoder()
@@ -65,6 +66,8 @@ async def predict(request: Request[Any, Any, Any]) -> Response[bytes]:
     service: PredictionService = state.service
     photos, _ = await read_photos(request, state.settings.api)
     results = await service.predict(photos)
+    journal: Journal = state.journal
+    journal.append([result for result in results if isinstance(result, Prediction)])
     if len(results) == 1:
         only = results[0]
         if not isinstance(only, Prediction):

@@ -29,6 +29,9 @@ _STATUSES: dict[type[Exception], int] = {
     errors.NotReadyError: 503,
     errors.VersionNotFoundError: 404,
     errors.RegistryError: 502,
+    errors.DatabaseError: 503,
+    errors.PredictionNotFoundError: 404,
+    errors.FeedbackError: 422,
     errors.PackageError: 502,
 }
 

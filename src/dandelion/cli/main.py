@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from dandelion import __version__
-from dandelion.cli import data, models
+from dandelion.cli import data, db, models
 from dandelion.cli.doctor import doctor
 from dandelion.cli.predict import predict
 from dandelion.cli.settings import settings
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data", help="Check, fetch and draw photos.")
 app.add_typer(models.app, name="models", help="Versions: list, show, register, promote, roll back.")
+app.add_typer(db.app, name="db", help="The database: bring tables up to date, look, prune.")
 app.command(epilog="Example: dandelion train --data photos/")(train)
 app.command(epilog="Example: dandelion predict photo.jpg --json")(predict)
 app.command(epilog="Example: dandelion doctor")(doctor)

@@ -54,6 +54,17 @@ BATCH_SIZE = Histogram(
 IN_FLIGHT = Gauge("predictions_in_flight", "Photos taken and not yet answered.", registry=REGISTRY)
 RELOADS = Counter("model_reloads", "Attempts to swap the model, by outcome.", ["outcome"], registry=REGISTRY)
 
+JOURNAL_BYTES = Gauge("journal_backlog_bytes", "On disk and not yet in the database.", registry=REGISTRY)
+JOURNAL_AGE = Gauge("journal_backlog_age_seconds", "Age of the oldest of it; 0 without any.", registry=REGISTRY)
+JOURNAL_SHIPPED = Counter("journal_shipped", "Predictions that reached the database.", registry=REGISTRY)
+JOURNAL_LOST = Counter(
+    "journal_lost",
+    "Predictions that were not kept: `full` by order of the settings, `torn` by a crash, `refused` by the database.",
+    ["reason"],
+    registry=REGISTRY,
+)
+FEEDBACK = Counter("feedback", "Truths told, by what they made of the answer.", ["verdict"], registry=REGISTRY)
+
 
 def expose() -> bytes:
     """All figures in Prometheus text format."""

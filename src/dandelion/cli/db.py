@@ -1,0 +1,107 @@
+"""`dandelion db`: the tables behind history and feedback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.table import Table
+
+from dandelion.cli.output import console
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+app = typer.Typer(no_args_is_help=True)
+
+Result = TypeVar("Result")
+PRUNED_AT_ONCE = 5000
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+def _age(text: str) -> timedelta:
+    if (found := re.fullmatch(r"(\d{1,5})([hdw])", text)) is None:
+        raise typer.BadParameter(f"{text!r} is no age: write 12h, 90d or 8w.")
+    return int(found.group(1)) * _UNITS[found.group(2)]
+
+
+@app.command(epilog="Example: dandelion db upgrade")
+def upgrade(revision: Annotated[str, typer.Argument(help="Schema version to go to.")] = "head") -> None:
+    """Bring the tables up to date; harmless when they are, safe when several do it at once."""
+    from dandelion.db import migrate
+
+    _with_engine(lambda engine: migrate.upgrade(engine, revision))
+    console().print("The tables are up to date." if revision == "head" else f"The tables are at {revision}.")
+
+
+@app.command(epilog="Example: dandelion db downgrade -- -1")
+def downgrade(
+    revision: Annotated[str, typer.Argument(help="Schema version to go back to; -1 is one step, base is nothing.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Take the tables back; what later versions hold is lost."""
+    from dandelion.db import migrate
+
+    if not yes:
+        typer.confirm(f"Go back to {revision} and lose what later tables hold?", abort=True)
+    _with_engine(lambda engine: migrate.downgrade(engine, revision))
+    console().print(f"The tables are back at {revision}.")
+
+
+@app.command(epilog="Example: dandelion db status --json")
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False) -> None:
+    """Show every schema version and whether the database has it; exit 1 when one is missing."""
+    from dandelion.db import migrate
+
+    steps = _with_engine(migrate.status)
+    if as_json:
+        typer.echo(json.dumps([asdict(step) for step in steps]))
+    else:
+        table = Table("Version", "Brings", "Applied")
+        for step in steps:
+            table.add_row(step.revision, step.what, "yes" if step.applied else "no: dandelion db upgrade")
+        console().print(table)
+    if not all(step.applied for step in steps):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: dandelion db prune --older-than 90d")
+def prune(
+    older_than: Annotated[timedelta, typer.Option(parser=_age, metavar="AGE", help="12h, 90d or 8w.")],
+) -> None:
+    """Delete old predictions with their feedback, some thousand at a time, so that serving goes on."""
+    from dandelion.db import predictions, transact
+
+    before = datetime.now(UTC) - older_than
+
+    async def work(engine: AsyncEngine) -> int:
+        total = 0
+        with console().status("Pruning ...") as progress:
+            while done := await transact(
+                engine, lambda on: predictions.prune(on, before, limit=PRUNED_AT_ONCE), patience_seconds=30
+            ):
+                total += done
+                progress.update(f"Pruning ... {total}")
+        return total
+
+    console().print(f"Deleted {_with_engine(work)} predictions made before {before:%Y-%m-%d %H:%M} UTC.")
+
+
+def _with_engine(work: Callable[[AsyncEngine], Awaitable[Result]]) -> Result:
+    from dandelion.db import create_engine
+    from dandelion.settings import load_settings
+
+    async def run() -> Result:
+        engine = create_engine(load_settings())
+        try:
+            return await work(engine)
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(run())

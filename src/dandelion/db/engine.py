@@ -1,0 +1,170 @@
+"""Connections: a pooled async engine to MySQL or SQLite, and one way to run a transaction that survives hiccups."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from dandelion.errors import DatabaseError, RowRefusedError, SettingsError
+from dandelion.settings import DatabaseSettings, Settings
+
+Result = TypeVar("Result")
+
+DRIVERS = {"mysql": "mysql+aiomysql", "mariadb": "mysql+aiomysql", "sqlite": "sqlite+aiosqlite"}
+EMBEDDED_FILE = "dandelion.db"
+# Deadlock, lock wait timeout: the transaction was rolled back as a whole and may be tried again.
+_TRANSIENT_MYSQL = {1205, 1213}
+_SQLITE_BUSY_MS = 10_000
+
+log = structlog.get_logger(__name__)
+
+
+def database_url(settings: Settings) -> URL:
+    """Where the database is, with the async driver that we use.
+
+    Raises:
+        SettingsError: The address cannot be read, or is of a kind that is not supported.
+    """
+    given = settings.database.url
+    if given is None:
+        return URL.create(DRIVERS["sqlite"], database=str(settings.home / EMBEDDED_FILE))
+    try:
+        url = make_url(given.get_secret_value())
+    except ArgumentError as error:
+        raise SettingsError(
+            "DANDELION_DATABASE__URL is no database address.", "Write mysql://user:password@host:3306/mlops_db."
+        ) from error
+    kind = url.get_backend_name()
+    if kind not in DRIVERS:
+        raise SettingsError(f"DANDELION_DATABASE__URL is of kind {kind!r}.", "Use mysql:// or sqlite://.")
+    return url.set(drivername=DRIVERS[kind])
+
+
+def create_engine(settings: Settings) -> AsyncEngine:
+    """An engine that checks a connection before it lends it, and that waits for nothing without end.
+
+    Raises:
+        SettingsError: The address or the certificates cannot be read.
+    """
+    url, options = database_url(settings), settings.database
+    if url.get_backend_name() == "sqlite":
+        if url.database:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_async_engine(url, pool_pre_ping=False, connect_args={"timeout": _SQLITE_BUSY_MS / 1000})
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        return engine
+    return create_async_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=options.pool_size,
+        max_overflow=options.pool_size,
+        pool_timeout=options.connect_timeout_seconds,
+        pool_recycle=1800,
+        isolation_level="READ COMMITTED",
+        connect_args={
+            "connect_timeout": options.connect_timeout_seconds,
+            "charset": "utf8mb4",
+            "init_command": _init_command(options),
+            **({"ssl": _tls(options)} if options.tls else {}),
+        },
+    )
+
+
+async def transact(
+    engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[Result]], *, patience_seconds: float
+) -> Result:
+    """Run `work` in one transaction; on a lost connection, a deadlock or a busy database run it again from the start.
+
+    Args:
+        engine: Where.
+        work: Called with a connection inside a transaction; must not have other effects, for it may run again.
+        patience_seconds: How long to go on trying; 0 tries once.
+
+    Raises:
+        DatabaseError: The database did not answer within the patience, or refused the statement.
+    """
+    try:
+        async for attempt in AsyncRetrying(
+            stop=stop_after_delay(patience_seconds),
+            wait=wait_random_exponential(multiplier=0.05, max=2.0),
+            retry=retry_if_exception(is_transient),
+            before_sleep=_log_retry,
+            reraise=True,
+        ):
+            with attempt:
+                async with engine.begin() as connection:
+                    return await work(connection)
+    except (SQLAlchemyError, OSError) as error:
+        raise database_error(error) from error
+    raise AssertionError("unreachable")  # pragma: no cover -- the loop returns or raises
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same statement may succeed a moment later."""
+    if isinstance(error, (InterfaceError, PoolTimeoutError, OSError)):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    if isinstance(error, OperationalError):
+        code = getattr(error.orig, "args", (None,))[0]
+        return code in _TRANSIENT_MYSQL or (isinstance(code, int) and 2000 <= code < 3000) or "locked" in str(error)
+    return False
+
+
+def database_error(error: BaseException) -> DatabaseError:
+    """An error of the driver in our words, without its SQL and its values."""
+    kind = RowRefusedError if isinstance(error, (DataError, IntegrityError)) else DatabaseError
+    cause = getattr(error, "orig", None) or error
+    words = str(cause).strip().splitlines() or [type(cause).__name__]
+    return kind(f"The database failed: {words[0][:200]}.", "Look at it with `dandelion db status`.")
+
+
+def _log_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("database_retry", attempt=state.attempt_number, error=str(database_error(error)) if error else "")
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    """Readers and one writer at once, foreign keys, and a commit that outlives a crash of the process."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={_SQLITE_BUSY_MS}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _init_command(options: DatabaseSettings) -> str:
+    """Times in UTC and a limit on queries, which MySQL and MariaDB spell differently, each in comments of its own."""
+    seconds = options.query_timeout_seconds
+    mysql = f"/*!80000 , max_execution_time = {int(seconds * 1000)} */"
+    mariadb = f"/*M!100000 , max_statement_time = {seconds:g} */"
+    return f"SET SESSION time_zone = '+00:00' {mysql} {mariadb}"
+
+
+def _tls(options: DatabaseSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=str(options.tls_ca) if options.tls_ca else None)
+        if options.tls_cert:
+            context.load_cert_chain(str(options.tls_cert), str(options.tls_key) if options.tls_key else None)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"The certificates for the database cannot be read ({error}).",
+            "Check DANDELION_DATABASE__TLS_CA, __TLS_CERT and __TLS_KEY.",
+        ) from error
+    return context

@@ -1,0 +1,153 @@
+"""Schema versions: forward, back, and where a database stands. Alembic does the work; one process at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from dandelion.db.engine import database_error
+from dandelion.errors import DatabaseError
+
+LOCK = "dandelion-migration"
+LOCK_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One schema version.
+
+    Attributes:
+        revision: Its name.
+        what: What it brings.
+        applied: Whether the database has it.
+    """
+
+    revision: str
+    what: str
+    applied: bool
+
+
+async def upgrade(engine: AsyncEngine, target: str = "head") -> None:
+    """Bring the schema forward to `target`; harmless when it is there. Replicas that start together take turns.
+
+    Raises:
+        DatabaseError: The database did not answer, has a schema of a newer Dandelion, or `target` is unknown.
+    """
+    await _run(engine, lambda config: command.upgrade(config, target))
+
+
+async def downgrade(engine: AsyncEngine, target: str) -> None:
+    """Take the schema back to `target`: a revision, `-1` for one step, or `base` for nothing at all.
+
+    Raises:
+        DatabaseError: The database did not answer, or `target` is unknown.
+    """
+    await _run(engine, lambda config: command.downgrade(config, target))
+
+
+async def status(engine: AsyncEngine) -> list[Step]:
+    """Every schema version, oldest first.
+
+    Raises:
+        DatabaseError: The database did not answer.
+    """
+    scripts = ScriptDirectory.from_config(_config())
+    try:
+        async with engine.connect() as connection:
+            current = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+    except (SQLAlchemyError, OSError) as error:
+        raise database_error(error) from error
+    ordered = list(reversed(list(scripts.walk_revisions())))
+    names = [script.revision for script in ordered]
+    if current is not None and current not in names:
+        raise DatabaseError(
+            f"The database has schema {current!r}, which this version does not know.", "Install a newer Dandelion."
+        )
+    done = names.index(current) + 1 if current is not None else 0
+    return [Step(script.revision, (script.doc or "").strip(), n < done) for n, script in enumerate(ordered)]
+
+
+async def _run(engine: AsyncEngine, work: Callable[[Config], None]) -> None:
+    def migrate(connection: Connection) -> None:
+        config = _config()
+        config.attributes["connection"] = connection
+        work(config)
+
+    try:
+        async with engine.connect() as connection, _turn(connection):
+            await connection.run_sync(migrate)
+            await connection.commit()
+    except CommandError as error:
+        raise DatabaseError(f"The schema cannot be changed: {error}.", "See `dandelion db status`.") from error
+    except (SQLAlchemyError, OSError) as error:
+        raise database_error(error) from error
+
+
+@asynccontextmanager
+async def _turn(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Wait for whoever else migrates this database: by a lock file for SQLite, by a named lock on MySQL."""
+    if connection.dialect.name == "sqlite":
+        with Path(str(connection.engine.url.database)).with_suffix(".lock").open("w") as file:
+            await _flock(file)
+            yield
+        return
+    parameters = {"name": LOCK, "seconds": LOCK_SECONDS}
+    if not await connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), parameters):
+        raise _busy()
+    try:
+        yield
+    finally:
+        with suppress(SQLAlchemyError):  # the server lets go by itself when the connection is gone
+            await connection.execute(text("SELECT RELEASE_LOCK(:name)"), parameters)
+
+
+async def _flock(file: IO[str]) -> None:
+    for _ in range(LOCK_SECONDS * 10):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            await asyncio.sleep(0.1)
+        else:
+            return
+    raise _busy()
+
+
+def _busy() -> DatabaseError:
+    return DatabaseError(
+        f"Another process has been changing the schema for {LOCK_SECONDS} s.", "Wait for it, then try again."
+    )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["configure_logger"] = False
+    return config
+
+
+def run_migrations(context: Any) -> None:
+    """What Alembic's environment runs, on the connection that it was given."""
+    from dandelion.db.tables import metadata
+
+    context.configure(
+        connection=context.config.attributes["connection"],
+        target_metadata=metadata,
+        render_as_batch=True,
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,255 @@
+"""History and feedback over HTTP, and what the journal bears: servers that die, a bound that is full, torn records."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+
+import httpx
+import msgspec
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils import uuid7
+
+from dandelion.db import create_engine, migrate, predictions, transact
+from dandelion.domain import JournalEntry, ModelRef, Prediction, StoredPrediction
+from dandelion.errors import DatabaseError
+from dandelion.settings import Settings
+from tests.integration.conftest import Api, running_api
+from tests.photos import jpeg
+from tests.servers.mysql import MySqlServer
+
+JPEG = {"Content-Type": "image/jpeg"}
+
+
+class SteadyLoad:
+    """50 photos a second, whatever comes back; remembers what was acknowledged."""
+
+    def __init__(self, url: str, per_second: int = 50) -> None:
+        self.acknowledged: list[str] = []
+        self.failures: list[str] = []
+        self.seconds: list[float] = []
+        self._url, self._interval = url, 1 / per_second
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+
+    def __enter__(self) -> SteadyLoad:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def p95_ms(self) -> float:
+        return sorted(self.seconds)[int(len(self.seconds) * 0.95)] * 1000
+
+    async def _run(self) -> None:
+        async with httpx.AsyncClient(base_url=self._url, timeout=30) as client, asyncio.TaskGroup() as tasks:
+            while not self._stop.is_set():
+                tasks.create_task(self._send(client))
+                await asyncio.sleep(self._interval)
+
+    async def _send(self, client: httpx.AsyncClient) -> None:
+        started = time.perf_counter()
+        try:
+            answer = await client.post("/predict", content=jpeg(), headers=JPEG)
+        except httpx.HTTPError as error:
+            self.failures.append(repr(error))
+            return
+        self.seconds.append(time.perf_counter() - started)
+        if answer.status_code == 200:
+            self.acknowledged.append(answer.json()["prediction_id"])
+        else:
+            self.failures.append(answer.text)
+
+
+def stored(settings: Settings, wanted: set[str], seconds: float = 40) -> list[str]:
+    """Ids in the table, once all that are wanted are there or the time is over."""
+
+    async def look() -> list[str]:
+        engine = create_engine(settings)
+        try:
+            return [each.prediction_id for each in await transact(engine, _all, patience_seconds=30)]
+        finally:
+            await engine.dispose()
+
+    deadline = time.monotonic() + seconds
+    found: list[str] = []
+    while not wanted <= set(found) and time.monotonic() < deadline:
+        time.sleep(0.3)
+        with contextlib.suppress(DatabaseError):  # not up yet, or without tables
+            found = asyncio.run(look())
+    return found
+
+
+async def _all(connection: AsyncConnection) -> list[StoredPrediction]:
+    found: list[StoredPrediction] = []
+    before = None
+    while page := await predictions.page(connection, predictions.Filter(), before=before, limit=500):
+        found += page
+        before = page[-1].prediction_id
+    return found
+
+
+@pytest.fixture
+def mysql_settings(mysql: MySqlServer, make_settings: Callable[..., Settings]) -> Iterator[Settings]:
+    settings = make_settings(database={"url": mysql.url(), "connect_timeout_seconds": 1.0})
+    yield settings
+
+    async def clean() -> None:
+        engine = create_engine(settings)
+        await migrate.downgrade(engine, "base")
+        await engine.dispose()
+
+    asyncio.run(clean())
+
+
+def test_a_prediction_is_in_the_history_and_takes_its_truth(api: Api, http: httpx.Client) -> None:
+    answer = http.post("/predict", content=jpeg(), headers=JPEG).json()
+    path = f"/predictions/{answer['prediction_id']}"
+    kept = http.get(path).json()
+    assert {name: kept[name] for name in ("label", "confidence", "probabilities")} == {
+        name: answer[name] for name in ("label", "confidence", "probabilities")
+    }
+    told = {"prediction_id": answer["prediction_id"], "label": answer["label"]}
+    assert http.post("/feedback", json=told).json() == {**told, "correct": True}
+    assert http.get(path).json()["verdict"] == "right"
+    newest = http.get("/predictions", params={"limit": 1, "verdict": "right"}).json()
+    assert newest["predictions"][0]["prediction_id"] == answer["prediction_id"] == newest["next"]
+
+
+def test_pages_follow_each_other_by_cursor(api: Api, http: httpx.Client) -> None:
+    ids = [http.post("/predict", content=jpeg(), headers=JPEG).json()["prediction_id"] for _ in range(5)]
+    http.get(f"/predictions/{ids[-1]}").raise_for_status()
+    seen: list[str] = []
+    cursor: dict[str, str] = {}
+    for _ in range(3):
+        page = http.get("/predictions", params={"limit": 2, **cursor}).json()
+        seen += [each["prediction_id"] for each in page["predictions"]]
+        cursor = {"cursor": page["next"]}
+    assert seen[:5] == ids[::-1]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"prediction_id": str(uuid.UUID(int=7)), "label": "grass"}, 404),
+        ({"prediction_id": "7", "label": "grass"}, 400),
+        ({"prediction_id": str(uuid.UUID(int=7)), "label": ""}, 400),
+        ({"prediction_id": str(uuid.UUID(int=7)), "label": "x" * 101}, 400),
+        ({"label": "grass"}, 400),
+        ([], 400),
+    ],
+)
+def test_feedback_that_cannot_be_meant_is_refused(http: httpx.Client, body: object, status: int) -> None:
+    answer = http.post("/feedback", json=body)
+    assert answer.status_code == status
+    assert answer.json()["status"] == status
+
+
+def test_feedback_of_a_class_that_the_model_has_not_names_those_it_has(http: httpx.Client) -> None:
+    identity = http.post("/predict", content=jpeg(), headers=JPEG).json()["prediction_id"]
+    answer = http.post("/feedback", json={"prediction_id": identity, "label": "oak"})
+    assert answer.status_code == 422
+    assert "dandelion, grass" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=10000000", "limit=0", "limit=x", "cursor=1", "since=yesterday", "min_confidence=2", "verdict=perhaps",
+        "label=" + "x" * 200,
+    ],
+)  # fmt: skip
+def test_a_filter_that_cannot_be_read_is_named(http: httpx.Client, query: str) -> None:
+    answer = http.get(f"/predictions?{query}")
+    assert answer.status_code == 400
+    assert query.split("=", maxsplit=1)[0] in answer.json()["detail"]
+
+
+def test_hostile_filters_find_nothing_and_break_nothing(http: httpx.Client) -> None:
+    for hostile in ("' OR 1=1 --", "'; DROP TABLE predictions; --", "\\", "%", "\x00"):
+        assert http.get("/predictions", params={"label": hostile}).json()["predictions"] == []
+    assert http.get("/predictions").status_code == 200
+
+
+def test_a_full_spool_refuses_rather_than_loses(make_settings: Callable[..., Settings]) -> None:
+    down = {"url": "mysql://root@127.0.0.1:9/mlops_db", "connect_timeout_seconds": 0.2}
+    settings = make_settings(database=down, journal={"max_bytes": 1024 * 1024})
+    settings.spool.mkdir(parents=True)
+    (settings.spool / f"{uuid7()}.jsonl").write_bytes(b"x" * (1024 * 1024 - 1000) + b"\n")
+    with running_api(settings) as api, httpx.Client(base_url=api.url) as http:
+        statuses = [http.post("/predict", content=jpeg(), headers=JPEG).status_code for _ in range(5)]
+        refused = http.post("/predict", content=jpeg(), headers=JPEG)
+        assert statuses[0] == 200
+        assert statuses[-1] == refused.status_code == 503
+        assert refused.json()["reason"] == "journal_full"
+        assert refused.headers["Retry-After"] == "10"
+        assert http.get("/predictions").json()["reason"] == "database"
+
+
+def test_a_torn_record_is_set_aside_and_the_rest_is_stored(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings()
+    with running_api(settings) as api:
+        whole = httpx.post(f"{api.url}/predict", content=jpeg(), headers=JPEG).json()["prediction_id"]
+    entry = JournalEntry(
+        prediction=Prediction(
+            prediction_id=str(uuid7()), label="grass", confidence=1.0, probabilities={"grass": 1.0},
+            in_distribution=True, model=ModelRef(name="dandelion", version="1"), duration_ms=1.0,
+        ),
+        track="stable",
+    )  # fmt: skip
+    line = msgspec.json.encode(entry)
+    (settings.spool / f"{uuid7()}.jsonl").write_bytes(line + b"\n" + line[: len(line) // 2])
+    with running_api(settings):
+        found = stored(settings, {whole, entry.prediction.prediction_id})
+    assert sorted(found) == sorted([whole, entry.prediction.prediction_id])
+    assert (settings.spool / "refused.jsonl.kept").read_bytes() == line[: len(line) // 2] + b"\n"
+
+
+def drill(settings: Settings, name: str, fault: Callable[[], None]) -> None:
+    """Run `fault` under load, then account for every acknowledged prediction."""
+    with running_api(settings) as api:
+        with SteadyLoad(api.url) as load:
+            time.sleep(1)
+            fault()
+            time.sleep(1)
+        found = stored(settings, set(load.acknowledged))
+    lost = set(load.acknowledged) - set(found)
+    duplicated = len(found) - len(set(found))
+    print(
+        f"\n{name}: acknowledged {len(load.acknowledged)}, stored {len(found)}, lost = {len(lost)}, "
+        f"duplicated = {duplicated}, p95 {load.p95_ms():.0f} ms"
+    )
+    assert load.failures == []
+    assert lost == set()
+    assert duplicated == 0
+    assert len(found) == len(load.acknowledged)
+
+
+def test_mysql_killed_and_started_again_under_load_loses_nothing(mysql: MySqlServer, mysql_settings: Settings) -> None:
+    def fault() -> None:
+        mysql.kill()
+        time.sleep(1)
+        mysql.start()
+
+    drill(mysql_settings, "kill -9 of MySQL", fault)
+
+
+def test_mysql_stopped_for_a_while_under_load_loses_nothing(mysql: MySqlServer, mysql_settings: Settings) -> None:
+    def fault() -> None:
+        mysql.stop()
+        time.sleep(4)
+        mysql.start()
+
+    drill(mysql_settings, "MySQL stopped", fault)
+
+
+def test_mysql_down_at_the_start_loses_nothing(mysql: MySqlServer, mysql_settings: Settings) -> None:
+    mysql.stop()
+    drill(mysql_settings, "MySQL down at the start", mysql.start)
