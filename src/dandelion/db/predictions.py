@@ -85,6 +85,9 @@ async def page(
         limit: Most that are wanted, 1 to `MAX_PAGE`.
     """
     query = _with_truth().where(and_(True, *_conditions(wanted)))
+    if indexes := _indexes(wanted):
+        # Else MySQL may walk the primary key backwards past everything that does not match.
+        query = query.with_hint(predictions, f"USE INDEX ({', '.join(indexes)})", "mysql")
     if before is not None:
         query = query.where(predictions.c.id < before)
     rows = await connection.execute(query.order_by(predictions.c.id.desc()).limit(min(limit, MAX_PAGE)))
@@ -122,8 +125,9 @@ def _row(entry: JournalEntry) -> dict[str, object]:
 
 
 def _with_truth() -> Select[Any]:
-    joined = predictions.outerjoin(feedback, feedback.c.prediction_id == predictions.c.id)
-    return select(predictions, feedback.c.label.label("true_label")).select_from(joined)
+    # A subquery for the rows of the page, not a join: MySQL joined all rows by hash before it sorted and cut.
+    truth = select(feedback.c.label).where(feedback.c.prediction_id == predictions.c.id).scalar_subquery()
+    return select(predictions, truth.label("true_label"))
 
 
 def _conditions(wanted: Filter) -> list[Any]:
@@ -146,6 +150,16 @@ def _conditions(wanted: Filter) -> list[Any]:
     if wanted.in_distribution is not None:
         found.append(table.in_distribution.is_(wanted.in_distribution))
     return found
+
+
+def _indexes(wanted: Filter) -> list[str]:
+    """Indexes on a column that must have one value, then the id: they are walked in the order of the page."""
+    exact = {
+        "label": wanted.label,
+        "model_version": wanted.version,
+        "verdict": wanted.verdict if wanted.verdict != "unknown" else None,
+    }
+    return [f"ix_predictions_{column}_id" for column, value in exact.items() if value is not None]
 
 
 def _stored(row: Row[Any]) -> StoredPrediction:
