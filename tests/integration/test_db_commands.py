@@ -1,0 +1,91 @@
+"""`dandelion db` on an embedded database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dandelion.cli.main import main
+from dandelion.db import create_engine, predictions, transact
+from dandelion.db.tables import first_id
+from dandelion.domain import JournalEntry, ModelRef, Prediction
+from dandelion.settings import Settings
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def dandelion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command on a home of its own: status, output, errors."""
+    monkeypatch.setenv("DANDELION_HOME", str(tmp_path))
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["dandelion", *words])
+        status = main()
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def test_status_tells_what_is_missing_until_upgraded(dandelion: Command) -> None:
+    status, output, _ = dandelion("db", "status")
+    assert status == 1
+    assert "dandelion db upgrade" in output
+    assert dandelion("db", "upgrade")[0] == 0
+    status, output, _ = dandelion("db", "status", "--json")
+    assert status == 0
+    assert all(step["applied"] for step in json.loads(output))
+    assert dandelion("db", "downgrade", "base", "--yes")[0] == 0
+    assert dandelion("db", "status")[0] == 1
+
+
+def test_prune_deletes_what_is_older_and_keeps_the_rest(dandelion: Command, tmp_path: Path) -> None:
+    dandelion("db", "upgrade")
+    ids = [first_id(datetime(2024, 1, 1, tzinfo=UTC)), first_id(datetime.now(UTC))]
+    entries = [
+        JournalEntry(
+            prediction=Prediction(
+                prediction_id=identity,
+                label="grass",
+                confidence=1.0,
+                probabilities={"grass": 1.0},
+                in_distribution=True,
+                model=ModelRef(name="dandelion", version="1"),
+                duration_ms=1.0,
+            ),
+            track="stable",
+        )
+        for identity in ids
+    ]
+
+    async def on_database(work: Callable[..., object]) -> object:
+        engine = create_engine(Settings(home=tmp_path))
+        try:
+            return await transact(engine, work, patience_seconds=1)  # type: ignore[arg-type]
+        finally:
+            await engine.dispose()
+
+    asyncio.run(on_database(lambda on: predictions.add(on, entries)))
+    status, output, _ = dandelion("db", "prune", "--older-than", "90d")
+    assert (status, output.startswith("Deleted 1 predictions")) == (0, True)
+    assert asyncio.run(on_database(predictions.count)) == 1
+
+
+@pytest.mark.parametrize("age", ["soon", "-1d", "5", "5y", ""])
+def test_an_age_that_cannot_be_read_says_how_to_write_one(dandelion: Command, age: str) -> None:
+    status, _, errors = dandelion("db", "prune", f"--older-than={age}")
+    assert status == 2
+    assert "90d" in errors
+
+
+def test_an_unknown_revision_is_named(dandelion: Command) -> None:
+    status, _, errors = dandelion("db", "upgrade", "9999")
+    assert status == 2
+    assert "9999" in errors
