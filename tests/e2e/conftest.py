@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.servers.ports import free_ports
 
 
 @dataclass
@@ -58,15 +59,6 @@ class Running:
         """Run another `dandelion` command on the same home folder."""
         argv = [sys.executable, "-m", "dandelion", *words]
         return subprocess.run(argv, env=self.env, capture_output=True, text=True, timeout=300, check=False)
-
-
-def free_ports(count: int) -> list[int]:
-    """Distinct ports that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def processes_of(home: Path) -> list[int]:

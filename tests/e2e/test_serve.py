@@ -30,6 +30,7 @@ class Load:
     def __init__(self, url: str, clients: int = 4) -> None:
         self.statuses: list[int | str] = []
         self.versions: list[str] = []
+        self.acknowledged: list[str] = []
         self._url = url
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._send) for _ in range(clients)]
@@ -53,7 +54,9 @@ class Load:
                     self.statuses.append(repr(error))
                     continue
                 self.statuses.append(answer.status_code)
-                self.versions.append(answer.json()["model"]["version"])
+                body = answer.json()
+                self.versions.append(body["model"]["version"])
+                self.acknowledged.append(body["prediction_id"])
 
 
 @pytest.fixture
@@ -115,21 +118,11 @@ def test_a_model_served_before_serves_again_without_a_registry(launch: Callable[
 def test_killed_under_load_it_has_kept_every_answer_that_it_gave(launch: Callable[..., Running]) -> None:
     first = launch("serve", DANDELION_JOURNAL__SHIP_SECONDS="5")
     first.wait_for("/readyz")
-    acknowledged: list[str] = []
-
-    def send() -> None:
-        with httpx.Client(base_url=first.url) as client, contextlib.suppress(httpx.HTTPError, ValueError):
-            while True:
-                answer = client.post("/predict", content=jpeg(), headers=JPEG)
-                acknowledged.append(answer.json()["prediction_id"])
-
-    threads = [threading.Thread(target=send) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    time.sleep(1.5)
-    first.process.kill()
-    for thread in threads:
-        thread.join()
+    with Load(first.url) as load:
+        time.sleep(1.5)
+        first.process.kill()
+        first.process.wait()
+    acknowledged = load.acknowledged
     assert len(acknowledged) > 10
     second = launch("serve", home=first.home)
     second.wait_for("/readyz")

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.conftest import Running, free_ports, processes_of
+from tests.e2e.conftest import Running, processes_of
 from tests.photos import labelled_photos
+from tests.servers.ports import free_ports
 
 
 def test_up_answers_real_photos_then_stops_cleanly(launch: Callable[..., Running]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from dandelion.inference.service import PredictionService
 from dandelion.package.starter import starter_path
 from dandelion.settings import Settings
 from tests.servers.mysql import MySqlServer
+from tests.servers.ports import free_ports
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,12 @@ def running_api(settings: Settings) -> Iterator[Api]:
         assert not thread.is_alive()
 
 
-def free_port_number() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def make_settings(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Settings]:
     """Settings of a server of its own: free port, empty home, the starter model; sections by name."""
 
     def make(**sections: dict[str, object]) -> Settings:
-        api: dict[str, object] = {"port": free_port_number(), "body_timeout_seconds": 2.0, "max_files": 20}
+        api: dict[str, object] = {"port": free_ports(1)[0], "body_timeout_seconds": 2.0, "max_files": 20}
         model: dict[str, object] = {"path": starter_path()}
         home: Path = tmp_path_factory.mktemp("home")
         return Settings.model_validate(

@@ -232,22 +232,16 @@ def drill(settings: Settings, name: str, fault: Callable[[], None]) -> None:
     assert len(found) == len(load.acknowledged)
 
 
-def test_mysql_killed_and_started_again_under_load_loses_nothing(mysql: MySqlServer, mysql_settings: Settings) -> None:
+@pytest.mark.parametrize(("end", "seconds"), [(MySqlServer.kill, 1), (MySqlServer.stop, 4)], ids=["kill -9", "stop"])
+def test_mysql_gone_for_a_while_under_load_loses_nothing(
+    mysql: MySqlServer, mysql_settings: Settings, end: Callable[[MySqlServer], None], seconds: float
+) -> None:
     def fault() -> None:
-        mysql.kill()
-        time.sleep(1)
+        end(mysql)
+        time.sleep(seconds)
         mysql.start()
 
-    drill(mysql_settings, "kill -9 of MySQL", fault)
-
-
-def test_mysql_stopped_for_a_while_under_load_loses_nothing(mysql: MySqlServer, mysql_settings: Settings) -> None:
-    def fault() -> None:
-        mysql.stop()
-        time.sleep(4)
-        mysql.start()
-
-    drill(mysql_settings, "MySQL stopped", fault)
+    drill(mysql_settings, f"MySQL gone by {end.__name__} for {seconds} s", fault)
 
 
 def test_mysql_down_at_the_start_loses_nothing(mysql: MySqlServer, mysql_settings: Settings) -> None:

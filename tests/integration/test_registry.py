@@ -17,14 +17,14 @@ from dandelion.errors import PackageError, RegistryError, VersionNotFoundError
 from dandelion.package.starter import starter_path
 from dandelion.registry import Registry, create_registry, recall_alias, remember_alias
 from dandelion.settings import Settings
-from tests.integration.conftest import free_port_number
+from tests.servers.ports import free_ports
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real MLflow server that proxies artifacts, as in a cluster."""
     folder = tmp_path_factory.mktemp("mlflow")
-    port = free_port_number()
+    port = free_ports(1)[0]
     argv = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--serve-artifacts"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.servers import tools
+from tests.servers.ports import free_ports
 
 Kind = Literal["mysql", "mariadb"]
 
@@ -19,8 +20,7 @@ class MySqlServer:
     def __init__(self, kind: Kind, folder: Path) -> None:
         self._folder = folder
         self._data = folder / "data"
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = int(probe.getsockname()[1])
+        (self.port,) = free_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
         common = ["--no-defaults", "--user=root", f"--datadir={self._data}"]
         if kind == "mysql":

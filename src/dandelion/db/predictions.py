@@ -32,7 +32,6 @@ def _insert(unless_there: str) -> TextClause:
 # construct has not: 20 times faster. IGNORE would be shorter, and would cut values that do not fit.
 _INSERTS = {
     "mysql": _insert("ON DUPLICATE KEY UPDATE id = id"),
-    "mariadb": _insert("ON DUPLICATE KEY UPDATE id = id"),
     "sqlite": _insert("ON CONFLICT DO NOTHING"),
 }
 

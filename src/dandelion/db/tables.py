@@ -52,7 +52,7 @@ class Id(TypeDecorator[str]):
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
         """BINARY on MySQL, so that it can be a key."""
-        if dialect.name in {"mysql", "mariadb"}:
+        if dialect.name == "mysql":
             return dialect.type_descriptor(mysql.BINARY(16))
         return dialect.type_descriptor(LargeBinary(16))
 
@@ -73,7 +73,7 @@ class Moment(TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
         """MySQL keeps whole seconds unless told otherwise."""
-        if dialect.name in {"mysql", "mariadb"}:
+        if dialect.name == "mysql":
             return dialect.type_descriptor(mysql.DATETIME(fsp=3))
         return dialect.type_descriptor(DateTime())
 
