@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 import msgspec
 
 from dandelion import errors
-from dandelion.domain import Page, Prediction, StoredPrediction
-from dandelion.errors import DandelionError
+from dandelion.domain import (
+    AskedRetraining,
+    BulkVerdict,
+    Drift,
+    Identity,
+    Opinion,
+    Page,
+    Prediction,
+    Promoted,
+    Retraining,
+    StoredPrediction,
+    Version,
+    VersionDetails,
+)
+from dandelion.errors import DandelionError, UnreachableError
+from dandelion.labelling import Queue
 
 Decoded = TypeVar("Decoded")
 
@@ -20,6 +36,7 @@ RETRIED = frozenset({429, 503})
 MAX_TRIES = 4
 MAX_PAUSE_SECONDS = 10.0
 
+_TRUTHS = {"csv": {"Content-Type": "text/csv"}, "jsonl": {"Content-Type": "application/x-ndjson"}}
 _REASONS: dict[str, type[DandelionError]] = {
     "not_an_image": errors.NotAnImageError,
     "unsupported_format": errors.UnsupportedFormatError,
@@ -34,14 +51,35 @@ _REASONS: dict[str, type[DandelionError]] = {
     "database": errors.DatabaseError,
     "prediction_not_found": errors.PredictionNotFoundError,
     "feedback": errors.FeedbackError,
+    "feedback_file": errors.FeedbackFileError,
+    "authentication": errors.AuthenticationError,
+    "scope": errors.ScopeError,
+    "rate_limited": errors.RateLimitedError,
+    "object_store": errors.ObjectStoreError,
+    "object_not_found": errors.ObjectNotFoundError,
+    "orchestration": errors.OrchestrationError,
+    "flow_run_not_found": errors.FlowRunNotFoundError,
+    "registry": errors.RegistryError,
+    "version_not_found": errors.VersionNotFoundError,
+    "package": errors.PackageError,
 }
 
 
-class Client:
-    """Talks to one server; waits and tries again when it is told to (429, 503 with Retry-After)."""
+class _Retrainings(msgspec.Struct):
+    retrainings: list[Retraining]
 
-    def __init__(self, url: str, *, timeout_seconds: float = 30.0) -> None:
-        self._http = httpx.Client(base_url=url, timeout=timeout_seconds)
+
+class Client:
+    """Talks to one server; waits and tries again when it is told to (429, 503 with Retry-After).
+
+    Args:
+        url: Where it answers.
+        key: API key or token, where it asks for one.
+        timeout_seconds: Longest wait for one answer.
+    """
+
+    def __init__(self, url: str, *, key: str | None = None, timeout_seconds: float = 30.0) -> None:
+        self._http = httpx.Client(base_url=url, timeout=timeout_seconds, headers=_identity(key))
 
     def predict(self, photo: bytes) -> Prediction:
         """The answer to one encoded photo.
@@ -73,6 +111,70 @@ class Client:
         body = {"prediction_id": prediction_id, "label": label}
         return bool(_object(self._send("POST", "/feedback", json=body))["correct"])
 
+    def feedback_file(self, data: bytes, kind: Literal["csv", "jsonl"]) -> BulkVerdict:
+        """Tell many truths at once; good lines are kept though others are refused.
+
+        Raises:
+            DandelionError: The file as a whole cannot be read.
+        """
+        return _decode(self._send("POST", "/feedback/bulk", content=data, headers=_TRUTHS[kind]), BulkVerdict)
+
+    def withdraw_feedback(self, prediction_id: str) -> None:
+        """Take a truth back."""
+        self._send("DELETE", f"/feedback/{prediction_id}")
+
+    def queue(self, *, limit: int = 20) -> Queue:
+        """Photos most worth labelling, and who labelled how many."""
+        return _decode(self._send("GET", "/queue", params={"limit": limit}), Queue)
+
+    def queued_photo(self, prediction_id: str) -> bytes:
+        """A photo of the queue, encoded."""
+        return self._send("GET", f"/queue/{prediction_id}/photo").content
+
+    def versions(self, *, limit: int = 20) -> list[Version]:
+        """Versions of the model, newest first."""
+        return _listed(self._send("GET", "/models", params={"limit": limit}), "versions", Version)
+
+    def version(self, version: str) -> VersionDetails:
+        """One version with its card and the names of its plots.
+
+        Raises:
+            DandelionError: There is none of that number.
+        """
+        return _decode(self._send("GET", f"/models/{quote(version, safe='')}"), VersionDetails)
+
+    def plot(self, version: str, name: str) -> bytes:
+        """A plot of a version's training, PNG."""
+        return self._send("GET", f"/models/{quote(version, safe='')}/plots/{quote(name, safe='')}").content
+
+    def promote(self, version: str) -> Promoted:
+        """Let a version serve.
+
+        Raises:
+            DandelionError: There is none of that number.
+        """
+        return _decode(self._send("POST", "/admin/promote", json={"version": version}), Promoted)
+
+    def rollback(self) -> Promoted:
+        """Let the version serve that served before.
+
+        Raises:
+            DandelionError: Nothing served before.
+        """
+        return _decode(self._send("POST", "/admin/rollback"), Promoted)
+
+    def compare(self, photo: bytes) -> list[Opinion]:
+        """What serves and, where there is one, what is on trial, asked about the same photo."""
+        return _listed(self._send("POST", "/compare", content=photo, headers=_headers()), "opinions", Opinion)
+
+    def accuracy(self) -> list[dict[str, Any]]:
+        """Accuracy from feedback, by version and window."""
+        return list(_object(self._send("GET", "/accuracy"))["figures"])
+
+    def drift(self) -> Drift:
+        """Whether photos still look like those of training, to the server that answers and over all of them."""
+        return _decode(self._send("GET", "/drift"), Drift)
+
     def prediction(self, prediction_id: str) -> StoredPrediction:
         """One prediction from the history.
 
@@ -86,6 +188,22 @@ class Client:
         given = {"limit": limit, **({"cursor": cursor} if cursor else {}), **filters}
         return _decode(self._send("GET", "/predictions", params=given), Page)
 
+    def photo(self, prediction_id: str) -> bytes:
+        """The photo of a prediction, encoded.
+
+        Raises:
+            DandelionError: No such prediction, or its photo was not kept.
+        """
+        return self._send("GET", f"/predictions/{prediction_id}/photo").content
+
+    def me(self) -> Identity:
+        """Whom the server takes us for.
+
+        Raises:
+            DandelionError: It does not know our key or token.
+        """
+        return _decode(self._send("GET", "/me"), Identity)
+
     def model(self) -> dict[str, Any]:
         """What serves now."""
         return _object(self._send("GET", "/model"))
@@ -94,9 +212,34 @@ class Client:
         """How the server is."""
         return _object(self._send("GET", "/health"))
 
+    def metrics(self) -> str:
+        """The server's figures in Prometheus text format."""
+        return self._send("GET", "/metrics").text
+
     def reload(self) -> dict[str, Any]:
         """Let the server look at its alias now."""
         return _object(self._send("POST", "/admin/reload"))
+
+    def retrain(self, force: bool = False, reason: str = "") -> AskedRetraining:
+        """Ask for a retraining; while one goes on, that one is the answer.
+
+        Raises:
+            OrchestrationError: Prefect does not answer, or nobody serves the flows.
+        """
+        body = {"force": force, "reason": reason}
+        return _decode(self._send("POST", "/admin/retrainings", json=body), AskedRetraining)
+
+    def list_retrainings(self, limit: int = 20) -> list[Retraining]:
+        """The last retrainings, newest first."""
+        return _decode(self._send("GET", "/admin/retrainings", params={"limit": limit}), _Retrainings).retrainings
+
+    def get_retraining(self, run_id: str) -> Retraining:
+        """One retraining.
+
+        Raises:
+            FlowRunNotFoundError: There is none of that id.
+        """
+        return _decode(self._send("GET", f"/admin/retrainings/{run_id}"), Retraining)
 
     def close(self) -> None:
         """Close the connections."""
@@ -125,8 +268,15 @@ class Client:
 class AsyncClient:
     """The same for asyncio."""
 
-    def __init__(self, url: str, *, timeout_seconds: float = 30.0) -> None:
+    def __init__(self, url: str, *, key: str | None = None, timeout_seconds: float = 30.0) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=timeout_seconds)
+        self._headers = _identity(key)
+
+    def acting_for(self, key: str | None, address: str | None = None) -> Self:
+        """The same connections for somebody who came to us: with their key, and their address if it is known."""
+        other = copy.copy(self)
+        other._headers = _identity(key) | ({"X-Forwarded-For": address} if address else {})
+        return other
 
     async def predict(self, photo: bytes) -> Prediction:
         """The answer to one encoded photo.
@@ -150,6 +300,70 @@ class AsyncClient:
         body = {"prediction_id": prediction_id, "label": label}
         return bool(_object(await self._send("POST", "/feedback", json=body))["correct"])
 
+    async def feedback_file(self, data: bytes, kind: Literal["csv", "jsonl"]) -> BulkVerdict:
+        """Tell many truths at once; good lines are kept though others are refused.
+
+        Raises:
+            DandelionError: The file as a whole cannot be read.
+        """
+        return _decode(await self._send("POST", "/feedback/bulk", content=data, headers=_TRUTHS[kind]), BulkVerdict)
+
+    async def withdraw_feedback(self, prediction_id: str) -> None:
+        """Take a truth back."""
+        await self._send("DELETE", f"/feedback/{prediction_id}")
+
+    async def queue(self, *, limit: int = 20) -> Queue:
+        """Photos most worth labelling, and who labelled how many."""
+        return _decode(await self._send("GET", "/queue", params={"limit": limit}), Queue)
+
+    async def queued_photo(self, prediction_id: str) -> bytes:
+        """A photo of the queue, encoded."""
+        return (await self._send("GET", f"/queue/{prediction_id}/photo")).content
+
+    async def versions(self, *, limit: int = 20) -> list[Version]:
+        """Versions of the model, newest first."""
+        return _listed(await self._send("GET", "/models", params={"limit": limit}), "versions", Version)
+
+    async def version(self, version: str) -> VersionDetails:
+        """One version with its card and the names of its plots.
+
+        Raises:
+            DandelionError: There is none of that number.
+        """
+        return _decode(await self._send("GET", f"/models/{quote(version, safe='')}"), VersionDetails)
+
+    async def plot(self, version: str, name: str) -> bytes:
+        """A plot of a version's training, PNG."""
+        return (await self._send("GET", f"/models/{quote(version, safe='')}/plots/{quote(name, safe='')}")).content
+
+    async def promote(self, version: str) -> Promoted:
+        """Let a version serve.
+
+        Raises:
+            DandelionError: There is none of that number.
+        """
+        return _decode(await self._send("POST", "/admin/promote", json={"version": version}), Promoted)
+
+    async def rollback(self) -> Promoted:
+        """Let the version serve that served before.
+
+        Raises:
+            DandelionError: Nothing served before.
+        """
+        return _decode(await self._send("POST", "/admin/rollback"), Promoted)
+
+    async def compare(self, photo: bytes) -> list[Opinion]:
+        """What serves and, where there is one, what is on trial, asked about the same photo."""
+        return _listed(await self._send("POST", "/compare", content=photo, headers=_headers()), "opinions", Opinion)
+
+    async def accuracy(self) -> list[dict[str, Any]]:
+        """Accuracy from feedback, by version and window."""
+        return list(_object(await self._send("GET", "/accuracy"))["figures"])
+
+    async def drift(self) -> Drift:
+        """Whether photos still look like those of training, to the server that answers and over all of them."""
+        return _decode(await self._send("GET", "/drift"), Drift)
+
     async def prediction(self, prediction_id: str) -> StoredPrediction:
         """One prediction from the history.
 
@@ -163,6 +377,22 @@ class AsyncClient:
         given = {"limit": limit, **({"cursor": cursor} if cursor else {}), **filters}
         return _decode(await self._send("GET", "/predictions", params=given), Page)
 
+    async def photo(self, prediction_id: str) -> bytes:
+        """The photo of a prediction, encoded.
+
+        Raises:
+            DandelionError: No such prediction, or its photo was not kept.
+        """
+        return (await self._send("GET", f"/predictions/{prediction_id}/photo")).content
+
+    async def me(self) -> Identity:
+        """Whom the server takes us for.
+
+        Raises:
+            DandelionError: It does not know our key or token.
+        """
+        return _decode(await self._send("GET", "/me"), Identity)
+
     async def model(self) -> dict[str, Any]:
         """What serves now."""
         return _object(await self._send("GET", "/model"))
@@ -171,9 +401,35 @@ class AsyncClient:
         """How the server is."""
         return _object(await self._send("GET", "/health"))
 
+    async def metrics(self) -> str:
+        """The server's figures in Prometheus text format."""
+        return (await self._send("GET", "/metrics")).text
+
     async def reload(self) -> dict[str, Any]:
         """Let the server look at its alias now."""
         return _object(await self._send("POST", "/admin/reload"))
+
+    async def retrain(self, force: bool = False, reason: str = "") -> AskedRetraining:
+        """Ask for a retraining; while one goes on, that one is the answer.
+
+        Raises:
+            OrchestrationError: Prefect does not answer, or nobody serves the flows.
+        """
+        body = {"force": force, "reason": reason}
+        return _decode(await self._send("POST", "/admin/retrainings", json=body), AskedRetraining)
+
+    async def list_retrainings(self, limit: int = 20) -> list[Retraining]:
+        """The last retrainings, newest first."""
+        params = {"limit": limit}
+        return _decode(await self._send("GET", "/admin/retrainings", params=params), _Retrainings).retrainings
+
+    async def get_retraining(self, run_id: str) -> Retraining:
+        """One retraining.
+
+        Raises:
+            FlowRunNotFoundError: There is none of that id.
+        """
+        return _decode(await self._send("GET", f"/admin/retrainings/{run_id}"), Retraining)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -188,15 +444,20 @@ class AsyncClient:
         await self.aclose()
 
     async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {**self._headers, **options.pop("headers", {})}
         for attempt in range(1, MAX_TRIES + 1):
             try:
-                answer = await self._http.request(method, path, **options)
+                answer = await self._http.request(method, path, headers=headers, **options)
             except httpx.HTTPError as error:
                 raise _unreachable(self._http, error) from error
             if answer.status_code not in RETRIED or attempt == MAX_TRIES:
                 return _checked(answer)
             await asyncio.sleep(_pause(answer))
         raise AssertionError
+
+
+def _identity(key: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def _headers() -> dict[str, str]:
@@ -220,12 +481,14 @@ def _checked(answer: httpx.Response) -> httpx.Response:
         problem = answer.json()
         kind, detail = _REASONS.get(problem["reason"], DandelionError), problem["detail"]
     except (ValueError, KeyError, TypeError):
-        kind, detail = DandelionError, f"{answer.url} answered {answer.status_code}."
+        # Not from the API itself: a proxy says that nobody is behind it.
+        kind = UnreachableError if answer.status_code in {502, 503, 504} else DandelionError
+        detail = f"{answer.url} answered {answer.status_code}."
     raise kind(detail)
 
 
 def _unreachable(http: httpx.Client | httpx.AsyncClient, error: httpx.HTTPError) -> DandelionError:
-    return DandelionError(
+    return UnreachableError(
         f"{http.base_url} did not answer ({type(error).__name__}: {error}).", "Start it with `dandelion up`."
     )
 
@@ -236,6 +499,10 @@ def _decode_prediction(answer: httpx.Response) -> Prediction:
 
 def _object(answer: httpx.Response) -> dict[str, Any]:
     return _decode(answer, dict[str, Any])
+
+
+def _listed(answer: httpx.Response, name: str, kind: type[Decoded]) -> list[Decoded]:
+    return _decode(answer, dict[str, list[kind]])[name]  # type: ignore[valid-type]
 
 
 def _decode(answer: httpx.Response, kind: type[Decoded]) -> Decoded:

@@ -13,16 +13,32 @@
     │   ├── SlowUploadError         the body took too long to arrive
     │   └── ClientGoneError         the client hung up before its body was complete
     ├── OverloadedError             the queue is full; try again
+    │   └── RateLimitedError        one caller asks more often than it may
+    ├── AuthenticationError         nobody knows this credential, or it is over
+    ├── ScopeError                  somebody known who may not do this
+    ├── ApiKeyError                 a key that cannot be made or revoked
+    ├── UnreachableError            a server that we ask does not answer
     ├── NotReadyError               no model is loaded yet, or the process is draining
     ├── PackageError                a model package is incomplete or was altered
     ├── RegistryError               MLflow did not answer
     │   └── VersionNotFoundError    no such version or alias
     ├── DatabaseError               MySQL or SQLite did not answer, or refused
     │   └── RowRefusedError         it answered, and will never take these values
+    ├── ObjectStoreError            the object store did not answer, or refused
+    │   ├── ObjectNotFoundError     no such object
+    │   ├── ObjectKeyError          a name that not every store takes
+    │   └── ObjectCorruptError      an object reads back differently from what was written
     ├── JournalFullError            predictions can be kept neither on disk nor in the database
     ├── PredictionNotFoundError     no prediction of that id is stored
     ├── FeedbackError               a truth that the model has no class for
+    ├── FeedbackFileError           a file of truths that cannot be read at all
     ├── DataError                   a data folder cannot be used as it is
+    ├── MonitoringError             Prometheus did not answer
+    ├── OrchestrationError          Prefect did not answer, or refused
+    │   └── FlowRunNotFoundError    no such flow run
+    ├── ReleaseError                a version does not serve as it should
+    ├── BatchError                  a batch of photos cannot be read, or its answers not be written
+    ├── BackupError                 a backup cannot be made, found or restored, or differs from what it was made of
     └── TrainingError               a training run cannot start or go on
         ├── UnknownModelError       timm has no model of that name
         └── ParityError             the exported graph disagrees with torch
@@ -32,6 +48,8 @@ statuses in one table.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class DandelionError(Exception):
@@ -104,6 +122,50 @@ class OverloadedError(DandelionError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class RateLimitedError(OverloadedError):
+    """One caller asks more often than it may.
+
+    Attributes:
+        standing: Where it stands in its window.
+    """
+
+    def __init__(self, message: str, remedy: str = "", *, standing: Any = None) -> None:
+        super().__init__(message, remedy, retry_after_seconds=standing.reset_seconds if standing else 1)
+        self.standing = standing
+
+
+class AuthenticationError(DandelionError):
+    """Nobody knows this credential, or it is over.
+
+    Attributes:
+        is_missing: None was sent.
+    """
+
+    def __init__(self, message: str, remedy: str = "", *, is_missing: bool = False) -> None:
+        super().__init__(message, remedy)
+        self.is_missing = is_missing
+
+
+class ScopeError(DandelionError):
+    """Somebody known who may not do this.
+
+    Attributes:
+        scope: What it takes.
+    """
+
+    def __init__(self, message: str, remedy: str = "", *, scope: str = "") -> None:
+        super().__init__(message, remedy)
+        self.scope = scope
+
+
+class ApiKeyError(DandelionError):
+    """A key that cannot be made or revoked."""
+
+
+class UnreachableError(DandelionError):
+    """A server that we ask does not answer."""
+
+
 class NotReadyError(DandelionError):
     """No model is loaded yet, or the process is draining."""
 
@@ -128,6 +190,22 @@ class RowRefusedError(DatabaseError):
     """The database answered that it will never take these values."""
 
 
+class ObjectStoreError(DandelionError):
+    """The object store did not answer, or refused what was asked."""
+
+
+class ObjectNotFoundError(ObjectStoreError):
+    """There is no such object."""
+
+
+class ObjectKeyError(ObjectStoreError):
+    """A name for an object that not every store takes."""
+
+
+class ObjectCorruptError(ObjectStoreError):
+    """An object reads back differently from what was written."""
+
+
 class JournalFullError(OverloadedError):
     """Predictions can be kept neither on disk nor in the database, so none is given."""
 
@@ -140,8 +218,36 @@ class FeedbackError(DandelionError):
     """A truth that the model has no class for."""
 
 
+class FeedbackFileError(DandelionError):
+    """A file of truths that cannot be read at all."""
+
+
 class DataError(DandelionError):
     """A data folder cannot be used as it is."""
+
+
+class MonitoringError(DandelionError):
+    """Prometheus did not answer."""
+
+
+class OrchestrationError(DandelionError):
+    """Prefect did not answer, or refused what was asked."""
+
+
+class FlowRunNotFoundError(OrchestrationError):
+    """Prefect knows no such run."""
+
+
+class ReleaseError(DandelionError):
+    """A version does not serve as it should, or could not be moved."""
+
+
+class BatchError(DandelionError):
+    """A batch of photos cannot be read, or its answers cannot be written."""
+
+
+class BackupError(DandelionError):
+    """A backup cannot be made, found or restored, or differs from what it was made of."""
 
 
 class TrainingError(DandelionError):

@@ -15,24 +15,36 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
-from litestar.openapi.spec import License
+from litestar.openapi.spec import Components, License, SecurityScheme
 from litestar.static_files import create_static_files_router
 
 from dandelion import __version__
-from dandelion.api import health, history, model, predict
+from dandelion.access import Gate, RateLimiter
+from dandelion.api import accuracy as accuracies
+from dandelion.api import compare, drift, health, history, hooks, model, predict, queue, retrainings, versions
+from dandelion.api.access import DOCS, OPEN, AccessControl, who_am_i
+from dandelion.api.headers import create_headers
 from dandelion.api.problems import to_response
 from dandelion.api.requests import RequestContext
-from dandelion.db import create_engine
+from dandelion.api.traffic import create_counter
+from dandelion.db import create_engine, keys, transact
+from dandelion.domain import ApiKey
+from dandelion.inference.challenger import Challenger
 from dandelion.inference.reloader import Reloader
 from dandelion.inference.service import PredictionService
 from dandelion.inference.source import ModelSource
-from dandelion.journal import Journal
+from dandelion.journal import Journal, Photos
+from dandelion.objects import create_store, expire_for_ever
+from dandelion.privacy import ClientHasher
 from dandelion.settings import Settings, load_settings
+from dandelion.telemetry import tracing
 from dandelion.telemetry.logs import configure_logging
+from dandelion.watch import DriftMonitor, LiveAccuracy, Records, save_for_ever, save_sketches
 
 log = structlog.get_logger(__name__)
 
-_ASSETS = "/docs/assets"
+KEY_PATIENCE_SECONDS = 1.0
+_ASSETS = f"{DOCS}/assets"
 _DESCRIPTION = "Photos in, classes out. Errors are problem details (RFC 9457) with a `reason` for programs."
 
 
@@ -43,15 +55,41 @@ def create_app(settings: Settings | None = None) -> Litestar:
     """
     settings = load_settings() if settings is None else settings
     configure_logging(settings.log)
-    service = PredictionService(settings)
+    monitor = DriftMonitor(settings.watch)
+    service = PredictionService(settings, monitor.offer if settings.watch.drift else None)
     reloader = Reloader(service, ModelSource(settings), settings.model.poll_seconds)
     engine = create_engine(settings)
     journal = Journal(settings, engine)
+    store = create_store(settings)
+    photos = Photos(settings, engine, store, journal.prepare)
+    challenger = Challenger(settings)
+    clients = ClientHasher(settings) if settings.privacy.keep_clients else None
+
+    async def find_key(identity: str) -> ApiKey | None:
+        await journal.prepare()
+        return await transact(engine, lambda on: keys.find(on, identity), patience_seconds=KEY_PATIENCE_SECONDS)
+
+    accuracy = LiveAccuracy(engine, settings.watch.accuracy_windows, lambda: service.serving.ref.version)
+    records = Records(engine)
+    gate = Gate(settings.access, find_key) if settings.access.enabled else None
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await reloader.start()
-        running = [asyncio.create_task(reloader.watch()), asyncio.create_task(journal.ship_for_ever())]
+        tracing.start(settings.tracing)
+        monitor.start()
+        running = [
+            asyncio.create_task(work)
+            for work in (
+                reloader.watch(),
+                journal.ship_for_ever(),
+                photos.ship_for_ever(),
+                accuracy.refresh_for_ever(settings.watch.refresh_seconds),
+                records.refresh_for_ever(settings.watch.refresh_seconds),
+                save_for_ever(engine, monitor, settings.watch.save_seconds),
+                expire_for_ever(store, settings.objects.retention()),
+            )
+        ]
         try:
             yield
         finally:
@@ -59,7 +97,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
             await asyncio.to_thread(service.close)
+            await asyncio.to_thread(monitor.close)
+            photos.close()
             await journal.close()
+            await save_sketches(engine, monitor)
+            await asyncio.to_thread(tracing.stop)
             await engine.dispose()
 
     return Litestar(
@@ -68,21 +110,56 @@ def create_app(settings: Settings | None = None) -> Litestar:
             predict.explain,
             history.list_predictions,
             history.get_prediction,
+            history.get_photo,
             history.give_feedback,
+            history.give_bulk_feedback,
+            history.withdraw_feedback,
+            queue.list_queue,
+            queue.get_queued_photo,
+            accuracies.get_accuracy,
+            drift.get_drift,
             model.describe_model,
             model.reload_model,
+            versions.list_versions,
+            versions.get_version,
+            versions.get_plot,
+            versions.promote,
+            versions.rollback,
+            compare.compare,
+            who_am_i,
+            retrainings.ask_for_retraining,
+            retrainings.list_retrainings,
+            retrainings.get_retraining,
+            hooks.take_alerts,
             health.health,
             health.live,
             health.ready,
             health.metrics,
             health.schema,
-            create_static_files_router(_ASSETS, directories=[_swagger_assets()], include_in_schema=False),
+            create_static_files_router(_ASSETS, directories=[_swagger_assets()], include_in_schema=False, opt=OPEN),
         ],
         lifespan=[lifespan],
         state=State(
-            {"settings": settings, "service": service, "reloader": reloader, "engine": engine, "journal": journal}
+            {
+                "settings": settings,
+                "service": service,
+                "reloader": reloader,
+                "engine": engine,
+                "journal": journal,
+                "store": store,
+                "photos": photos,
+                "clients": clients,
+                "registry": None,
+                "challenger": challenger,
+                "second_opinions": queue.SecondOpinions(challenger, store),
+                "monitor": monitor,
+            }
         ),
-        middleware=[RequestContext(access_log=settings.log.access)],
+        middleware=[
+            RequestContext(access_log=settings.log.access),
+            AccessControl(settings, gate, RateLimiter(settings.access)),
+        ],
+        before_send=[create_headers(settings.api.hsts_seconds), create_counter(settings.api.track)],
         exception_handlers={Exception: to_response},
         cors_config=_cors(settings),
         # Single answers are smaller than the minimum, PNG is compressed already.
@@ -94,7 +171,14 @@ def create_app(settings: Settings | None = None) -> Litestar:
             version=__version__,
             description=_DESCRIPTION,
             license=License(name="Apache-2.0", identifier="Apache-2.0"),
-            path="/docs",
+            path=DOCS,
+            components=Components(
+                security_schemes={
+                    "bearer": SecurityScheme(type="http", scheme="bearer", description="An API key or a token."),
+                    "key": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
+                }
+            ),
+            security=[{"bearer": []}, {"key": []}] if settings.access.enabled else None,
             render_plugins=[
                 SwaggerRenderPlugin(
                     path="/",
@@ -124,6 +208,10 @@ def _cors(settings: Settings) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=list(settings.api.cors_origins),
-        allow_methods=["GET", "POST"],
-        expose_headers=["X-Request-ID", "Retry-After"],
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+        expose_headers=[
+            *("X-Request-ID", "Retry-After"),
+            *("RateLimit-Policy", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+        ],
     )

@@ -9,6 +9,7 @@ from litestar import MediaType, Request, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from dandelion import __version__
+from dandelion.api.access import MONITORING, OPEN
 from dandelion.errors import NotReadyError
 from dandelion.inference.service import PredictionService
 from dandelion.telemetry import instruments
@@ -28,7 +29,7 @@ class Health(msgspec.Struct, kw_only=True):
     model_version: str | None
 
 
-@get("/health", summary="How the server is")
+@get("/health", opt=MONITORING, summary="How the server is")
 async def health(request: Request[Any, Any, Any]) -> Response[Health]:
     """200 when photos are answered, 503 otherwise."""
     service: PredictionService = request.app.state.service
@@ -38,13 +39,13 @@ async def health(request: Request[Any, Any, Any]) -> Response[Health]:
     return Response(body, status_code=200 if status == "ok" else 503)
 
 
-@get("/livez", media_type=MediaType.TEXT, summary="The process runs")
+@get("/livez", opt=MONITORING, media_type=MediaType.TEXT, summary="The process runs")
 async def live() -> str:
     """Always 200: a process that cannot answer this should be restarted."""
     return "ok"
 
 
-@get("/readyz", media_type=MediaType.TEXT, summary="Photos may be sent")
+@get("/readyz", opt=MONITORING, media_type=MediaType.TEXT, summary="Photos may be sent")
 async def ready(request: Request[Any, Any, Any]) -> str:
     """200 when a model is loaded and warm and the process is not about to stop."""
     service: PredictionService = request.app.state.service
@@ -53,13 +54,14 @@ async def ready(request: Request[Any, Any, Any]) -> str:
     return "ok"
 
 
-@get("/metrics", summary="Prometheus figures", sync_to_thread=True)
-def metrics() -> Response[bytes]:
-    """Prometheus text format."""
-    return Response(instruments.expose(), media_type=CONTENT_TYPE_LATEST)
+@get("/metrics", opt=MONITORING, media_type=CONTENT_TYPE_LATEST, summary="Prometheus figures", sync_to_thread=True)
+def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Prometheus text format, or OpenMetrics with exemplars where that is asked for."""
+    figures, content_type = instruments.expose(request.headers.get("accept", ""))
+    return Response(figures, headers={"Content-Type": content_type})
 
 
-@get("/openapi.json", include_in_schema=False, media_type=MediaType.JSON)
+@get("/openapi.json", opt=OPEN, include_in_schema=False, media_type=MediaType.JSON)
 async def schema(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """The OpenAPI schema; the page on `/docs` shows the same."""
     return request.app.openapi_schema.to_schema()

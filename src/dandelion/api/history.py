@@ -6,38 +6,34 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
-from litestar import Request, get, post
+from litestar import Request, Response, delete, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, Parameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dandelion.api.problems import Problem
+from dandelion.api.access import caller_of, needs
+from dandelion.api.bodies import TruthsOperation
+from dandelion.api.problems import documented
+from dandelion.api.uploads import read_body
 from dandelion.db import feedback, predictions, transact
-from dandelion.domain import Feedback, Page, StoredPrediction
-from dandelion.errors import PredictionNotFoundError
+from dandelion.domain import BulkVerdict, Page, StoredPrediction
+from dandelion.errors import MediaTypeError, ObjectNotFoundError, PredictionNotFoundError
 from dandelion.journal import Journal
+from dandelion.objects import DATA_LAKE, PHOTO_TYPES, ObjectStore
 from dandelion.telemetry import instruments
+from dandelion.truth import Kind, Line, give_truths, observe_lag, read_truths
 
 Result = TypeVar("Result")
 
 PATIENCE_SECONDS = 2.0
-_Probability = Annotated[float | None, Parameter(ge=0, le=1)]
-
-
-class Told(msgspec.Struct, kw_only=True):
-    """The true class of a photo.
-
-    Attributes:
-        prediction_id: From the answer.
-        label: One of the model's classes.
-    """
-
-    prediction_id: UUID
-    label: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+KINDS: dict[str, Kind] = {"text/csv": "csv", "application/x-ndjson": "jsonl", "application/jsonl": "jsonl"}
+# Bounds are checked, but Litestar leaves them out of the schema of what may be left out.
+_Probability = Annotated[float | None, Parameter(ge=0, le=1, schema_extra={"minimum": 0, "maximum": 1})]
 
 
 class Verdict(msgspec.Struct, kw_only=True):
@@ -48,15 +44,12 @@ class Verdict(msgspec.Struct, kw_only=True):
     correct: bool
 
 
-_PROBLEMS = {
-    status: ResponseSpec(Problem, description=text, media_type="application/problem+json")
-    for status, text in {400: "A value that cannot be read", 503: "The database does not answer"}.items()
-}
-_MISSING = {404: ResponseSpec(Problem, description="No such prediction", media_type="application/problem+json")}
-_NO_CLASS = {422: ResponseSpec(Problem, description="No such class", media_type="application/problem+json")}
+_PROBLEMS = documented({400: "A value that cannot be read", 503: "The database does not answer"})
+_MISSING = documented({404: "No such prediction"})
+_NO_CLASS = documented({422: "No such class"})
 
 
-@get("/predictions", summary="History", responses=_PROBLEMS)
+@get("/predictions", opt=needs("read"), summary="History", responses=_PROBLEMS)
 async def list_predictions(
     request: Request[Any, Any, Any],
     since: Annotated[datetime | None, Parameter(description="Made then or later; UTC where no zone is given.")] = None,
@@ -88,24 +81,105 @@ async def list_predictions(
     return Page(predictions=found, next=found[-1].prediction_id if len(found) == limit else None)
 
 
-@get("/predictions/{prediction_id:uuid}", summary="One prediction", responses=_PROBLEMS | _MISSING)
+@get(
+    "/predictions/{prediction_id:uuid}",
+    opt=needs("read"),
+    summary="One prediction",
+    responses=_PROBLEMS | _MISSING,
+)
 async def get_prediction(request: Request[Any, Any, Any], prediction_id: FromPath[UUID]) -> StoredPrediction:
     """One prediction with its truth, once that was told."""
-    return await _fresh(request, lambda on: _existing(on, str(prediction_id)))
+    return await _fresh(request, lambda on: existing(on, str(prediction_id)))
+
+
+@get(
+    "/predictions/{prediction_id:uuid}/photo",
+    opt=needs("read"),
+    summary="The photo of a prediction",
+    responses={
+        200: ResponseSpec(bytes, media_type="image/*", description="The photo as it is kept, without metadata"),
+        **_PROBLEMS,
+        **_MISSING,
+    },
+)
+async def get_photo(request: Request[Any, Any, Any], prediction_id: FromPath[UUID]) -> Response[bytes]:
+    """The photo, where it was among those that are kept, and has not expired."""
+    found = await _fresh(request, lambda on: existing(on, str(prediction_id)))
+    if found.photo_key is None:
+        raise ObjectNotFoundError(
+            f"No photo of {prediction_id} is kept.",
+            "DANDELION_JOURNAL__PHOTOS says which are; a fresh one arrives within seconds.",
+        )
+    store: ObjectStore = request.app.state.store
+    photo = await asyncio.to_thread(store.get, DATA_LAKE, found.photo_key)
+    return Response(photo, media_type=PHOTO_TYPES[Path(found.photo_key).suffix])
 
 
 @post(
-    "/feedback", status_code=200, summary="Tell the truth about an answer", responses=_PROBLEMS | _MISSING | _NO_CLASS
+    "/feedback",
+    opt=needs("feedback"),
+    status_code=200,
+    summary="Tell the truth about an answer",
+    responses=_PROBLEMS | _MISSING | _NO_CLASS,
 )
-async def give_feedback(request: Request[Any, Any, Any], data: JSONBody[Told]) -> Verdict:
+async def give_feedback(request: Request[Any, Any, Any], data: JSONBody[Line]) -> Verdict:
     """Store the true class; told twice, the last word counts."""
-    told = Feedback(prediction_id=str(data.prediction_id), label=data.label)
-    correct = await _fresh(request, lambda on: feedback.give(on, told, actor="anonymous"))
+    told = data.as_feedback()
+    correct = await _fresh(request, lambda on: feedback.give(on, told, actor=caller_of(request).name))
     instruments.FEEDBACK.labels("right" if correct else "wrong").inc()
+    observe_lag(told)
     return Verdict(prediction_id=data.prediction_id, label=data.label, correct=correct)
 
 
-async def _existing(connection: AsyncConnection, prediction_id: str) -> StoredPrediction:
+@delete(
+    "/feedback/{prediction_id:uuid}",
+    opt=needs("feedback"),
+    status_code=204,
+    summary="Take a truth back",
+    responses=_PROBLEMS | _MISSING,
+)
+async def withdraw_feedback(request: Request[Any, Any, Any], prediction_id: FromPath[UUID]) -> None:
+    """Forget what was told about an answer; the audit log keeps that it was."""
+    await _fresh(request, lambda on: feedback.withdraw(on, str(prediction_id), actor=caller_of(request).name))
+
+
+@post(
+    "/feedback/bulk",
+    opt=needs("feedback"),
+    status_code=200,
+    summary="Tell many truths",
+    operation_class=TruthsOperation,
+    responses={
+        200: ResponseSpec(BulkVerdict, description="What they made of the answers"),
+        **_PROBLEMS,
+        **documented(
+            {408: "Too slow", 413: "Too large", 415: "Neither CSV nor JSONL", 422: "A file that cannot be read"}
+        ),
+    },
+)
+async def give_bulk_feedback(request: Request[Any, Any, Any]) -> BulkVerdict:
+    """A CSV with the columns `prediction_id,label` and perhaps `at`, or a JSON object a line; good lines are kept."""
+    media_type, _ = request.content_type
+    if media_type not in KINDS:
+        raise MediaTypeError(
+            f"A body of type {media_type or 'none'!r} is not taken here.", "Send text/csv or application/x-ndjson."
+        )
+    truths = read_truths(await read_body(request, request.app.state.settings.api), KINDS[media_type])
+    journal: Journal = request.app.state.journal
+    await journal.prepare()
+    await _ship(journal)  # they may be about answers of a moment ago
+    done = await give_truths(request.app.state.engine, truths, actor=caller_of(request).name)
+    instruments.FEEDBACK.labels("right").inc(done.right)
+    instruments.FEEDBACK.labels("wrong").inc(done.wrong)
+    return done
+
+
+async def existing(connection: AsyncConnection, prediction_id: str) -> StoredPrediction:
+    """That prediction.
+
+    Raises:
+        PredictionNotFoundError: None of that id is stored.
+    """
     if (found := await predictions.find(connection, prediction_id)) is None:
         raise PredictionNotFoundError(f"No prediction {prediction_id} is stored.", "Check the id.")
     return found
@@ -116,12 +190,15 @@ async def _fresh(request: Request[Any, Any, Any], work: Callable[[AsyncConnectio
     try:
         return await _transact(request, work)
     except PredictionNotFoundError:
-        journal: Journal = request.app.state.journal
-        with contextlib.suppress(TimeoutError):  # a long backlog: what is asked for may be far behind
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await journal.ship()
+        await _ship(request.app.state.journal)
         # Even when there was nothing to ship: another turn may just have shipped it.
         return await _transact(request, work)
+
+
+async def _ship(journal: Journal) -> None:
+    with contextlib.suppress(TimeoutError):  # a long backlog: what is asked for may be far behind
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await journal.ship()
 
 
 async def _transact(request: Request[Any, Any, Any], work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:

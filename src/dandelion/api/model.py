@@ -8,6 +8,9 @@ from typing import Any
 import msgspec
 from litestar import Request, get, post
 
+from dandelion.api.access import needs
+from dandelion.api.audit import record
+from dandelion.api.problems import documented
 from dandelion.inference.reloader import Reloader
 from dandelion.inference.service import PredictionService, Serving
 
@@ -56,20 +59,34 @@ class Reloaded(msgspec.Struct, kw_only=True):
     version: str
 
 
-@get("/model", summary="What serves now", sync_to_thread=True)
+@get(
+    "/model",
+    opt=needs("read"),
+    summary="What serves now",
+    sync_to_thread=True,
+    responses=documented({503: "No model is loaded yet"}),
+)
 def describe_model(request: Request[Any, Any, Any]) -> ServedModel:
     """The model that answers, with its figures and its card."""
     service: PredictionService = request.app.state.service
     return _describe(service.serving)
 
 
-@post("/admin/reload", status_code=200, summary="Look at the alias now")
+@post(
+    "/admin/reload",
+    opt=needs("admin"),
+    status_code=200,
+    summary="Look at the alias now",
+    responses=documented({502: "MLflow does not answer", 503: "No model is loaded yet"}),
+)
 async def reload_model(request: Request[Any, Any, Any]) -> Reloaded:
     """Fetch and swap in what the alias points at; answers when it serves."""
     reloader: Reloader = request.app.state.reloader
     changed = await reloader.reload()
     service: PredictionService = request.app.state.service
-    return Reloaded(changed=changed, version=service.serving.ref.version)
+    version = service.serving.ref.version
+    await record(request, "reload", version, {"changed": changed, "version": version})
+    return Reloaded(changed=changed, version=version)
 
 
 def _describe(serving: Serving) -> ServedModel:

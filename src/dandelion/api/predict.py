@@ -13,13 +13,16 @@ from litestar.exceptions import ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
-from dandelion.api.problems import Problem, problem_of
+from dandelion.api.access import caller_of, needs
+from dandelion.api.bodies import PhotoOperation
+from dandelion.api.problems import Problem, documented, problem_of
 from dandelion.api.uploads import read_photos
 from dandelion.domain import Prediction
 from dandelion.errors import DandelionError, UploadError
 from dandelion.inference.service import PredictionService
-from dandelion.journal import Journal
-from dandelion.telemetry import instruments
+from dandelion.journal import Journal, Photos
+from dandelion.privacy import ClientHasher
+from dandelion.telemetry import instruments, tracing
 
 _encoder = msgspec.json.Encoder()
 
@@ -39,21 +42,22 @@ class Predictions:
 
 Answered: Any = Prediction | Predictions
 
-_PROBLEMS = {
-    status: ResponseSpec(Problem, description=text, media_type="application/problem+json")
-    for status, text in {
+_PROBLEMS = documented(
+    {
         400: "Not an image",
         408: "The body came too slowly",
         413: "Too large in bytes, pixels or photos",
         415: "A type of body or picture that is not taken",
         422: "No photo in the form",
         503: "Overloaded or not ready; see Retry-After",
-    }.items()
-}
+    }
+)
 
 
 @post(
     "/predict",
+    operation_class=PhotoOperation,
+    opt=needs("predict"),
     status_code=200,
     summary="Classify photos",
     description="Multipart with one or many fields `file`, or one photo as an `image/*` body.",
@@ -64,10 +68,17 @@ async def predict(request: Request[Any, Any, Any]) -> Response[bytes]:
     started = time.perf_counter()
     state = request.app.state
     service: PredictionService = state.service
-    photos, _ = await read_photos(request, state.settings.api)
+    with tracing.stage("read upload"):
+        photos, _ = await read_photos(request, state.settings.api)
     results = await service.predict(photos)
     journal: Journal = state.journal
-    journal.append([result for result in results if isinstance(result, Prediction)])
+    answered = [
+        (result, photo) for result, photo in zip(results, photos, strict=True) if isinstance(result, Prediction)
+    ]
+    kept: Photos = state.photos
+    with tracing.stage("keep"):
+        journal.append([result for result, _ in answered], client=_client(request))
+        await kept.keep(answered)
     if len(results) == 1:
         only = results[0]
         if not isinstance(only, Prediction):
@@ -75,12 +86,17 @@ async def predict(request: Request[Any, Any, Any]) -> Response[bytes]:
         body = _encoder.encode(only)
     else:
         body = _encoder.encode(Predictions(predictions=[_entry(result) for result in results]))
-    instruments.PREDICTION_SECONDS.labels(state.settings.api.track).observe(time.perf_counter() - started)
+    trace_id = tracing.trace_id()
+    instruments.PREDICTION_SECONDS.labels(state.settings.api.track).observe(
+        time.perf_counter() - started, {"trace_id": trace_id} if trace_id else None
+    )
     return Response(body, media_type="application/json")
 
 
 @post(
     "/explain",
+    operation_class=PhotoOperation,
+    opt=needs("predict"),
     status_code=200,
     summary="Show where the model looked",
     description="The photo as PNG with its class activation map; `label` chooses a class, else the predicted one.",
@@ -101,6 +117,12 @@ async def explain(
         raise ValidationException(f"The model has no class {label[:80]!r}; its classes: {', '.join(classes)}.")
     picture = await asyncio.to_thread(service.explain, photos[0], label, strength)
     return Response(picture, media_type="image/png")
+
+
+def _client(request: Request[Any, Any, Any]) -> str | None:
+    """Who asks, as it may be kept."""
+    clients: ClientHasher | None = request.app.state.clients
+    return clients.hash(caller_of(request).client) if clients is not None else None
 
 
 def _entry(result: Prediction | DandelionError) -> Prediction | Failure:

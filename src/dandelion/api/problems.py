@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
 
 from dandelion import errors
 from dandelion.telemetry import instruments
@@ -25,13 +27,22 @@ _STATUSES: dict[type[Exception], int] = {
     errors.SlowUploadError: 408,
     errors.ClientGoneError: 499,  # nobody reads it; the number is what proxies log
     errors.UploadError: 422,
+    errors.RateLimitedError: 429,
+    errors.AuthenticationError: 401,
+    errors.ScopeError: 403,
     errors.OverloadedError: 503,
     errors.NotReadyError: 503,
     errors.VersionNotFoundError: 404,
     errors.RegistryError: 502,
     errors.DatabaseError: 503,
+    errors.ObjectNotFoundError: 404,
+    errors.ObjectCorruptError: 502,
+    errors.ObjectStoreError: 503,
     errors.PredictionNotFoundError: 404,
     errors.FeedbackError: 422,
+    errors.FeedbackFileError: 422,
+    errors.FlowRunNotFoundError: 404,
+    errors.OrchestrationError: 503,
     errors.PackageError: 502,
 }
 
@@ -52,6 +63,21 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     detail: str
     reason: str
     request_id: str = ""
+
+
+REFUSALS = {
+    401: "No key or token, or a wrong one",
+    403: "A key that may not do this",
+    429: "Too often; see Retry-After",
+}
+
+
+def documented(answers: Mapping[int, str]) -> dict[int, ResponseSpec]:
+    """The problems that a route may answer with, and those that every guarded route may."""
+    return {
+        status: ResponseSpec(Problem, description=text, media_type="application/problem+json")
+        for status, text in (REFUSALS | dict(answers)).items()
+    }
 
 
 def problem_of(error: Exception, request_id: str = "") -> Problem:
@@ -96,6 +122,10 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[b
     headers.pop("content-type", None)
     if problem.status in {429, 503}:
         headers["Retry-After"] = str(getattr(error, "retry_after_seconds", 1))
+    if isinstance(error, errors.AuthenticationError):  # RFC 6750
+        headers["WWW-Authenticate"] = "Bearer" if error.is_missing else 'Bearer error="invalid_token"'
+    if isinstance(error, errors.ScopeError):
+        headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{error.scope}"'
     if problem.status in {408, 413}:
         headers["Connection"] = "close"  # the rest of the body is not going to be read
     return Response(

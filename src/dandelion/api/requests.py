@@ -11,6 +11,8 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid7
 
+from dandelion.telemetry import tracing
+
 HEADER = "X-Request-ID"
 _RAW = HEADER.lower().encode()
 _SANE = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -47,8 +49,20 @@ class RequestContext(ASGIMiddleware):
                     )
             await send(message)
 
-        token = structlog.contextvars.bind_contextvars(request_id=request_id)
-        try:
-            await next_app(scope, receive, send_with_id)
-        finally:
-            structlog.contextvars.reset_contextvars(**token)
+        name = f"{scope.get('method', '')} {scope.get('path_template', '')}"
+        with (
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+            tracing.request(name, _parents(scope), request_id=request_id),
+        ):
+            trace_id = tracing.trace_id()
+            with structlog.contextvars.bound_contextvars(**({"trace_id": trace_id} if trace_id else {})):
+                await next_app(scope, receive, send_with_id)
+
+
+def _parents(scope: Scope) -> dict[str, str]:
+    """What the caller says of the trace that this request belongs to."""
+    return {
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in scope["headers"]
+        if name in {b"traceparent", b"tracestate"}
+    }

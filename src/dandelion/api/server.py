@@ -15,9 +15,9 @@ import uvicorn
 from litestar import Litestar
 
 from dandelion.api.app import create_app
-from dandelion.errors import DandelionError, PortInUseError
 from dandelion.inference.service import PredictionService
 from dandelion.settings import Settings
+from dandelion.sockets import listen
 
 
 class DrainingServer(uvicorn.Server):
@@ -55,32 +55,28 @@ def run(settings: Settings) -> int:
     Raises:
         PortInUseError: Somebody else listens on the port.
     """
-    listener = listen(settings.api.host, settings.api.port)
+    listeners = listen_all(settings)
     app = create_app(settings)
     server = DrainingServer(configure(app, settings), app.state.service, settings.api.drain_seconds)
     try:
-        server.run(sockets=[listener])
+        server.run(sockets=listeners)
     except KeyboardInterrupt:
         return 130
     return 0 if server.started else 3
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket.
+def listen_all(settings: Settings) -> list[socket.socket]:
+    """A socket for every port that the settings name.
 
     Raises:
-        PortInUseError: Somebody else listens there.
+        PortInUseError: Somebody else listens on one.
         DandelionError: The address is none of this machine's.
     """
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        if "in use" in str(error).lower():
-            raise PortInUseError(
-                f"Port {port} on {host} is in use.", "Stop what listens there, or set DANDELION_API__PORT."
-            ) from error
-        raise DandelionError(f"Cannot listen on {host}:{port} ({error}).", "Set DANDELION_API__HOST.") from error
+    host, port, monitoring = settings.api.host, settings.api.port, settings.api.monitoring_port
+    listeners = [listen(host, port, "DANDELION_API__PORT")]
+    if monitoring is not None:
+        listeners.append(listen(host, monitoring, "DANDELION_API__MONITORING_PORT"))
+    return listeners
 
 
 def configure(app: Litestar, settings: Settings) -> uvicorn.Config:
@@ -95,6 +91,8 @@ def configure(app: Litestar, settings: Settings) -> uvicorn.Config:
         log_level=settings.log.level,
         access_log=False,
         server_header=False,
+        proxy_headers=bool(settings.api.trusted_proxies),
+        forwarded_allow_ips=list(settings.api.trusted_proxies),
         timeout_keep_alive=30,
         timeout_graceful_shutdown=30,
     )

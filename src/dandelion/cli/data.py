@@ -1,4 +1,4 @@
-"""`dandelion data`: check, fetch and draw photos."""
+"""`dandelion data`: check, fetch, draw and upload photos."""
 
 from __future__ import annotations
 
@@ -74,6 +74,20 @@ def sample(
     with _bar("Drawing", MofNCompleteColumn()) as show:
         paths = draw_sample(folder, per_class=per_class, size=size, seed=seed, progress=show)
     typer.echo(f"Drew {len(paths)} photos. Train on them: dandelion train --data {folder}")
+
+
+@app.command(epilog="Example: dandelion data upload photos/")
+def upload(
+    folder: Annotated[Path, typer.Argument(help="Folder with one sub-folder of photos a class.")],
+) -> None:
+    """Put photos into the data lake, from which retrainings learn; those that lie there already are not sent again."""
+    from dandelion.objects import create_store
+    from dandelion.retraining.lake import upload as send
+    from dandelion.settings import load_settings
+
+    with _bar("Uploading", MofNCompleteColumn()) as show:
+        done = send(create_store(load_settings()), folder, progress=show)
+    typer.echo(f"Uploaded {done.sent} photos; {done.there} were there. Learn from them: dandelion retrain --force")
 
 
 @contextmanager

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import re
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
+from dandelion.cli.ages import parse_age
+from dandelion.cli.database import with_engine
 from dandelion.cli.output import console
 
 if TYPE_CHECKING:
@@ -20,23 +19,31 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-Result = TypeVar("Result")
 PRUNED_AT_ONCE = 5000
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-
-
-def _age(text: str) -> timedelta:
-    if (found := re.fullmatch(r"(\d{1,5})([hdw])", text)) is None:
-        raise typer.BadParameter(f"{text!r} is no age: write 12h, 90d or 8w.")
-    return int(found.group(1)) * _UNITS[found.group(2)]
 
 
 @app.command(epilog="Example: dandelion db upgrade")
-def upgrade(revision: Annotated[str, typer.Argument(help="Schema version to go to.")] = "head") -> None:
+def upgrade(
+    revision: Annotated[str, typer.Argument(help="Schema version to go to.")] = "head",
+    wait: Annotated[
+        timedelta | None,
+        typer.Option(parser=parse_age, metavar="AGE", help="How long to wait for the database, 5m or 1h."),
+    ] = None,
+    or_newer: Annotated[
+        bool, typer.Option("--or-newer", help="Be content with tables of a newer version, as after a rollback.")
+    ] = False,
+) -> None:
     """Bring the tables up to date; harmless when they are, safe when several do it at once."""
     from dandelion.db import migrate
 
-    _with_engine(lambda engine: migrate.upgrade(engine, revision))
+    async def work(engine: AsyncEngine) -> None:
+        await migrate.wait_for(engine, seconds=wait.total_seconds() if wait else 0)
+        if or_newer and await migrate.is_newer(engine):
+            console(error=True).print("The tables are of a newer version, and stay as they are.")
+            return
+        await migrate.upgrade(engine, revision)
+
+    with_engine(work, tables=False)
     console().print("The tables are up to date." if revision == "head" else f"The tables are at {revision}.")
 
 
@@ -50,7 +57,7 @@ def downgrade(
 
     if not yes:
         typer.confirm(f"Go back to {revision} and lose what later tables hold?", abort=True)
-    _with_engine(lambda engine: migrate.downgrade(engine, revision))
+    with_engine(lambda engine: migrate.downgrade(engine, revision), tables=False)
     console().print(f"The tables are back at {revision}.")
 
 
@@ -59,7 +66,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON inst
     """Show every schema version and whether the database has it; exit 1 when one is missing."""
     from dandelion.db import migrate
 
-    steps = _with_engine(migrate.status)
+    steps = with_engine(migrate.status, tables=False)
     if as_json:
         typer.echo(json.dumps([asdict(step) for step in steps]))
     else:
@@ -73,7 +80,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON inst
 
 @app.command(epilog="Example: dandelion db prune --older-than 90d")
 def prune(
-    older_than: Annotated[timedelta, typer.Option(parser=_age, metavar="AGE", help="12h, 90d or 8w.")],
+    older_than: Annotated[timedelta, typer.Option(parser=parse_age, metavar="AGE", help="15m, 12h, 90d or 8w.")],
 ) -> None:
     """Delete old predictions with their feedback, some thousand at a time, so that serving goes on."""
     from dandelion.db import predictions, transact
@@ -90,18 +97,4 @@ def prune(
                 progress.update(f"Pruning ... {total}")
         return total
 
-    console().print(f"Deleted {_with_engine(work)} predictions made before {before:%Y-%m-%d %H:%M} UTC.")
-
-
-def _with_engine(work: Callable[[AsyncEngine], Awaitable[Result]]) -> Result:
-    from dandelion.db import create_engine
-    from dandelion.settings import load_settings
-
-    async def run() -> Result:
-        engine = create_engine(load_settings())
-        try:
-            return await work(engine)
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(run())
+    console().print(f"Deleted {with_engine(work)} predictions made before {before:%Y-%m-%d %H:%M} UTC.")

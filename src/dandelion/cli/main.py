@@ -12,9 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from dandelion import __version__
-from dandelion.cli import data, db, models
+from dandelion.cli import backup, data, db, flows, keys, models, objects, predictions, privacy, watch
+from dandelion.cli.check import check
 from dandelion.cli.doctor import doctor
+from dandelion.cli.feedback import feedback
 from dandelion.cli.predict import predict
+from dandelion.cli.predict_batch import predict_batch
+from dandelion.cli.retrain import retrain
 from dandelion.cli.settings import settings
 from dandelion.cli.train import train
 from dandelion.errors import DandelionError
@@ -30,12 +34,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(data.app, name="data", help="Check, fetch and draw photos.")
+app.add_typer(data.app, name="data", help="Check, fetch, draw and upload photos.")
 app.add_typer(models.app, name="models", help="Versions: list, show, register, promote, roll back.")
 app.add_typer(db.app, name="db", help="The database: bring tables up to date, look, prune.")
+app.add_typer(objects.app, name="objects", help="Buckets: prepare, list, put, get, copy.")
+app.add_typer(keys.app, name="keys", help="Who may use the API: make, list, revoke keys.")
+app.add_typer(predictions.app, name="predictions", help="The history as a file.")
+app.add_typer(backup.app, name="backup", help="Backups: make, list, restore.")
+app.add_typer(flows.app, name="flows", help="Serve flows here, or register them for a work pool.")
+app.add_typer(watch.app, name="watch", help="Drift and accuracy: look over all processes, write a report.")
+app.add_typer(privacy.app, name="privacy", help="Forget people's photos.")
 app.command(epilog="Example: dandelion train --data photos/")(train)
+app.command(epilog="Example: dandelion retrain --force --reason '200 new photos'")(retrain)
 app.command(epilog="Example: dandelion predict photo.jpg --json")(predict)
+app.command(epilog="Example: dandelion predict-batch photos/ --out predictions.parquet")(predict_batch)
+app.command(epilog="Example: dandelion feedback truths.csv --url http://127.0.0.1:8000")(feedback)
 app.command(epilog="Example: dandelion doctor")(doctor)
+app.command(epilog="Example: dandelion check --api http://127.0.0.1:8000")(check)
 app.command(epilog="Example: dandelion settings --json")(settings)
 
 
@@ -48,9 +63,9 @@ def _root(
         raise typer.Exit
 
 
-@app.command(epilog="Example: dandelion up, then open http://127.0.0.1:8000/docs")
+@app.command(epilog="Example: dandelion up, then open http://127.0.0.1:7860")
 def up() -> None:
-    """Start everything on this machine: API, MLflow page, a starter model. One Ctrl-C stops it."""
+    """Start everything on this machine: web page, API, MLflow, Prefect, a starter model. One Ctrl-C stops it."""
     from dandelion.cli.up import run_up
     from dandelion.settings import load_settings
 
@@ -77,6 +92,21 @@ def serve(
         "DANDELION_API__TRACK": track,
     }
     # Options take the way of the environment, so that they are checked and reported like any other setting.
+    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    raise typer.Exit(run(load_settings()))
+
+
+@app.command(epilog="Example: dandelion ui --api http://api:8000, then open http://127.0.0.1:7860")
+def ui(
+    api: Annotated[str | None, typer.Option(help="Where the API answers.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+) -> None:
+    """Run the web page alone."""
+    from dandelion.settings import load_settings
+    from dandelion.ui.server import run
+
+    given = {"DANDELION_UI__API_URL": api, "DANDELION_UI__HOST": host, "DANDELION_UI__PORT": port}
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
     raise typer.Exit(run(load_settings()))
 

@@ -13,6 +13,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
+from dandelion.cli.audit import record
 from dandelion.cli.output import console
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def register(
     version = registry.register_package(package or starter_path())
     if promote or if_empty:
         registry.promote(version.version)
+        record("promote", f"{version.name} {version.version}", {})
     console().print(f"Registered {version.name} version {version.version}.")
 
 
@@ -73,6 +75,7 @@ def register(
 def promote(version: Annotated[str, typer.Argument(help="Version to serve.")]) -> None:
     """Let a version serve; servers swap it in within their poll interval."""
     done = _registry().promote(version)
+    record("promote", f"{done.name} {done.version}", {})
     console().print(f"{done.name} version {done.version} is champion. Way back: dandelion models rollback")
 
 
@@ -80,6 +83,7 @@ def promote(version: Annotated[str, typer.Argument(help="Version to serve.")]) -
 def rollback() -> None:
     """Let the version serve that served before."""
     done = _registry().rollback()
+    record("rollback", f"{done.name} {done.version}", {})
     console().print(f"{done.name} version {done.version} is champion again.")
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 PIPE_WIDTH = 1000
 
 
-def console() -> Console:
-    """Standard output: as wide as the terminal, or so wide that nothing wraps where there is none."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+def console(*, error: bool = False) -> Console:
+    """Standard output or error: as wide as the terminal, or so wide that nothing wraps where there is none."""
+    stream = sys.stderr if error else sys.stdout
+    return Console(highlight=False, stderr=error, width=None if stream.isatty() else PIPE_WIDTH)

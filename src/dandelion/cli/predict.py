@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dandelion.cli.output import console
+from dandelion.settings import API_KEY_VARIABLE
 
 if TYPE_CHECKING:
     from dandelion.domain import Prediction
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 def predict(
     files: Annotated[list[Path], typer.Argument(help="Photos.", exists=True, dir_okay=False)],
     url: Annotated[str | None, typer.Option(help="Ask this server instead of loading the model here.")] = None,
+    key: Annotated[str | None, typer.Option(envvar=API_KEY_VARIABLE, help="API key for that server.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
     """Classify photos; exit status 1 when one of them could not be."""
-    results = _remote(url, files) if url else _local(files)
+    results = _remote(url, key, files) if url else _local(files)
     if as_json:
         typer.echo(json.dumps([_as_dict(file, result) for file, result in zip(files, results, strict=True)]))
     else:
@@ -32,10 +34,10 @@ def predict(
     raise typer.Exit(0 if all(_is_answer(result) for result in results) else 1)
 
 
-def _remote(url: str, files: list[Path]) -> list[Prediction | DandelionError]:
+def _remote(url: str, key: str | None, files: list[Path]) -> list[Prediction | DandelionError]:
     from dandelion.client import Client
 
-    with Client(url) as client:
+    with Client(url, key=key) as client:
         return [client.try_predict(file.read_bytes()) for file in files]
 
 

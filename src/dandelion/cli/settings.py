@@ -10,12 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from dandelion.cli.output import console
-from dandelion.settings import Section, Settings, load_settings, variables
+from dandelion.settings import Settings, as_text, load_settings, variables
 
 
 def settings(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False) -> None:
     """Show every setting: its variable, its value, what it does. Values that differ from the default are bold."""
-    values, defaults = _flat(load_settings()), _flat(Settings.model_construct())
+    values, defaults = as_text(load_settings()), as_text(Settings.model_construct())
     if as_json:
         typer.echo(json.dumps(values))
         return
@@ -24,17 +24,3 @@ def settings(as_json: Annotated[bool, typer.Option("--json", help="Print JSON in
         value = escape(values[name])
         table.add_row(name, value if values[name] == defaults[name] else f"[bold]{value}[/]", escape(description))
     console().print(table)
-
-
-def _flat(found: Settings) -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key in type(found).model_fields:
-        value = getattr(found, key)
-        if isinstance(value, Section):
-            # str() of a SecretStr is stars, so a secret never gets here.
-            flat |= {
-                f"DANDELION_{key}__{inner}".upper(): str(getattr(value, inner)) for inner in type(value).model_fields
-            }
-        else:
-            flat[f"DANDELION_{key}".upper()] = str(value)
-    return flat

@@ -33,6 +33,7 @@ class Part:
         health_url: Answers 2xx once the part works.
         env: Added to the environment.
         after: Runs to its end before the part starts, each time.
+        waits_for: Name of a part that answers before this one is started, so that what people wait for comes first.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Part:
     health_url: str
     env: Mapping[str, str] = field(default_factory=dict)
     after: Sequence[str] = ()
+    waits_for: str = ""
 
 
 class Supervisor:
@@ -58,15 +60,17 @@ class Supervisor:
         self._say = say
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._healthy = {part.name: asyncio.Event() for part in parts}
 
     def start(self) -> None:
         """Start every part; each runs until `stop`."""
         self._logs.mkdir(parents=True, exist_ok=True)
-        self._tasks = [asyncio.create_task(self._keep(part)) for part in self._parts]
+        works = (self._keep, self._answers)
+        self._tasks = [asyncio.create_task(work(part)) for part in self._parts for work in works]
 
-    async def wait_until_healthy(self) -> None:
-        """Return once every part answers."""
-        await asyncio.gather(*(self._answers(part) for part in self._parts))
+    async def wait_until_healthy(self, name: str) -> None:
+        """Return once that part answers for the first time."""
+        await self._healthy[name].wait()
 
     async def stop(self) -> None:
         """End every part, politely and then not, within `STOP_SECONDS` and a bit."""
@@ -83,6 +87,8 @@ class Supervisor:
             await process.wait()
 
     async def _keep(self, part: Part) -> None:
+        if part.waits_for:
+            await self._healthy[part.waits_for].wait()
         pause = FIRST_PAUSE_SECONDS
         while True:
             started = time.monotonic()
@@ -118,8 +124,9 @@ class Supervisor:
             while True:
                 with contextlib.suppress(httpx.HTTPError):
                     if (await http.get(part.health_url)).is_success:
-                        return
+                        break
                 await asyncio.sleep(0.1)
+        self._healthy[part.name].set()
 
     def _log(self, part: Part) -> Path:
         return self._logs / f"{part.name.lower().replace(' ', '-')}.log"

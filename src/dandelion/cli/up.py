@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import importlib.util
+import json
 import os
 import signal
 import socket
@@ -18,7 +20,8 @@ from rich.table import Table
 
 from dandelion.cli.supervisor import Part, Supervisor
 from dandelion.errors import DandelionError, PortInUseError
-from dandelion.registry import tracking_uri
+from dandelion.orchestration.prefect_api import prefect_url
+from dandelion.registry import embedded_url, tracking_uri
 from dandelion.settings import Settings
 
 
@@ -33,14 +36,18 @@ def run_up(settings: Settings) -> int:
         check_port(settings.api.host, settings.api.port, "DANDELION_API__PORT")
         if settings.registry.uri is None:
             check_port(settings.registry.host, settings.registry.port, "DANDELION_REGISTRY__PORT")
+        if settings.prefect.url is None:
+            check_port(settings.prefect.host, settings.prefect.port, "DANDELION_PREFECT__PORT")
+        check_port(settings.ui.host, settings.ui.port, "DANDELION_UI__PORT")
         asyncio.run(_supervise(settings))
     return 0
 
 
 def parts_of(settings: Settings) -> list[Part]:
-    """What runs: the API, and the MLflow page unless the settings name a server elsewhere."""
+    """What runs: the API first, then the web page, MLflow and Prefect unless the settings name servers elsewhere."""
     api_url = _url(settings.api.host, settings.api.port)
-    mlflow_url = _url(settings.registry.host, settings.registry.port)
+    mlflow_url = embedded_url(settings)
+    ui_url = _url(settings.ui.host, settings.ui.port)
     environment = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # Its runners of evaluation jobs would be nine more processes that nothing here uses.
@@ -51,11 +58,25 @@ def parts_of(settings: Settings) -> list[Part]:
         name="API",
         argv=[sys.executable, "-m", "dandelion", "serve"],
         url=f"{api_url}/docs",
-        health_url=f"{api_url}/readyz",
-        env={**environment, "DANDELION_REGISTRY__URI": settings.registry.uri or mlflow_url},
+        # Not whether a model is there: where the cache was emptied, the API waits for MLflow, which comes after it.
+        health_url=f"{api_url}/livez",
+        env={
+            **environment,
+            "DANDELION_REGISTRY__URI": settings.registry.uri or mlflow_url,
+            # The web page says for whom it asks.
+            "DANDELION_API__TRUSTED_PROXIES": json.dumps([*settings.api.trusted_proxies, "127.0.0.1"]),
+        },
+    )
+    ui = Part(
+        name="UI",
+        argv=[sys.executable, "-m", "dandelion", "ui"],
+        url=ui_url,
+        health_url=f"{ui_url}/readyz",
+        env=environment,
+        waits_for="API",
     )
     if settings.registry.uri is not None:
-        return [api]
+        return [ui, api, *_flows(settings, environment, after="UI")]
     mlflow = Part(
         name="MLflow",
         argv=[
@@ -70,8 +91,45 @@ def parts_of(settings: Settings) -> list[Part]:
         health_url=f"{mlflow_url}/health",
         env=environment,
         after=[sys.executable, "-m", "dandelion", "models", "register", "--if-empty"],
+        waits_for="UI",
     )
-    return [api, mlflow]
+    return [ui, api, mlflow, *_flows(settings, environment, after="MLflow")]
+
+
+def _flows(settings: Settings, environment: dict[str, str], *, after: str) -> list[Part]:
+    """Prefect's server, unless the settings name one elsewhere, and what runs the flows."""
+    if importlib.util.find_spec("prefect") is None:
+        return []  # without the extra there are no flows
+    url = prefect_url(settings.prefect)
+    served = Part(
+        name="Flows",
+        argv=[sys.executable, "-m", "dandelion", "flows", "serve"],
+        url=f"{url}/deployments",
+        health_url=f"{url}/api/deployments/name/retrain/retrain",
+        env=environment,
+        waits_for=after if settings.prefect.url else "Prefect",
+    )
+    if settings.prefect.url is not None:
+        return [served]
+    home = settings.home / "prefect"
+    server = Part(
+        name="Prefect",
+        argv=[
+            *(sys.executable, "-m", "prefect", "server", "start"),
+            *("--host", settings.prefect.host, "--port", str(settings.prefect.port)),
+        ],
+        url=url,
+        health_url=f"{url}/api/health",
+        env={
+            **environment,
+            "PREFECT_HOME": str(home),
+            "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{(home / 'prefect.db').absolute()}",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_UI_API_URL": f"{url}/api",
+        },
+        waits_for=after,
+    )
+    return [server, served]
 
 
 def check_port(host: str, port: int, variable: str) -> None:
@@ -101,16 +159,25 @@ async def _supervise(settings: Settings) -> None:
     try:
         with console.status("Starting ..."):
             stopping = asyncio.create_task(stop.wait())
-            healthy = asyncio.create_task(supervisor.wait_until_healthy())
+            healthy = asyncio.create_task(supervisor.wait_until_healthy("API"))
             await asyncio.wait({stopping, healthy}, return_when=asyncio.FIRST_COMPLETED)
             healthy.cancel()
         if not stop.is_set():
             console.print(_addresses(parts, settings, time.monotonic() - started))
+        others = asyncio.create_task(_tell_others(supervisor, parts, console, started))
         await stopping
+        others.cancel()
         console.print("Stopping ...")
     finally:
         await supervisor.stop()
     console.print("Stopped.")
+
+
+async def _tell_others(supervisor: Supervisor, parts: list[Part], console: Console, started: float) -> None:
+    """A line for each of the parts that come after the API, once it answers, and one for all."""
+    for part in parts:
+        await supervisor.wait_until_healthy(part.name)
+    console.print(f"All parts answer ({time.monotonic() - started:.1f} s).")
 
 
 def _addresses(parts: list[Part], settings: Settings, seconds: float) -> Table:

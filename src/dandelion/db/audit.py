@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,5 +17,13 @@ async def record(
     connection: AsyncConnection, *, actor: str, action: str, subject: str, detail: Mapping[str, Any]
 ) -> None:
     """Write down that `actor` did `action` to `subject`, in the transaction that does it."""
-    row = {"id": str(uuid7()), "created_at": datetime.now(UTC), "actor": actor, "action": action, "subject": subject}
-    await connection.execute(insert(audit_log), [{**row, "detail": dict(detail)}])
+    await record_all(connection, actor=actor, action=action, about=[(subject, detail)])
+
+
+async def record_all(
+    connection: AsyncConnection, *, actor: str, action: str, about: Sequence[tuple[str, Mapping[str, Any]]]
+) -> None:
+    """The same for many subjects, each with its detail."""
+    row = {"created_at": datetime.now(UTC), "actor": actor, "action": action}
+    rows = [{**row, "id": str(uuid7()), "subject": subject, "detail": dict(detail)} for subject, detail in about]
+    await connection.execute(insert(audit_log), rows)

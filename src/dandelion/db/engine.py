@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -32,6 +33,8 @@ EMBEDDED_FILE = "dandelion.db"
 # Deadlock, lock wait timeout: the transaction was rolled back as a whole and may be tried again.
 _TRANSIENT_MYSQL = {1205, 1213}
 _SQLITE_BUSY_MS = 10_000
+# Execution option of an engine: longest time for one transaction, seconds.
+_LIMIT = "dandelion_limit_seconds"
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +57,8 @@ def database_url(settings: Settings) -> URL:
     kind = url.get_backend_name()
     if kind not in DRIVERS:
         raise SettingsError(f"DANDELION_DATABASE__URL is of kind {kind!r}.", "Use mysql:// or sqlite://.")
-    return url.set(drivername=DRIVERS[kind])
+    password = settings.database.password
+    return url.set(drivername=DRIVERS[kind], password=password.get_secret_value() if password else url.password)
 
 
 def create_engine(settings: Settings) -> AsyncEngine:
@@ -78,6 +82,7 @@ def create_engine(settings: Settings) -> AsyncEngine:
         pool_timeout=options.connect_timeout_seconds,
         pool_recycle=1800,
         isolation_level="READ COMMITTED",
+        execution_options={_LIMIT: options.connect_timeout_seconds + options.query_timeout_seconds},
         connect_args={
             "connect_timeout": options.connect_timeout_seconds,
             "charset": "utf8mb4",
@@ -109,7 +114,8 @@ async def transact(
             reraise=True,
         ):
             with attempt:
-                async with engine.begin() as connection:
+                # The server's own limit on queries does not help where the network swallows its answer.
+                async with asyncio.timeout(engine.get_execution_options().get(_LIMIT)), engine.begin() as connection:
                     return await work(connection)
     except (SQLAlchemyError, OSError) as error:
         raise database_error(error) from error
@@ -142,9 +148,9 @@ def _log_retry(state: RetryCallState) -> None:
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
-    """Readers and one writer at once, foreign keys, and a commit that outlives a crash of the process."""
+    """Foreign keys, patience, and commits that outlive a crash of the process; migrations switch WAL on in the file."""
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={_SQLITE_BUSY_MS}"):
+    for pragma in (f"busy_timeout={_SQLITE_BUSY_MS}", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Integer, delete, func, insert, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dandelion.db import audit
+from dandelion.db.predictions import ERASED
 from dandelion.db.tables import feedback, predictions
 from dandelion.domain import Feedback
-from dandelion.errors import FeedbackError, PredictionNotFoundError
+from dandelion.errors import DandelionError, FeedbackError, PredictionNotFoundError
+
+CLOCK_SKEW = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What was told of one model version.
+
+    Attributes:
+        version: Which.
+        told: How many truths.
+        right: How many of them were what the model had answered.
+    """
+
+    version: str
+    told: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tenth(Tally):
+    """The same of its answers of one tenth of confidence.
+
+    Attributes:
+        tenth: 0 for confidences below 0.1, up to 9.
+        confidence: Sum of their confidences.
+    """
+
+    tenth: int
+    confidence: float
 
 
 async def give(connection: AsyncConnection, told: Feedback, *, actor: str) -> bool:
@@ -21,36 +53,142 @@ async def give(connection: AsyncConnection, told: Feedback, *, actor: str) -> bo
 
     Raises:
         PredictionNotFoundError: No such prediction is stored.
-        FeedbackError: The model that answered has no such class.
+        FeedbackError: The model that answered has no such class, or it was told in the future.
     """
-    this = predictions.c.id == told.prediction_id
-    # Writing first takes the row on MySQL and the file on SQLite: of two who tell at once, one waits for the other.
-    await connection.execute(update(predictions).where(this).values(verdict=predictions.c.verdict))
-    query = select(predictions.c.label, predictions.c.probabilities, predictions.c.model_version)
-    found = (await connection.execute(query.where(this))).first()
-    if found is None:
-        raise PredictionNotFoundError(
-            f"No prediction {told.prediction_id} is stored.", "Check the id; a fresh one is stored within seconds."
+    (outcome,) = await give_all(connection, [told], actor=actor)
+    if isinstance(outcome, DandelionError):
+        raise outcome
+    return outcome
+
+
+async def give_all(connection: AsyncConnection, told: Sequence[Feedback], *, actor: str) -> list[bool | DandelionError]:
+    """The same for some hundred at once, in a handful of statements; what is wrong with one spoils no other."""
+    ids = sorted({each.prediction_id for each in told})
+    # Writing first takes the rows on MySQL and the file on SQLite: of two who tell at once, one waits for the other.
+    these = predictions.c.id.in_(ids)
+    await connection.execute(update(predictions).where(these).values(verdict=predictions.c.verdict))
+    columns = (predictions.c.id, predictions.c.label, predictions.c.probabilities, predictions.c.model_version)
+    answered = {row.id: row for row in await connection.execute(select(*columns).where(these))}
+    now = datetime.now(UTC)
+    outcomes: list[bool | DandelionError] = []
+    words: dict[str, dict[str, object]] = {}  # the last one about each
+    heard: list[Feedback] = []
+    for each in told:
+        answer = answered.get(each.prediction_id)
+        if answer is None:
+            outcomes.append(
+                PredictionNotFoundError(
+                    f"No prediction {each.prediction_id} is stored.",
+                    "Check the id; a fresh one is stored within seconds.",
+                )
+            )
+        elif each.label not in answer.probabilities:
+            known = ", ".join(answer.probabilities)
+            outcomes.append(
+                FeedbackError(f"{each.label!r} is no class of the model that answered.", f"It knows {known}.")
+            )
+        elif each.at is not None and each.at > now + CLOCK_SKEW:
+            outcomes.append(FeedbackError(f"{each.at:%Y-%m-%d %H:%M:%S} UTC is in the future.", "Check the clock."))
+        else:
+            correct = bool(each.label == answer.label)
+            heard.append(each)
+            outcomes.append(correct)
+            words[each.prediction_id] = {
+                "prediction_id": each.prediction_id,
+                "label": each.label,
+                "correct": correct,
+                "model_version": answer.model_version,
+                "actor": actor,
+                "created_at": each.at or now,
+            }
+    if heard:
+        await connection.execute(delete(feedback).where(feedback.c.prediction_id.in_(list(words))))
+        await connection.execute(insert(feedback), list(words.values()))
+        for verdict in (True, False):
+            if judged := [identity for identity, word in words.items() if word["correct"] is verdict]:
+                values = {"verdict": "right" if verdict else "wrong"}
+                await connection.execute(update(predictions).where(predictions.c.id.in_(judged)).values(**values))
+        about = [(each.prediction_id, {"label": each.label}) for each in heard]
+        await audit.record_all(connection, actor=actor, action="feedback", about=about)
+    return outcomes
+
+
+async def withdraw(connection: AsyncConnection, prediction_id: str, *, actor: str) -> None:
+    """Forget the truth about a prediction; harmless when nobody told it.
+
+    Raises:
+        PredictionNotFoundError: No such prediction is stored.
+    """
+    this = predictions.c.id == prediction_id
+    await connection.execute(update(predictions).where(this).values(verdict=None))
+    if await connection.scalar(select(predictions.c.id).where(this)) is None:
+        raise PredictionNotFoundError(f"No prediction {prediction_id} is stored.", "Check the id.")
+    told = await connection.scalar(select(feedback.c.label).where(feedback.c.prediction_id == prediction_id))
+    if told is not None:
+        await connection.execute(delete(feedback).where(feedback.c.prediction_id == prediction_id))
+        await audit.record(
+            connection, actor=actor, action="feedback withdrawn", subject=prediction_id, detail={"label": told}
         )
-    if told.label not in found.probabilities:
-        raise FeedbackError(
-            f"{told.label!r} is no class of the model that answered.", f"It knows {', '.join(found.probabilities)}."
-        )
-    correct = bool(told.label == found.label)
-    values: dict[str, Any] = {
-        "label": told.label,
-        "correct": correct,
-        "model_version": found.model_version,
-        "actor": actor,
-        "created_at": datetime.now(UTC),
-    }
-    same = feedback.c.prediction_id == told.prediction_id
-    if await connection.scalar(select(feedback.c.prediction_id).where(same)) is None:
-        await connection.execute(insert(feedback), [{"prediction_id": told.prediction_id, **values}])
-    else:
-        await connection.execute(update(feedback).where(same).values(**values))
-    await connection.execute(update(predictions).where(this).values(verdict="right" if correct else "wrong"))
-    await audit.record(
-        connection, actor=actor, action="feedback", subject=told.prediction_id, detail={"label": told.label}
+
+
+async def tally(connection: AsyncConnection, since: datetime) -> list[Tally]:
+    """What was told since a moment, by model version."""
+    right = func.sum(type_coerce(feedback.c.correct, Integer))
+    query = select(feedback.c.model_version, func.count(), right).where(feedback.c.created_at >= since)
+    rows = await connection.execute(query.group_by(feedback.c.model_version))
+    return [Tally(version, told, int(correct)) for version, told, correct in rows]
+
+
+async def tally_tenths(connection: AsyncConnection, since: datetime) -> list[Tenth]:
+    """The same by model version and tenth of confidence."""
+    right = func.sum(type_coerce(feedback.c.correct, Integer))
+    # Rounding what is half less is cutting, and not every SQLite has floor(); certainty belongs to the last tenth.
+    tenth = func.round(predictions.c.confidence * 9.999999 - 0.5)
+    columns = (feedback.c.model_version, func.count(), right, tenth, func.sum(predictions.c.confidence))
+    query = select(*columns).join(predictions, predictions.c.id == feedback.c.prediction_id)
+    rows = await connection.execute(
+        query.where(feedback.c.created_at >= since).group_by(feedback.c.model_version, tenth)
     )
-    return correct
+    return [Tenth(version, told, int(correct), int(each), float(sure)) for version, told, correct, each, sure in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ToldPhoto:
+    """A photo whose true class somebody told.
+
+    Attributes:
+        prediction_id: The answer it was about.
+        label: The true class.
+        photo_key: Where the photo lies in the bucket `data-lake`.
+        told_at: When it was told, UTC.
+    """
+
+    prediction_id: str
+    label: str
+    photo_key: str
+    told_at: datetime
+
+
+async def told_photos(
+    connection: AsyncConnection, *, after: str | None, limit: int, since: datetime | None = None
+) -> list[ToldPhoto]:
+    """Photos that are kept and whose truth is told, in the order of their ids.
+
+    Args:
+        connection: Inside a transaction.
+        after: Id of the last one of the turn before.
+        limit: Most in one turn.
+        since: Only truths told then or later.
+    """
+    key = predictions.c.photo_key
+    query = (
+        select(feedback.c.prediction_id, feedback.c.label, key, feedback.c.created_at)
+        .join(predictions, predictions.c.id == feedback.c.prediction_id)
+        .where(key.is_not(None), key != ERASED)
+    )
+    if after is not None:
+        query = query.where(feedback.c.prediction_id > after)
+    if since is not None:
+        query = query.where(feedback.c.created_at >= since)
+    rows = await connection.execute(query.order_by(feedback.c.prediction_id).limit(limit))
+    return [ToldPhoto(*row) for row in rows]

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random
 
-from dandelion.db.engine import database_error
+from dandelion.db.engine import database_error, is_transient
 from dandelion.errors import DatabaseError
 
 LOCK = "dandelion-migration"
 LOCK_SECONDS = 120
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +64,43 @@ async def downgrade(engine: AsyncEngine, target: str) -> None:
     await _run(engine, lambda config: command.downgrade(config, target))
 
 
-async def status(engine: AsyncEngine) -> list[Step]:
-    """Every schema version, oldest first.
+async def wait_for(engine: AsyncEngine, *, seconds: float) -> None:
+    """Return once the database answers.
+
+    Raises:
+        DatabaseError: It did not within that time.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            await _current(engine)
+        except DatabaseError as error:
+            if time.monotonic() >= deadline:
+                raise
+            log.info("waiting_for_database", reason=str(error))
+            await asyncio.sleep(2)
+        else:
+            return
+
+
+async def is_newer(engine: AsyncEngine) -> bool:
+    """Whether the database has a schema that a later Dandelion made.
 
     Raises:
         DatabaseError: The database did not answer.
     """
-    scripts = ScriptDirectory.from_config(_config())
-    try:
-        async with engine.connect() as connection:
-            current = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
-    except (SQLAlchemyError, OSError) as error:
-        raise database_error(error) from error
-    ordered = list(reversed(list(scripts.walk_revisions())))
+    current = await _current(engine)
+    return current is not None and current not in [script.revision for script in _revisions()]
+
+
+async def status(engine: AsyncEngine) -> list[Step]:
+    """Every schema version, oldest first.
+
+    Raises:
+        DatabaseError: The database did not answer, or has a schema of a newer Dandelion.
+    """
+    current = await _current(engine)
+    ordered = _revisions()
     names = [script.revision for script in ordered]
     if current is not None and current not in names:
         raise DatabaseError(
@@ -79,6 +108,19 @@ async def status(engine: AsyncEngine) -> list[Step]:
         )
     done = names.index(current) + 1 if current is not None else 0
     return [Step(script.revision, (script.doc or "").strip(), n < done) for n, script in enumerate(ordered)]
+
+
+async def _current(engine: AsyncEngine) -> str | None:
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+    except (SQLAlchemyError, OSError) as error:
+        raise database_error(error) from error
+
+
+def _revisions() -> list[Script]:
+    """Oldest first."""
+    return list(reversed(list(ScriptDirectory.from_config(_config()).walk_revisions())))
 
 
 async def _run(engine: AsyncEngine, work: Callable[[Config], None]) -> None:
@@ -89,12 +131,30 @@ async def _run(engine: AsyncEngine, work: Callable[[Config], None]) -> None:
 
     try:
         async with engine.connect() as connection, _turn(connection):
+            if connection.dialect.name == "sqlite":
+                await _let_readers_in(connection)
             await connection.run_sync(migrate)
             await connection.commit()
     except CommandError as error:
         raise DatabaseError(f"The schema cannot be changed: {error}.", "See `dandelion db status`.") from error
     except (SQLAlchemyError, OSError) as error:
         raise database_error(error) from error
+
+
+async def _let_readers_in(connection: AsyncConnection) -> None:
+    """Switch the file to a write-ahead log, so that readers and one writer work at once; it stays switched.
+
+    SQLite refuses at once, whatever the busy timeout, while another connection looks at the file.
+    """
+    async for attempt in AsyncRetrying(
+        stop=stop_after_delay(LOCK_SECONDS),
+        wait=wait_random(0.02, 0.1),
+        retry=retry_if_exception(is_transient),
+        reraise=True,
+    ):
+        with attempt:
+            await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            await connection.commit()
 
 
 @asynccontextmanager

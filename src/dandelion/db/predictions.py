@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Row, Select, TextClause, and_, bindparam, delete, func, select, text
+from sqlalchemy import Row, Select, TextClause, and_, bindparam, case, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dandelion.db.tables import feedback, first_id, moment_of, predictions
 from dandelion.domain import JournalEntry, StoredPrediction
 
 MAX_PAGE = 500
+# In place of a photo's key: it was erased, and none may come after.
+ERASED = "erased"
 
 _COLUMNS = (
     *("id", "label", "confidence", "probabilities", "in_distribution"),
-    *("model_name", "model_version", "track", "duration_ms"),
+    *("model_name", "model_version", "track", "duration_ms", "client"),
 )
 
 
@@ -61,6 +63,47 @@ class Filter:
     in_distribution: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was answered in a time.
+
+    Attributes:
+        photos: How many answers.
+        strange: How many of them were out of distribution.
+        confidence: Their mean confidence; 0 without any.
+        duration_ms: How long they took, mean.
+        told: How many truths are known.
+        right: How many answers were right.
+    """
+
+    photos: int
+    strange: int
+    confidence: float
+    duration_ms: float
+    told: int
+    right: int
+
+
+async def summarise(connection: AsyncConnection, since: datetime, until: datetime) -> Summary:
+    """What was answered from a moment to another."""
+    table = predictions.c
+
+    def share(condition: Any) -> Any:
+        return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
+    columns = (
+        func.count(),
+        share(table.in_distribution.is_(False)),
+        func.coalesce(func.avg(table.confidence), 0.0),
+        func.coalesce(func.avg(table.duration_ms), 0.0),
+        share(table.verdict.is_not(None)),
+        share(table.verdict == "right"),
+    )
+    query = select(*columns).where(table.id >= first_id(since), table.id < first_id(until))
+    photos, strange, confidence, duration, told, right = (await connection.execute(query)).one()
+    return Summary(int(photos), int(strange), float(confidence), float(duration), int(told), int(right))
+
+
 async def add(connection: AsyncConnection, entries: Sequence[JournalEntry]) -> None:
     """Store predictions; those that are stored already stay as they are, so a batch may be sent again."""
     await connection.execute(_INSERTS[connection.dialect.name], [_row(entry) for entry in entries])
@@ -69,7 +112,7 @@ async def add(connection: AsyncConnection, entries: Sequence[JournalEntry]) -> N
 async def find(connection: AsyncConnection, prediction_id: str) -> StoredPrediction | None:
     """One prediction, or None."""
     row = (await connection.execute(_with_truth().where(predictions.c.id == prediction_id))).one_or_none()
-    return None if row is None else _stored(row)
+    return None if row is None else stored(row)
 
 
 async def page(
@@ -90,12 +133,47 @@ async def page(
     if before is not None:
         query = query.where(predictions.c.id < before)
     rows = await connection.execute(query.order_by(predictions.c.id.desc()).limit(min(limit, MAX_PAGE)))
-    return [_stored(row) for row in rows]
+    return [stored(row) for row in rows]
+
+
+async def walk(connection: AsyncConnection, wanted: Filter, *, after: str | None, limit: int) -> list[StoredPrediction]:
+    """Predictions, oldest first, for those who want all of them; `after` is the id of the last one before."""
+    query = _with_truth().where(and_(True, *_conditions(wanted)))
+    if after is not None:
+        query = query.where(predictions.c.id > after)
+    rows = await connection.execute(query.order_by(predictions.c.id).limit(limit))
+    return [stored(row) for row in rows]
 
 
 async def count(connection: AsyncConnection) -> int:
     """How many are stored."""
     return int(await connection.scalar(select(func.count()).select_from(predictions)) or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a model answered for a while.
+
+    Attributes:
+        photos: How many photos.
+        outliers: How many of them resembled nothing known.
+        p95_ms: Time that 95 % of its last answers took at most; None without any.
+    """
+
+    photos: int
+    outliers: int
+    p95_ms: float | None
+
+
+async def traffic(connection: AsyncConnection, since: datetime, version: str, *, sample: int = 10_000) -> Traffic:
+    """What a version answered since a moment; times from its last `sample` answers."""
+    those = (predictions.c.model_version == version, predictions.c.id >= first_id(since))
+    photos = int(await connection.scalar(select(func.count()).where(*those)) or 0)
+    strange = select(func.count()).where(*those, predictions.c.in_distribution.is_(False))
+    outliers = int(await connection.scalar(strange) or 0)
+    latest = select(predictions.c.duration_ms).where(*those).order_by(predictions.c.id.desc()).limit(sample)
+    times = sorted((await connection.scalars(latest)).all())
+    return Traffic(photos, outliers, times[int(0.95 * (len(times) - 1))] if times else None)
 
 
 async def prune(connection: AsyncConnection, older_than: datetime, *, limit: int) -> int:
@@ -106,6 +184,40 @@ async def prune(connection: AsyncConnection, older_than: datetime, *, limit: int
         # All ids up to the last: a range is found by one walk along the key.
         await connection.execute(delete(predictions).where(predictions.c.id <= ids[-1]))
     return len(ids)
+
+
+async def photo_keys(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, str | None]:
+    """Id to photo key, or to `ERASED`, for those of `ids` that are stored."""
+    rows = await connection.execute(select(predictions.c.id, predictions.c.photo_key).where(predictions.c.id.in_(ids)))
+    return {row.id: row.photo_key for row in rows}
+
+
+async def photo_keys_of(connection: AsyncConnection, client: str, *, limit: int) -> dict[str, str | None]:
+    """The same for at most `limit` predictions of a client, oldest first."""
+    query = select(predictions.c.id, predictions.c.photo_key).where(predictions.c.client == client)
+    rows = await connection.execute(query.order_by(predictions.c.id).limit(limit))
+    return {row.id: row.photo_key for row in rows}
+
+
+async def place_photos(connection: AsyncConnection, keys: Mapping[str, str]) -> set[str]:
+    """Say where photos lie; return the ids of those that are stored and were not erased."""
+    there = predictions.c.id.in_(list(keys))
+    rows = await connection.execute(select(predictions.c.id, predictions.c.photo_key).where(there).with_for_update())
+    known = {row.id for row in rows if row.photo_key != ERASED}
+    if known:
+        statement = update(predictions).where(predictions.c.id == bindparam("of")).values(photo_key=bindparam("key"))
+        await connection.execute(statement, [{"of": each, "key": keys[each]} for each in known])
+    return known
+
+
+async def mark_erased(connection: AsyncConnection, ids: Sequence[str]) -> None:
+    """Let no photo of these be stored from now on."""
+    await connection.execute(update(predictions).where(predictions.c.id.in_(ids)).values(photo_key=ERASED))
+
+
+async def forget_clients(connection: AsyncConnection, ids: Sequence[str]) -> None:
+    """Let nothing say whose these were."""
+    await connection.execute(update(predictions).where(predictions.c.id.in_(ids)).values(client=None))
 
 
 def _row(entry: JournalEntry) -> dict[str, object]:
@@ -120,6 +232,7 @@ def _row(entry: JournalEntry) -> dict[str, object]:
         "model_version": given.model.version,
         "track": entry.track,
         "duration_ms": given.duration_ms,
+        "client": entry.client,
     }
 
 
@@ -161,7 +274,8 @@ def _indexes(wanted: Filter) -> list[str]:
     return [f"ix_predictions_{column}_id" for column, value in exact.items() if value is not None]
 
 
-def _stored(row: Row[Any]) -> StoredPrediction:
+def stored(row: Row[Any]) -> StoredPrediction:
+    """A row of the table as what it says; without a truth where the query did not ask for one."""
     return StoredPrediction(
         prediction_id=row.id,
         created_at=moment_of(row.id),
@@ -173,6 +287,7 @@ def _stored(row: Row[Any]) -> StoredPrediction:
         model_version=row.model_version,
         track=row.track,
         duration_ms=row.duration_ms,
-        true_label=row.true_label,
+        photo_key=None if row.photo_key == ERASED else row.photo_key,
+        true_label=getattr(row, "true_label", None),
         verdict=row.verdict,
     )

@@ -110,6 +110,7 @@ predictions = Table(
     Index(None, "model_version", "id"),
     Index(None, "confidence", "id"),
     Index(None, "verdict", "id"),
+    Index(None, "verdict", "in_distribution", "confidence", "id"),
     Index(None, "client", "id"),
     **MYSQL,
 )
@@ -123,7 +124,8 @@ feedback = Table(
     Column("model_version", String(32), nullable=False),
     Column("actor", String(100), nullable=False),
     Column("created_at", Moment, nullable=False),
-    Index(None, "created_at"),
+    Index(None, "created_at", "model_version", "correct"),
+    Index(None, "actor", "created_at"),
     **MYSQL,
 )
 
@@ -169,6 +171,47 @@ releases = Table(
     Column("ended_at", Moment),
     Column("revision", BigInteger, nullable=False, default=0),
     Index(None, "state"),
+    **MYSQL,
+)
+
+sketches = Table(
+    "sketches",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("model_version", String(32), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("photos", Integer, nullable=False),
+    Column("sketch", JSON, nullable=False),
+    **MYSQL,
+)
+
+watches = Table(
+    "watches",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("model_version", String(32), nullable=False),
+    Column("photos", Integer, nullable=False),
+    Column("figures", JSON, nullable=False),
+    **MYSQL,
+)
+
+
+retrainings = Table(
+    "retrainings",
+    metadata,
+    Column("id", Id, primary_key=True),  # the flow run's
+    Column("asked", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("message", Text),
+    Column("dataset", String(64)),
+    Column("version", String(32)),
+    # 1 while it runs, else nothing: the key lets one row have it, which is the lock.
+    Column("active", Integer, unique=True),
+    Column("heartbeat_at", Moment, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("busy_seconds", Double, nullable=False),
+    Index(None, "started_at"),
     **MYSQL,
 )
 

@@ -45,6 +45,7 @@ _OTHER_FORMATS = {
     b"\x00\x00\x00\x0cjP  ": "JPEG 2000",
 }
 _HARMLESS = ("xtraneous", "nvalid SOS", "nsupported marker", "nknown Adobe", "dobe")
+_BROKEN_EXIF = (OSError, SyntaxError, ValueError, TypeError, struct.error, KeyError, IndexError)
 _TRANSPOSITIONS: dict[int, Callable[[Photo], Photo]] = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -110,6 +111,21 @@ def decode(data: bytes, *, min_side: int | None = None, max_pixels: int | None =
         return _to_rgb(image)
 
 
+def orientation(data: bytes) -> int:
+    """Which of EXIF's eight ways up the photo says that it is; 1 when it says nothing.
+
+    Raises:
+        PhotoError: The bytes are no picture.
+    """
+    if data[:3] == b"\xff\xd8\xff":
+        return _jpeg_orientation(data)
+    with _open(data) as image:
+        try:
+            return int(image.getexif().get(ExifTag.Orientation, 1))
+        except _BROKEN_EXIF:
+            return 1
+
+
 def _decode_jpeg(data: bytes, min_side: int, limit: int) -> Photo:
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
@@ -151,7 +167,7 @@ def _jpeg_orientation(data: bytes) -> int:
     try:
         exif.load(data[start : start - 2 + length])
         return int(exif.get(ExifTag.Orientation, 1))
-    except (OSError, SyntaxError, ValueError, TypeError, struct.error, KeyError, IndexError):
+    except _BROKEN_EXIF:
         return 1  # a photo with broken EXIF is still a photo
 
 

@@ -68,6 +68,8 @@ class Batcher(Generic[Item, Result]):
         self._threads = [threading.Thread(target=self._work, name=f"lane-{n}", daemon=True) for n in range(lanes)]
         for thread in self._threads:
             thread.start()
+        instruments.QUEUE_PHOTOS.set_function(lambda: len(self._queue))
+        instruments.QUEUE_CAPACITY.set(max_queue)
 
     def submit(self, items: Sequence[Item]) -> list[asyncio.Future[Result]]:
         """Queue `items`, all or none, and return their answers to come.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -17,6 +18,25 @@ from dandelion.telemetry import instruments
 
 
 @dataclass(frozen=True, slots=True)
+class Stages:
+    """When one photo was worked on, nanoseconds since the epoch.
+
+    Attributes:
+        taken: A lane took it.
+        decoding: Its decoding began.
+        decoded: Its decoding ended.
+        running: Its batch's inference began.
+        ran: Its batch's inference ended.
+    """
+
+    taken: int
+    decoding: int
+    decoded: int
+    running: int
+    ran: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What the model says of one photo.
 
@@ -24,13 +44,23 @@ class Answer:
         label: The most probable class.
         confidence: Its probability, calibrated, in [0, 1].
         probabilities: Class to probability.
-        in_distribution: False when the embedding lies farther from every class than 95 % of known photos.
+        in_distribution: False when the photo is farther from what the model knows than 95 % of known photos.
+        stages: When it was worked on.
     """
 
     label: str
     confidence: float
     probabilities: dict[str, float]
     in_distribution: bool
+    stages: Stages
+
+
+class Observer(Protocol):
+    """Told of every batch that was answered, in the thread that answers: it must be quick."""
+
+    def __call__(self, photos: Sequence[bytes], pixels: Pixels, embedding: Floats, probabilities: Floats) -> None:
+        """Encoded photos; uint8 RGB [B, H, W, 3]; float32 [B, D]; calibrated, float32 [B, K]."""
+        ...
 
 
 class Classifier:
@@ -39,7 +69,7 @@ class Classifier:
     def __init__(self, package: ModelPackage, runtime: Runtime, *, max_pixels: int | None = None) -> None:
         self.package = package
         self._runtime = runtime
-        self._reference = package.reference()
+        self._neighbours = package.reference().neighbours
         self._max_pixels = max_pixels
 
     @classmethod
@@ -70,12 +100,13 @@ class Classifier:
         for photos in range(1, 9):
             self._runtime.run(np.zeros((photos, size.height, size.width, 3), dtype=np.uint8))
 
-    def classify(self, photos: Sequence[bytes]) -> list[Answer | PhotoError]:
+    def classify(self, photos: Sequence[bytes], observer: Observer | None = None) -> list[Answer | PhotoError]:
         """Answers in the order of `photos`; a photo that cannot be decoded gets its error, the others their answer."""
-        prepared: list[Pixels | PhotoError] = [self._prepare(photo) for photo in photos]
-        good = [pixels for pixels in prepared if not isinstance(pixels, PhotoError)]
-        answers = iter(self._run(np.stack(good)) if good else ())
-        return [item if isinstance(item, PhotoError) else next(answers) for item in prepared]
+        taken = time.time_ns()
+        prepared = [self._prepare(photo) for photo in photos]
+        good = [each for each in prepared if isinstance(each, _Prepared)]
+        answers = iter(self._run(good, taken, observer) if good else ())
+        return [each if isinstance(each, PhotoError) else next(answers) for each in prepared]
 
     def prepare(self, photo: bytes) -> Pixels:
         """The photo as the model sees it, uint8 RGB [H, W, 3].
@@ -89,26 +120,46 @@ class Classifier:
         """Class activation map, float32 [K, h, w], of a prepared photo."""
         return self._runtime.activation(pixels)
 
-    def _prepare(self, photo: bytes) -> Pixels | PhotoError:
-        started = time.perf_counter()
+    def _prepare(self, photo: bytes) -> _Prepared | PhotoError:
+        started = time.time_ns()
         try:
-            return self.prepare(photo)
+            pixels = self.prepare(photo)
         except PhotoError as error:
             return error
         finally:
-            instruments.DECODE_SECONDS.observe(time.perf_counter() - started)
+            ended = time.time_ns()
+            instruments.DECODE_SECONDS.observe((ended - started) / 1e9)
+        return _Prepared(photo, pixels, started, ended)
 
-    def _run(self, batch: Pixels) -> list[Answer]:
-        started = time.perf_counter()
+    def _run(self, prepared: Sequence[_Prepared], taken: int, observer: Observer | None) -> list[Answer]:
+        batch = np.stack([each.pixels for each in prepared])
+        running = time.time_ns()
         output = self._runtime.run(batch)
-        instruments.INFERENCE_SECONDS.observe(time.perf_counter() - started)
+        ran = time.time_ns()
+        instruments.INFERENCE_SECONDS.observe((ran - running) / 1e9)
         instruments.BATCH_SIZE.observe(len(batch))
         classes = self.manifest.classes
         probabilities = softmax(output.logits / self.manifest.temperature)
-        known = self._reference.scores(output.embedding) <= self.manifest.outlier_threshold
+        if observer is not None:
+            observer([each.photo for each in prepared], batch, output.embedding, probabilities)
+        known = self._neighbours.scores(output.embedding) <= self.manifest.outlier_threshold
         return [
-            Answer(classes[best], row[best], dict(zip(classes, row, strict=True)), inside)
-            for row, best, inside in zip(
-                probabilities.tolist(), probabilities.argmax(axis=1).tolist(), known.tolist(), strict=True
+            Answer(
+                classes[best],
+                row[best],
+                dict(zip(classes, row, strict=True)),
+                inside,
+                Stages(taken, each.started, each.ended, running, ran),
+            )
+            for each, row, best, inside in zip(
+                prepared, probabilities.tolist(), probabilities.argmax(axis=1).tolist(), known.tolist(), strict=True
             )
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    photo: bytes
+    pixels: Pixels
+    started: int
+    ended: int

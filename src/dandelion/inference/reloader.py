@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from dandelion.errors import DandelionError
+from dandelion.errors import DandelionError, RegistryError
 from dandelion.inference.service import PredictionService
 from dandelion.inference.source import ModelSource
 from dandelion.telemetry import instruments
@@ -25,12 +25,16 @@ class Reloader:
         self._last_failure = ""
 
     async def start(self) -> None:
-        """Load the first model.
+        """Load the first model; while MLflow does not answer and none is cached, `watch` goes on asking for it.
 
         Raises:
             DandelionError: There is none, or it cannot be loaded.
         """
-        found = await asyncio.to_thread(self._source.first)
+        try:
+            found = await asyncio.to_thread(self._source.first)
+        except RegistryError as error:
+            log.warning("waiting_for_model", reason=str(error))
+            return
         await asyncio.to_thread(self._service.swap, found)
 
     async def reload(self) -> bool:
@@ -48,8 +52,7 @@ class Reloader:
             except DandelionError:
                 instruments.RELOADS.labels("failed").inc()
                 raise
-        if changed:
-            instruments.RELOADS.labels("swapped").inc()
+        instruments.RELOADS.labels("swapped" if changed else "unchanged").inc()
         return changed
 
     async def watch(self) -> None:

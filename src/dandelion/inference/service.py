@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 from uuid_utils import uuid7
@@ -17,12 +18,14 @@ from dandelion.imaging import decode
 from dandelion.imaging.heatmap import draw_heatmap
 from dandelion.inference.batcher import Batcher
 from dandelion.inference.classifier import Answer, Classifier
-from dandelion.inference.runtime import usable_cores
+from dandelion.inference.runtime import Floats, Pixels, usable_cores
 from dandelion.inference.source import Found
+from dandelion.package import ModelPackage
 from dandelion.settings import Settings
-from dandelion.telemetry import instruments
+from dandelion.telemetry import instruments, tracing
 
 EXPLAINED_SIDE = 640
+MAX_TRACED = 16
 
 log = structlog.get_logger(__name__)
 
@@ -42,10 +45,20 @@ class Serving:
     since: datetime
 
 
-class PredictionService:
-    """One server process's model, queue and lanes."""
+# Told of every batch: who answered, with which package, and what an `Observer` is told.
+Watcher = Callable[[ModelRef, ModelPackage, Sequence[bytes], Pixels, Floats, Floats], None]
 
-    def __init__(self, settings: Settings) -> None:
+
+class PredictionService:
+    """One server process's model, queue and lanes.
+
+    Args:
+        settings: How many lanes, how long the queue.
+        watcher: Told of every batch; it must be quick.
+    """
+
+    def __init__(self, settings: Settings, watcher: Watcher | None = None) -> None:
+        self._watcher = watcher
         self._inference = settings.inference
         self._max_pixels = settings.api.max_photo_pixels
         self._track = settings.api.track
@@ -119,7 +132,7 @@ class PredictionService:
             NotReadyError: No model is loaded, or the process is stopping.
             OverloadedError: The photos do not fit into the queue.
         """
-        started = time.perf_counter()
+        started, submitted = time.perf_counter(), time.time_ns()
         _ = self.serving
         instruments.IN_FLIGHT.inc(len(photos))
         try:
@@ -128,6 +141,7 @@ class PredictionService:
         finally:
             instruments.IN_FLIGHT.dec(len(photos))
         duration_ms = round((time.perf_counter() - started) * 1000, 3)
+        _trace(submitted, answers)
         return [self._prediction(answer, duration_ms) for answer in answers]
 
     def explain(self, photo: bytes, label: str | None, strength: float) -> bytes:
@@ -149,7 +163,8 @@ class PredictionService:
 
     def _classify(self, photos: Sequence[bytes]) -> list[tuple[Serving, Answer] | Exception]:
         serving = self.serving  # one model a batch, whatever is swapped in meanwhile
-        answers = serving.classifier.classify(photos)
+        observer = partial(self._watcher, serving.ref, serving.classifier.package) if self._watcher else None
+        answers = serving.classifier.classify(photos, observer)
         return [answer if isinstance(answer, PhotoError) else (serving, answer) for answer in answers]
 
     def _prediction(
@@ -160,7 +175,11 @@ class PredictionService:
         if isinstance(answered, BaseException):
             raise answered
         serving, answer = answered
-        instruments.PREDICTIONS.labels(answer.label, serving.ref.version, self._track).inc()
+        version = serving.ref.version
+        instruments.PREDICTIONS.labels(answer.label, version, self._track).inc()
+        instruments.CONFIDENCE.labels(version, self._track).observe(answer.confidence)
+        if not answer.in_distribution:
+            instruments.OUTLIERS.labels(version, self._track).inc()
         return Prediction(
             prediction_id=str(uuid7()),
             label=answer.label,
@@ -177,5 +196,22 @@ class PredictionService:
         instruments.MODEL_INFO.labels(
             ref.name, ref.version, ref.alias or "", serving.classifier.precision, self._track
         ).set(1)
+        instruments.OUTLIERS.labels(ref.version, self._track)  # so that the first one is a rise from 0
+        for gauge in (instruments.MODEL_CREATED, instruments.MODEL_SINCE):
+            gauge.clear()
+        instruments.MODEL_SINCE.labels(ref.version).set(serving.since.timestamp())
+        if (created := serving.classifier.manifest.created_at) is not None:
+            instruments.MODEL_CREATED.labels(ref.version).set(created.timestamp())
+        instruments.MODEL_ACCURACY.clear()  # the last model's
         if (accuracy := serving.classifier.package.metrics().get("accuracy")) is not None:
             instruments.MODEL_ACCURACY.labels("test").set(accuracy)
+
+
+def _trace(submitted: int, answers: Sequence[tuple[Serving, Answer] | BaseException]) -> None:
+    """Spans of what the lanes did with the first photos of a request."""
+    for number, answered in enumerate(answers[:MAX_TRACED]):
+        if not isinstance(answered, BaseException):
+            stages = answered[1].stages
+            tracing.stage_at("queue", submitted, stages.taken, photo=number)
+            tracing.stage_at("decode", stages.decoding, stages.decoded, photo=number)
+            tracing.stage_at("inference", stages.running, stages.ran, photo=number)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import structlog
 
 from dandelion.domain import ModelRef, ModelVersion
-from dandelion.errors import NotReadyError, PackageError, RegistryError
+from dandelion.errors import NotReadyError, PackageError
 from dandelion.package import ModelPackage, open_package
 from dandelion.package.starter import starter_path
-from dandelion.registry import Registry, create_registry, recall_alias, remember_alias
+from dandelion.registry import Registry, create_registry, is_new, recall_alias, remember_alias
 from dandelion.settings import Settings
 
 STARTER = "starter"
@@ -39,8 +39,9 @@ class ModelSource:
         self._all_settings = settings
         self._settings = settings.model
         self._cache = settings.cache
-        self._embedded_file = None if settings.registry.uri else settings.home / "mlflow.db"
         self._registry: Registry | None = None
+        # Under what the cache remembers which package it was.
+        self._note = self._settings.alias if self._settings.version is None else f"version-{self._settings.version}"
 
     @property
     def is_fixed(self) -> bool:
@@ -51,44 +52,42 @@ class ModelSource:
         """The model to start with, the quickest way there is.
 
         A model served before comes from the cache without asking MLflow, so that a process starts in seconds and
-        starts at all while MLflow is down; `current` corrects it moments later.
+        starts at all while MLflow is down; `current` corrects it moments later. The starter is for a registry that has
+        no model: where it cannot be asked, nobody knows, and an answer of another task would be worse than none.
 
         Raises:
             PackageError: The folder that was named holds no sound package.
+            RegistryError: The cache holds no model, and MLflow did not answer or lacks the version that is pinned.
             NotReadyError: There is no model anywhere, and the starter is switched off.
         """
         if self._settings.path is not None:
             package = open_package(self._settings.path)
             return Found(ModelRef(name=self._settings.name, version=LOCAL), package)
         try:
-            if recalled := recall_alias(self._cache, self._settings.alias):
+            if recalled := recall_alias(self._cache, self._note):
                 version, package = recalled
                 return Found(self._ref(version), package)
         except PackageError as error:
             log.warning("cached_model_unusable", reason=str(error))
-        try:
-            if found := self.current():
-                return found
-        except RegistryError as error:
-            log.warning("registry_unreachable", reason=str(error))
-        return self._starter()
+        return (None if is_new(self._all_settings) else self.current()) or self._starter()
 
     def current(self) -> Found | None:
-        """What the alias points at now; none when the registry has no such alias.
+        """The version that the settings name, or what their alias points at now; none when it points nowhere.
 
         Raises:
-            RegistryError: MLflow did not answer.
+            RegistryError: MLflow did not answer, or has no such version.
             PackageError: The package did not arrive whole.
         """
-        if self._embedded_file is not None and not self._embedded_file.exists():
+        if self._all_settings.registry.uri is None and is_new(self._all_settings):
             return None  # asking would create it
         if self._registry is None:
             self._registry = create_registry(self._all_settings)
-        version = self._registry.find_alias(self._settings.alias)
+        pinned = self._settings.version
+        version = self._registry.get_version(pinned) if pinned else self._registry.find_alias(self._settings.alias)
         if version is None:
             return None
         package = self._registry.download(version, self._cache)
-        remember_alias(self._cache, version, self._settings.alias)
+        remember_alias(self._cache, version, self._note)
         return Found(self._ref(version), package)
 
     def _starter(self) -> Found:
@@ -101,4 +100,5 @@ class ModelSource:
         return Found(ModelRef(name=self._settings.name, version=STARTER), open_package(starter_path()))
 
     def _ref(self, version: ModelVersion) -> ModelRef:
-        return ModelRef(name=version.name, version=version.version, alias=self._settings.alias)
+        alias = self._settings.alias if self._settings.version is None else None
+        return ModelRef(name=version.name, version=version.version, alias=alias)

@@ -1,5 +1,6 @@
-"""Predictions to disk first, then to the database."""
+"""Predictions to disk first, then to the database; their photos to the data lake."""
 
 from dandelion.journal.journal import Journal
+from dandelion.journal.photos import Photos
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "Photos"]

@@ -6,7 +6,6 @@ Ids make a replay harmless: a segment is removed only after its transaction, and
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 import uuid
 from collections.abc import Sequence
@@ -20,11 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from dandelion.db import predictions, transact
 from dandelion.domain import JournalEntry, Prediction
 from dandelion.errors import DatabaseError, JournalFullError, RowRefusedError
+from dandelion.journal.shipping import ship_for_ever
 from dandelion.journal.spool import Spool
 from dandelion.settings import Settings
 from dandelion.telemetry import instruments
 
-LONGEST_PAUSE_SECONDS = 15.0
 LAST_CHANCE_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
@@ -42,18 +41,21 @@ class Journal:
         self._waiting = self._spool.size()
         self._one_at_a_time = asyncio.Lock()
         self._prepared = False
+        self._overdue = False
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(JournalEntry)
 
-    def append(self, given: Sequence[Prediction]) -> None:
-        """Keep predictions; they may be answered once this returns.
+    def append(self, given: Sequence[Prediction], *, client: str | None = None) -> None:
+        """Keep predictions of one client; they may be answered once this returns.
 
         Raises:
             JournalFullError: The disk or the bound is full, and the settings refuse to lose any.
         """
         if not given or not self._settings.enabled:
             return
-        lines = self._encoder.encode_lines([JournalEntry(prediction=each, track=self._track) for each in given])
+        lines = self._encoder.encode_lines(
+            [JournalEntry(prediction=each, track=self._track, client=client) for each in given]
+        )
         if why := self._keep(lines):
             if self._settings.when_full == "drop":
                 instruments.JOURNAL_LOST.labels("full").inc(len(given))
@@ -68,6 +70,8 @@ class Journal:
 
     def _keep(self, lines: bytes) -> str:
         """Why the lines could not be kept, or nothing."""
+        if self._overdue:
+            return f"the oldest of {self._waiting} bytes has waited over {self._settings.max_age_hours:g} hours"
         if self._waiting + len(lines) > self._settings.max_bytes:
             return f"{self._waiting} bytes wait for the database, of {self._settings.max_bytes}"
         try:
@@ -92,23 +96,10 @@ class Journal:
 
     async def ship_for_ever(self) -> None:
         """Ship what waits, every `ship_seconds`; while the database is down, less and less often."""
-        pause, failing = self._settings.ship_seconds, ""
-        while self._settings.enabled:
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- replicas should not march in step
-            try:
-                await self.ship()
-            except DatabaseError as error:
-                if str(error) != failing:
-                    log.warning("journal_waits", reason=str(error), backlog_bytes=self._waiting)
-                pause, failing = min(pause * 2, LONGEST_PAUSE_SECONDS), str(error)
-            except Exception:
-                log.exception("journal_failed")
-                pause = LONGEST_PAUSE_SECONDS
-            else:
-                if failing:
-                    log.info("journal_ships_again")
-                pause, failing = self._settings.ship_seconds, ""
-            self._report()
+        if self._settings.enabled:
+            await ship_for_ever(
+                "predictions", self.ship, pause_seconds=self._settings.ship_seconds, report=self._report
+            )
 
     async def ship(self) -> int:
         """Ship all that waits now; return how many predictions that were.
@@ -133,7 +124,7 @@ class Journal:
         with self._spool.take(path) as data:
             if data is None:
                 return 0
-            entries = self._decode(data)
+            entries = await asyncio.to_thread(self._decode, data)  # a long backlog would hold up answers
             for start in range(0, len(entries), self._settings.batch_rows):
                 await self._store(entries[start : start + self._settings.batch_rows])
             self._spool.remove(path)
@@ -167,7 +158,10 @@ class Journal:
                 log.warning("journal_line_unreadable", reason=str(error), bytes=len(line))
         return entries
 
-    def _report(self) -> None:
+    def _report(self, shipping: bool) -> None:
         segments = self._spool.segments()
         oldest = uuid.UUID(segments[0].stem).int >> 80 if segments else 0
-        instruments.JOURNAL_AGE.set(max(0.0, time.time() - oldest / 1000) if oldest else 0)
+        age = max(0.0, time.time() - oldest / 1000) if oldest else 0.0
+        instruments.JOURNAL_AGE.set(age)
+        # While shipping works, what is old is on its way, as after a long night of a laptop.
+        self._overdue = not shipping and age > self._settings.max_age_hours * 3600

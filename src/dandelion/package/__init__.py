@@ -2,7 +2,16 @@
 
 from dandelion.package.calibration import softmax
 from dandelion.package.manifest import Manifest
-from dandelion.package.reference import Reference
+from dandelion.package.reference import Neighbours, Reference
 from dandelion.package.store import ModelPackage, digest_of, open_package, seal_package
 
-__all__ = ["Manifest", "ModelPackage", "Reference", "digest_of", "open_package", "seal_package", "softmax"]
+__all__ = [
+    "Manifest",
+    "ModelPackage",
+    "Neighbours",
+    "Reference",
+    "digest_of",
+    "open_package",
+    "seal_package",
+    "softmax",
+]

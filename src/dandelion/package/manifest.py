@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -21,6 +22,7 @@ class Manifest(BaseModel):
         outlier_threshold: Photos whose outlier score lies above it are out of distribution.
         dataset_digest: SHA-256 of the dataset manifest that it was trained on.
         code_version: Version of Dandelion that made it.
+        created_at: When it was trained, UTC; older packages do not say.
         precisions: Graphs in the package, `float32` always and `int8` when it passed its parity check.
     """
 
@@ -34,6 +36,7 @@ class Manifest(BaseModel):
     outlier_threshold: Annotated[float, Field(gt=0)]
     dataset_digest: str
     code_version: str
+    created_at: datetime | None = None
     precisions: tuple[Literal["float32", "int8"], ...] = ("float32",)
 
     @model_validator(mode="after")

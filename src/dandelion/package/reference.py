@@ -1,9 +1,10 @@
-"""What a model knows, as places in embedding space: outliers and drift are measured against it."""
+"""What a model knows: outliers and drift are measured against it, and it travels with the model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,36 +12,124 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """Class means and the precision within classes (Lee et al. 2018), `floor * I - factor @ factor.T`.
+def normalise(embeddings: Floats) -> Floats:
+    """Embeddings [N, D] on the unit sphere: their direction says what a photo shows, their length how much of it."""
+    lengths = np.sqrt(np.square(embeddings).sum(axis=1, keepdims=True))
+    result: Floats = embeddings / np.maximum(lengths, 1e-12)
+    return result
 
-    The covariance is a few strong directions plus the same small variance in every other, so its inverse is kept as
-    those directions: a score costs D * R multiplications instead of D * D, and a package a tenth of the bytes.
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Training photos in embedding space; far from all of them lies what the model does not know (Sun et al. 2022).
 
     Attributes:
-        means: float32 [K, D].
-        factor: float32 [D, R].
-        floor: Inverse of the variance in every other direction.
+        embeddings: float32 [N, D], on the unit sphere.
+        k: Which nearest of them counts, from 1.
     """
 
-    means: Floats
-    factor: Floats
-    floor: float
+    embeddings: Floats
+    k: int
 
     def scores(self, embeddings: Floats) -> Floats:
-        """Squared Mahalanobis distance to the nearest class mean, float32 [N], of embeddings float32 [N, D]."""
-        offsets = embeddings[:, np.newaxis, :] - self.means
-        plain = np.square(offsets).sum(axis=2) * self.floor
-        result: Floats = (plain - np.square(offsets @ self.factor).sum(axis=2)).min(axis=1)
+        """Cosine distance to the k-th nearest training photo, float32 [B] in [0, 2], of embeddings float32 [B, D]."""
+        likeness = normalise(embeddings) @ self.embeddings.T
+        place = likeness.shape[1] - self.k
+        result: Floats = 1 - np.partition(likeness, place, axis=1)[:, place]
         return result
 
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How a feature of photos was spread in training.
+
+    Attributes:
+        edges: float32 [bins - 1], ascending: a value belongs to the bin of the edges that it is not below.
+        shares: float32 [bins], of the photos.
+        photos: How many photos that was.
+    """
+
+    edges: Floats
+    shares: Floats
+    photos: int
+
+    def bins_of(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+        """The bin of each value."""
+        return np.searchsorted(self.edges, values, side="right")
+
+
+@dataclass(frozen=True, slots=True)
+class Directions:
+    """The directions in which training photos differed most, as places on the unit sphere.
+
+    Attributes:
+        centre: float32 [D].
+        axes: float32 [R, D], orthonormal, strongest first.
+        deviations: float32 [R], standard deviation along each.
+        photos: How many photos that was.
+    """
+
+    centre: Floats
+    axes: Floats
+    deviations: Floats
+    photos: int
+
+    def coordinates(self, embeddings: Floats) -> Floats:
+        """Float32 [B, R], in standard deviations from the centre, of embeddings float32 [B, D]."""
+        return ((normalise(embeddings) - self.centre) @ self.axes.T / self.deviations).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Everything that traffic is measured against.
+
+    Attributes:
+        neighbours: For outliers.
+        directions: For drift of the embedding.
+        histograms: Feature to its spread, for drift of what photos look like and of how sure the model is.
+        classes: The same for the predicted class, a bin a class.
+    """
+
+    neighbours: Neighbours
+    directions: Directions
+    histograms: dict[str, Histogram]
+    classes: Histogram
+
     def save(self, path: Path) -> None:
-        """Write it as `.npz`."""
-        np.savez(path, means=self.means, factor=self.factor, floor=np.float64(self.floor))
+        """Write it as `.npz`; neighbours in half precision, which moves no distance by more than 0.001."""
+        arrays: dict[str, Any] = {
+            "neighbours": self.neighbours.embeddings.astype(np.float16),
+            "k": np.int64(self.neighbours.k),
+            "centre": self.directions.centre,
+            "axes": self.directions.axes,
+            "deviations": self.directions.deviations,
+            "directions_photos": np.int64(self.directions.photos),
+            "class_shares": self.classes.shares,
+            "class_photos": np.int64(self.classes.photos),
+        }
+        for name, histogram in self.histograms.items():
+            arrays[f"{name}/edges"] = histogram.edges
+            arrays[f"{name}/shares"] = histogram.shares
+            arrays[f"{name}/photos"] = np.int64(histogram.photos)
+        np.savez_compressed(path, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Reference:
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
-            return cls(arrays["means"].astype(np.float32), arrays["factor"].astype(np.float32), float(arrays["floor"]))
+            names = [key.removesuffix("/edges") for key in arrays.files if key.endswith("/edges")]
+            classes = len(arrays["class_shares"])
+            return cls(
+                Neighbours(arrays["neighbours"].astype(np.float32), int(arrays["k"])),
+                Directions(arrays["centre"], arrays["axes"], arrays["deviations"], int(arrays["directions_photos"])),
+                {
+                    name: Histogram(arrays[f"{name}/edges"], arrays[f"{name}/shares"], int(arrays[f"{name}/photos"]))
+                    for name in names
+                },
+                class_histogram(arrays["class_shares"], classes, int(arrays["class_photos"])),
+            )
+
+
+def class_histogram(shares: Floats, classes: int, photos: int) -> Histogram:
+    """A bin for each class index."""
+    return Histogram(np.arange(1, classes, dtype=np.float32), shares, photos)

@@ -64,7 +64,7 @@ class ModelPackage:
         return {str(k): float(v) for k, v in json.loads((self.path / METRICS).read_text(encoding="utf-8")).items()}
 
     def reference(self) -> Reference:
-        """What outliers are measured against.
+        """What outliers and drift are measured against.
 
         Raises:
             PackageError: It was written by another version.

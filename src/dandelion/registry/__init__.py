@@ -1,6 +1,26 @@
 """MLflow: which versions there are, which one serves, and their packages."""
 
 from dandelion.registry.cache import recall_alias, remember_alias
-from dandelion.registry.registry import PREVIOUS, Registry, create_registry, tracking_uri
+from dandelion.registry.registry import (
+    CHALLENGER,
+    CHAMPION,
+    PREVIOUS,
+    Registry,
+    create_registry,
+    embedded_url,
+    is_new,
+    tracking_uri,
+)
 
-__all__ = ["PREVIOUS", "Registry", "create_registry", "recall_alias", "remember_alias", "tracking_uri"]
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "PREVIOUS",
+    "Registry",
+    "create_registry",
+    "embedded_url",
+    "is_new",
+    "recall_alias",
+    "remember_alias",
+    "tracking_uri",
+]

@@ -9,14 +9,18 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from dandelion.domain import ModelVersion
 from dandelion.errors import PackageError, RegistryError, VersionNotFoundError
 from dandelion.package import ModelPackage, open_package
+from dandelion.package.store import CARD, METRICS
 from dandelion.registry.cache import fetch_into
 from dandelion.settings import Settings
 
@@ -30,6 +34,7 @@ EXPERIMENT = "dandelion"
 DIGEST_TAG = "dandelion.digest"
 DATASET_TAG = "dandelion.dataset_digest"
 FOLDER = "model"
+FIGURES = "figures"
 
 T = TypeVar("T")
 
@@ -39,6 +44,19 @@ def tracking_uri(settings: Settings) -> str:
     return settings.registry.uri or f"sqlite:///{(settings.home / 'mlflow.db').absolute()}"
 
 
+def embedded_url(settings: Settings) -> str:
+    """Where `dandelion up` lets MLflow's page answer."""
+    options = settings.registry
+    host = "127.0.0.1" if options.host in {"0.0.0.0", "::"} else options.host  # noqa: S104 -- read, not bound
+    return f"http://{host}:{options.port}"
+
+
+def is_new(settings: Settings) -> bool:
+    """Whether the registry is an embedded one that nobody has made yet, so that it surely has no model."""
+    is_embedded = settings.registry.uri in {None, embedded_url(settings)}
+    return is_embedded and not (settings.home / "mlflow.db").exists()
+
+
 def create_registry(settings: Settings) -> Registry:
     """The registry that the settings name; an embedded one is created when it is not there yet."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(settings.registry.timeout_seconds)))
@@ -46,6 +64,9 @@ def create_registry(settings: Settings) -> Registry:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # A server over S3 else hands out signed links to S3 itself, which pods may neither resolve nor reach.
+    os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
+    os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "false")
     if settings.registry.uri is not None:
         return Registry(tracking_uri(settings), settings.model.name)
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -69,6 +90,7 @@ class Registry:
         self.uri = uri
         self.name = name
         self._artifacts = artifacts
+        self._metrics: dict[str, dict[str, float]] = {}  # by digest, so they never change
         with self.asking("open the registry"):
             from mlflow import MlflowClient
 
@@ -113,10 +135,44 @@ class Registry:
             )
         return self._version(found, found.aliases)
 
+    def read_metrics(self, version: ModelVersion) -> dict[str, float]:
+        """Figures on the test split, from the version's package; none for a version that Dandelion did not register."""
+        if version.digest not in self._metrics:
+            found = self._read(version, f"{FOLDER}/{METRICS}") if version.digest else b"{}"
+            self._metrics[version.digest] = {str(k): float(v) for k, v in msgspec.json.decode(found).items()}
+        return self._metrics[version.digest]
+
+    def read_card(self, version: ModelVersion) -> str:
+        """The model card, Markdown; nothing for a version that Dandelion did not register."""
+        return self._read(version, f"{FOLDER}/{CARD}").decode() if version.digest else ""
+
+    def list_plots(self, version: ModelVersion) -> list[str]:
+        """Names of the plots of the training run that a version came from."""
+        if version.run_id is None:
+            return []
+        with self.asking(f"list the plots of version {version.version}"):
+            found = self._client.list_artifacts(version.run_id, FIGURES)
+        return sorted(Path(each.path).name for each in found if each.path.endswith(".png"))
+
+    def read_plot(self, version: ModelVersion, name: str) -> bytes:
+        """One of them, PNG.
+
+        Raises:
+            VersionNotFoundError: The version has no such plot.
+        """
+        if name not in self.list_plots(version):
+            raise VersionNotFoundError(f"Version {version.version} has no plot {name!r}.")
+        return self._read(version, f"{FIGURES}/{name}")
+
     def set_alias(self, alias: str, version: str) -> None:
         """Point `alias` at `version`."""
         with self.asking(f"set the alias {alias!r}"):
             self._client.set_registered_model_alias(self.name, alias, version)
+
+    def drop_alias(self, alias: str) -> None:
+        """Let `alias` point nowhere; harmless when it does."""
+        with self.asking(f"drop the alias {alias!r}"):
+            self._client.delete_registered_model_alias(self.name, alias)
 
     def tag_version(self, version: str, tags: Mapping[str, str]) -> None:
         """Write `tags` on a version."""
@@ -228,6 +284,10 @@ class Registry:
                 return Path(self._client.download_artifacts(run_id, FOLDER, str(folder)))
 
         return fetch_into(cache, version.digest, fetch)
+
+    def _read(self, version: ModelVersion, path: str) -> bytes:
+        with self.asking(f"read {path} of version {version.version}"), tempfile.TemporaryDirectory() as folder:
+            return Path(self._client.download_artifacts(version.run_id or "", path, folder)).read_bytes()
 
     def _create_model(self) -> None:
         from mlflow.exceptions import MlflowException

@@ -75,7 +75,7 @@ def write_card(facts: Facts) -> str:
         f"seed {facts.config.seed}, {facts.minutes:.1f} minutes.",
         f"- Input {spec.height} x {spec.width} pixels, the middle {spec.crop_fraction:.0%}, {spec.interpolation}.",
         f"- Temperature {manifest.temperature:.3f}; photos beyond an outlier score of "
-        f"{manifest.outlier_threshold:.1f} are said to be out of distribution (5 % of known photos are, wrongly).",
+        f"{manifest.outlier_threshold:.3f} are said to be out of distribution (5 % of known photos are, wrongly).",
         f"- The float32 graph matches torch: same label on {facts.parity.agreement:.1%}, probabilities within "
         f"{facts.parity.max_difference:.4f}.",
         f"- The int8 graph {'is in the package' if kept else 'was left out'}: same label as float32 on "

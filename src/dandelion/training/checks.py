@@ -92,11 +92,31 @@ def check_photos(folder: Path, *, progress: Callable[[int, int], None] | None = 
         )
     unreadable: list[tuple[Path, PhotoError]] = []
     photos = scan_photos(folder, progress=progress, on_unreadable=lambda path, error: unreadable.append((path, error)))
+    layout = list(_judge_layout(folder, class_folders))
+    return judge_photos(folder, [classed.name for classed in class_folders], photos, unreadable, layout)
+
+
+def judge_photos(
+    folder: Path,
+    labels: Sequence[str],
+    photos: Sequence[Photo],
+    unreadable: Sequence[tuple[Path, PhotoError]],
+    layout: Sequence[Finding] = (),
+) -> CheckReport:
+    """What is wrong with photos that were described already, wherever they lie.
+
+    Args:
+        folder: Where their paths begin.
+        labels: Every class that there should be.
+        photos: The readable ones.
+        unreadable: The others, with what is wrong.
+        layout: Findings about the folder itself.
+    """
     counts = Counter(photo.label for photo in photos)
-    classes = {classed.name: counts[classed.name] for classed in class_folders}
+    classes = {label: counts[label] for label in labels}
     findings = [
         *_judge_unreadable(unreadable),
-        *_judge_layout(folder, class_folders),
+        *layout,
         *_judge_classes(folder, classes),
         *_judge_each(photos),
         *_judge_copies(photos),

@@ -15,6 +15,7 @@ from torchvision.transforms import InterpolationMode, v2
 from dandelion.domain import InputSpec
 from dandelion.errors import DataError, PhotoError
 from dandelion.imaging import decode, prepare
+from dandelion.imaging.statistics import measure_size
 from dandelion.training.config import Augmentation
 
 # Decoded photos are kept while they fit; a larger set is decoded anew each epoch.
@@ -61,6 +62,14 @@ class PhotoSet:
             self._decoded[index] = photo
             self._decoded_bytes += photo.numel()
         return photo
+
+    def sizes(self) -> npt.NDArray[np.float32]:
+        """Every photo's size as `measure_size` has it, float32 [N].
+
+        Raises:
+            DataError: A file is gone or cannot be read any more.
+        """
+        return np.array([measure_size(read_photo(path)) for path in self.paths], dtype=np.float32)
 
     def served(self) -> npt.NDArray[np.uint8]:
         """Every photo as serving prepares it, uint8 RGB [N, H, W, 3].

@@ -134,11 +134,21 @@ def read_photo(path: Path) -> Photo:
         data = path.read_bytes()
     except OSError as error:
         raise NotAnImageError(f"The file cannot be read ({error.strerror}).", "Check its permissions.") from error
+    return describe_photo(path, path.parent.name, data)
+
+
+def describe_photo(path: Path, label: str, data: bytes) -> Photo:
+    """Decode and hash the photo in `data`; `path` is only its name.
+
+    Raises:
+        PhotoError: It is no complete photo of a format that is read here.
+        DataError: The libraries of training are not installed.
+    """
     header = probe(data)
     image = Image.fromarray(decode(data, min_side=_HASHED_SIDE))
     return Photo(
         path=path,
-        label=path.parent.name,
+        label=label,
         sha256=hashlib.sha256(data).hexdigest(),
         perceptual_hash=_hash_looks(image),
         width=header.width,

@@ -86,12 +86,17 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def _thumbnail(path: Path) -> str | None:
-    """A small JPEG as a data: URI; None for what cannot be decoded."""
-    if path.is_dir():
-        return None
     try:
-        image = Image.fromarray(decode(path.read_bytes(), min_side=_SIDE))
-    except (DandelionError, OSError):
+        return None if path.is_dir() else thumbnail(path.read_bytes())
+    except OSError:
+        return None
+
+
+def thumbnail(data: bytes) -> str | None:
+    """A small JPEG of an encoded photo as a data: URI; None for what cannot be decoded."""
+    try:
+        image = Image.fromarray(decode(data, min_side=_SIDE))
+    except DandelionError:
         return None
     image.thumbnail((_SIDE, _SIDE))
     buffer = io.BytesIO()

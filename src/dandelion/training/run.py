@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import openvino as ov
 import structlog
 from safetensors.torch import save_file
@@ -21,7 +23,9 @@ from torch import nn
 from dandelion import __version__
 from dandelion.domain import InputSpec, ModelVersion, Split
 from dandelion.errors import DataError, TrainingError
-from dandelion.package import Manifest, Reference, seal_package
+from dandelion.imaging.statistics import NAMES as STATISTICS
+from dandelion.imaging.statistics import SIZE, measure_pixels
+from dandelion.package import Manifest, Neighbours, Reference, seal_package
 from dandelion.package.network import Network
 from dandelion.package.store import CARD, GRAPHS, MANIFEST, METRICS, REFERENCE, WEIGHTS
 from dandelion.training import graphs
@@ -32,7 +36,8 @@ from dandelion.training.dataset import PhotoSet
 from dandelion.training.figures import draw_all
 from dandelion.training.fit import Epoch, fit, predict_embeddings, predict_logits
 from dandelion.training.photos import Photo, scan_photos
-from dandelion.training.scoring import Scored, find_reference, find_temperature, measure, outlier_threshold
+from dandelion.training.reference import find_neighbours, find_reference, outlier_threshold
+from dandelion.training.scoring import Scored, find_temperature, measure
 from dandelion.training.splits import assign_folds, assign_splits, dataset_digest
 from dandelion.training.tracking import Tracker
 
@@ -95,6 +100,7 @@ def train(
     *,
     tracker: Tracker,
     command: str,
+    known: Mapping[str, Split] | None = None,
     resume: bool = False,
     on_epoch: OnEpoch = lambda stage, epoch: None,
 ) -> Trained:
@@ -106,6 +112,7 @@ def train(
         output: Folder of checkpoints and of the package.
         tracker: MLflow, or a stand-in that keeps nothing.
         command: What was typed, for the model card.
+        known: SHA-256 to the split that was recorded for a photo; takes precedence over what its content says.
         resume: Go on from the checkpoints in `output`.
         on_epoch: Called after each epoch.
 
@@ -116,7 +123,7 @@ def train(
     """
     started = time.monotonic()
     _prepare_output(output, resume=resume)
-    data = load_data(folder)
+    data = load_data(folder, known)
     spec = input_spec(config)
     with tracker.run(config, data.digest, output, resume=resume) as tracked:
 
@@ -129,11 +136,15 @@ def train(
         classifier = start.classifier
         test = data.photo_set(data.splits[Split.TEST], spec)
         final = data.photo_set(_final_photos(data, config), spec)
-        learnt, reference = _reference(final, spec, classifier, len(data.classes))
+        learnt = final.served()
+        embeddings = predict_embeddings(classifier, learnt, spec)
+        around = find_neighbours(embeddings, final.targets.numpy())
         if held_out is None:
-            held_out = _score(classifier, data.photo_set(data.splits[Split.VALIDATION], spec), spec, reference)
+            held_out = _score(classifier, data.photo_set(data.splits[Split.VALIDATION], spec), spec, around)
         temperature = find_temperature(held_out.logits, held_out.targets)
-        tested = _score(classifier, test, spec, reference)
+        unseen = held_out.probabilities(temperature)
+        reference = find_reference(embeddings, final.targets.numpy(), _looks(learnt, final.sizes()), unseen)
+        tested = _score(classifier, test, spec, around)
         metrics = {**measure(tested, temperature, data.classes), **fold_metrics}
 
         judged = data.photo_set([*data.splits[Split.VALIDATION], *data.splits[Split.TEST]], spec)
@@ -146,6 +157,7 @@ def train(
             outlier_threshold=outlier_threshold(held_out.outlier_scores),
             dataset_digest=data.digest,
             code_version=__version__,
+            created_at=datetime.now(UTC),
             precisions=("float32", "int8") if exported.int8 is not None else ("float32",),
         )
         facts = Facts(
@@ -171,13 +183,13 @@ def train(
     return Trained(package, metrics, exported.int8 is not None, version)
 
 
-def load_data(folder: Path) -> _Data:
-    """The photos of a folder, split.
+def load_data(folder: Path, known: Mapping[str, Split] | None = None) -> _Data:
+    """The photos of a folder, split; `known` are splits that were recorded before, by SHA-256.
 
     Raises:
         DataError: A photo cannot be read, or there are too few photos or classes to train and to test on.
     """
-    photos = assign_splits(scan_photos(folder))
+    photos = assign_splits(scan_photos(folder), known)
     classes = tuple(sorted({photo.label for photo in photos}))
     if len(classes) < 2:
         raise DataError(
@@ -211,7 +223,8 @@ def _cross_validate(
         start = create_classifier(config, len(data.classes))
         stage = Stage(f"fold {fold + 1} of {config.folds}", config.epochs)
         _fit(start, learnt, None, data, spec, config, output / f"fold-{fold}.ckpt", resume, stage, note)
-        _, around = _reference(learnt, spec, start.classifier, len(data.classes))
+        embeddings = predict_embeddings(start.classifier, learnt.served(), spec)
+        around = find_neighbours(embeddings, learnt.targets.numpy())
         parts.append(_score(start.classifier, left_out, spec, around))
     accuracies = [float((part.logits.argmax(axis=1) == part.targets).mean()) for part in parts]
     metrics = {
@@ -280,15 +293,13 @@ def _final_photos(data: _Data, config: TrainingConfig) -> list[Photo]:
     return [*data.splits[Split.TRAIN], *held]
 
 
-def _reference(
-    learnt: PhotoSet, spec: InputSpec, classifier: nn.Module, classes: int
-) -> tuple[graphs.Pixels, Reference]:
-    """What the classifier learnt from: the photos as they are served, and where they lie."""
-    served = learnt.served()
-    return served, find_reference(predict_embeddings(classifier, served, spec), learnt.targets.numpy(), classes)
+def _looks(served: graphs.Pixels, sizes: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+    """Statistic to its values, float32 [N], of photos uint8 [N, H, W, 3]."""
+    measured = measure_pixels(served)
+    return {**{name: measured[:, column] for column, name in enumerate(STATISTICS)}, SIZE: sizes}
 
 
-def _score(classifier: nn.Module, photos: PhotoSet, spec: InputSpec, around: Reference) -> Scored:
+def _score(classifier: nn.Module, photos: PhotoSet, spec: InputSpec, around: Neighbours) -> Scored:
     served = photos.served()
     return Scored(
         photos.targets.numpy(),

@@ -1,4 +1,4 @@
-"""How good a model is: accuracy, calibration, and what is far from everything it knows."""
+"""How good a model is: accuracy and calibration."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
-from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import f1_score, log_loss, precision_recall_fscore_support, roc_auc_score
 
-from dandelion.package import Reference, softmax
+from dandelion.package import softmax
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 BINS = 15
-# Directions of embedding space that are told apart; the others share one variance.
-MAX_DIRECTIONS = 128
-# Mahalanobis distance of 95 % of known photos: 5 % false alarms.
-KNOWN_SHARE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +24,7 @@ class Scored:
     Attributes:
         targets: int64 [N], true class.
         logits: float32 [N, K].
-        outlier_scores: float32 [N], squared Mahalanobis distance to the nearest class.
+        outlier_scores: float32 [N], distance from what the model knows.
     """
 
     targets: Ints
@@ -82,22 +77,3 @@ def measure(scored: Scored, temperature: float, classes: tuple[str, ...]) -> dic
         figures[f"precision_{name}"] = float(precision[index])
         figures[f"recall_{name}"] = float(recall[index])
     return figures
-
-
-def find_reference(embeddings: Floats, targets: Ints, classes: int) -> Reference:
-    """Where the classes lie, from the training photos' embeddings, float32 [N, D], with Ledoit-Wolf shrinkage."""
-    means = np.stack([embeddings[targets == k].mean(axis=0) for k in range(classes)])
-    covariance, _ = ledoit_wolf(embeddings - means[targets], assume_centered=True)
-    # What never varies in training says nothing; without a floor its inverse would say everything.
-    covariance += np.eye(len(covariance)) * 1e-6 * max(1.0, float(np.trace(covariance)) / len(covariance))
-    variances, directions = np.linalg.eigh(covariance)
-    strongest = np.argsort(variances)[::-1][: min(MAX_DIRECTIONS, len(variances) - 1)]
-    rest = float(np.delete(variances, strongest).mean())
-    gains = np.clip(1 / rest - 1 / variances[strongest], 0, None)
-    factor = directions[:, strongest] * np.sqrt(gains)
-    return Reference(means.astype(np.float32), factor.astype(np.float32), 1 / rest)
-
-
-def outlier_threshold(scores: Floats) -> float:
-    """The score that `KNOWN_SHARE` of photos of known kinds stay below."""
-    return float(np.quantile(scores, KNOWN_SHARE))

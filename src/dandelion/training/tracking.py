@@ -43,10 +43,20 @@ class Tracked(Protocol):
 
 
 class Tracker:
-    """Writes runs to MLflow, or only to their output folder when there is no registry."""
+    """Writes runs to MLflow, or only to their output folder when there is no registry.
 
-    def __init__(self, registry: Registry | None) -> None:
+    Args:
+        registry: Where to, if anywhere.
+        tags: Written on the version.
+        on_trial: Let `challenger` point at the version, and `champion` while there is none; else others decide.
+    """
+
+    def __init__(
+        self, registry: Registry | None, *, tags: Mapping[str, str] | None = None, on_trial: bool = True
+    ) -> None:
         self._registry = registry
+        self._tags = dict(tags or {})
+        self._on_trial = on_trial
 
     @contextmanager
     def run(self, config: TrainingConfig, digest: str, output: Path, *, resume: bool) -> Iterator[Tracked]:
@@ -65,7 +75,7 @@ class Tracker:
             else:
                 client.update_run(run_id, status="RUNNING")
         try:
-            yield _Registered(self._registry, run_id, output)
+            yield _Registered(self._registry, run_id, output, self._tags, on_trial=self._on_trial)
         except BaseException:
             with self._registry.asking("mark the run as failed"):
                 client.set_terminated(run_id, "FAILED")
@@ -97,10 +107,14 @@ class _Unregistered:
 
 
 class _Registered(_Unregistered):
-    def __init__(self, registry: Registry, run_id: str, output: Path) -> None:
+    def __init__(
+        self, registry: Registry, run_id: str, output: Path, tags: Mapping[str, str], *, on_trial: bool
+    ) -> None:
         super().__init__(output)
         self._registry = registry
         self._run_id = run_id
+        self._tags = tags
+        self._on_trial = on_trial
 
     def log_epoch(self, stage: str, epoch: Epoch) -> None:
         """An epoch's figures, under the stage's name."""
@@ -129,8 +143,10 @@ class _Registered(_Unregistered):
             self._registry.client.log_artifact(self._run_id, str(self._figures / name), FIGURES)
 
     def register(self, package: Path) -> ModelVersion:
-        """A new version on trial, and in service when nothing serves yet."""
-        version = self._registry.register_package(package, run_id=self._run_id)
+        """A new version; where it is on trial, in service too when nothing serves yet."""
+        version = self._registry.register_package(package, run_id=self._run_id, tags=self._tags)
+        if not self._on_trial:
+            return version
         self._registry.set_alias(CHALLENGER, version.version)
         if self._registry.find_alias(CHAMPION) is None:
             self._registry.promote(version.version)

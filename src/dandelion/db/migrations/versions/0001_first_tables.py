@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from dandelion.db.changes import create_index, create_table, drop_table
 from dandelion.db.tables import MYSQL, Id, Moment
 
 revision = "0001"
@@ -15,7 +16,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Make them."""
-    op.create_table(
+    create_table(
         "api_keys",
         sa.Column("id", Id(length=16), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
@@ -29,7 +30,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_api_keys_name")),
         **MYSQL,
     )
-    op.create_table(
+    create_table(
         "audit_log",
         sa.Column("id", Id(length=16), nullable=False),
         sa.Column("created_at", Moment(), nullable=False),
@@ -40,9 +41,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_log")),
         **MYSQL,
     )
-    op.create_index(op.f("ix_audit_log_action_id"), "audit_log", ["action", "id"])
-    op.create_index(op.f("ix_audit_log_subject_id"), "audit_log", ["subject", "id"])
-    op.create_table(
+    create_index("ix_audit_log_action_id", "audit_log", ["action", "id"])
+    create_index("ix_audit_log_subject_id", "audit_log", ["subject", "id"])
+    create_table(
         "predictions",
         sa.Column("id", Id(length=16), nullable=False),
         sa.Column("label", sa.String(length=100), nullable=False),
@@ -59,12 +60,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_predictions")),
         **MYSQL,
     )
-    op.create_index(op.f("ix_predictions_client_id"), "predictions", ["client", "id"])
-    op.create_index(op.f("ix_predictions_confidence_id"), "predictions", ["confidence", "id"])
-    op.create_index(op.f("ix_predictions_label_id"), "predictions", ["label", "id"])
-    op.create_index(op.f("ix_predictions_model_version_id"), "predictions", ["model_version", "id"])
-    op.create_index(op.f("ix_predictions_verdict_id"), "predictions", ["verdict", "id"])
-    op.create_table(
+    create_index("ix_predictions_client_id", "predictions", ["client", "id"])
+    create_index("ix_predictions_confidence_id", "predictions", ["confidence", "id"])
+    create_index("ix_predictions_label_id", "predictions", ["label", "id"])
+    create_index("ix_predictions_model_version_id", "predictions", ["model_version", "id"])
+    create_index("ix_predictions_verdict_id", "predictions", ["verdict", "id"])
+    create_table(
         "releases",
         sa.Column("id", Id(length=16), nullable=False),
         sa.Column("model_name", sa.String(length=100), nullable=False),
@@ -80,8 +81,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_releases")),
         **MYSQL,
     )
-    op.create_index(op.f("ix_releases_state"), "releases", ["state"])
-    op.create_table(
+    create_index("ix_releases_state", "releases", ["state"])
+    create_table(
         "feedback",
         sa.Column("prediction_id", Id(length=16), nullable=False),
         sa.Column("label", sa.String(length=100), nullable=False),
@@ -95,13 +96,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("prediction_id", name=op.f("pk_feedback")),
         **MYSQL,
     )
-    op.create_index(op.f("ix_feedback_created_at"), "feedback", ["created_at"])
+    create_index("ix_feedback_created_at", "feedback", ["created_at"])
 
 
 def downgrade() -> None:
     """Remove them, with what they hold."""
-    op.drop_table("feedback")
-    op.drop_table("releases")
-    op.drop_table("predictions")
-    op.drop_table("audit_log")
-    op.drop_table("api_keys")
+    drop_table("feedback")
+    drop_table("releases")
+    drop_table("predictions")
+    drop_table("audit_log")
+    drop_table("api_keys")

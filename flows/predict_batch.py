@@ -1,0 +1,43 @@
+"""Every photo of a folder or a bucket answered: sharded, resumable, one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+if TYPE_CHECKING:
+    from dandelion.batch.predict import Shard, ShardDone
+
+
+@flow(name="predict-batch")
+def predict_batch(source: str, out: str, model: str = "") -> State[Any]:
+    """Answer every photo, a bad one by its error, and write one Parquet file; run again, it goes on where it stopped.
+
+    Args:
+        source: A folder, or `s3://bucket/prefix`.
+        out: A Parquet file, or `s3://bucket/key`.
+        model: A version, the path of a package, or empty for the champion.
+    """
+    from dandelion.batch import batch, predict
+    from dandelion.objects import create_store
+    from dandelion.orchestration.shards import run_shards
+    from dandelion.settings import load_settings
+
+    settings, log = load_settings(), get_run_logger()
+    shown = create_progress_artifact(progress=0.0, description="Listing photos")
+
+    def run(shards: Sequence[Sequence[Shard]], on_done: Callable[[ShardDone], None]) -> Sequence[ShardDone]:
+        return run_shards(predict.predict_shard, shards, settings.prefect, on_done=on_done)
+
+    def progress(done: int, photos: int) -> None:
+        words = f"{done} of {photos} photos"
+        log.info(words)
+        update_progress_artifact(artifact_id=shown, progress=100 * done / photos, description=words)  # type: ignore[arg-type]
+
+    found = batch.predict_batch(settings, create_store(settings), source, out, model, run, progress)
+    return Completed(message=f"{found.photos} rows in {found.out}; {found.errors} photos could not be answered.")

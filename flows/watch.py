@@ -1,0 +1,32 @@
+"""Hourly: what all processes saw, compared with training; accuracy on the truths told lately; a page for people."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+
+@flow(name="watch")
+def watch(days: int = 7) -> State[Any]:
+    """Keep the figures that `/metrics` shows as `drift_merged_*`, and publish the page of the last days.
+
+    Args:
+        days: How far back the page looks.
+    """
+    from dandelion.objects import create_store
+    from dandelion.settings import load_settings
+    from dandelion.watch import run_watch
+    from dandelion.watch.report import make_report, publish_report
+
+    settings, log = load_settings(), get_run_logger()
+    found = asyncio.run(run_watch(settings))
+    create_markdown_artifact(found.tables, key="watch", description="What the photos and the truths say")
+    page = publish_report(asyncio.run(make_report(settings, timedelta(days=days))), create_store(settings))
+    log.info("The page: dandelion objects get %s watch.html", page.replace("/", " ", 1))
+    return Completed(message=found.message)

@@ -1,0 +1,103 @@
+"""Credentials in, callers out; those seen lately pass without asking the database again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from dandelion.access import keys
+from dandelion.access.caller import Caller
+from dandelion.access.tokens import Claims, TokenVerifier
+from dandelion.domain import ApiKey
+from dandelion.errors import AuthenticationError, DatabaseError
+from dandelion.settings import AccessSettings
+
+MOST_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    found: ApiKey | Claims | None
+    at: float
+
+
+class Gate:
+    """Tells who a credential belongs to.
+
+    Args:
+        settings: Whose tokens to believe, and how long to remember an answer.
+        find_key: Looks up an API key by its id; may raise `DatabaseError`.
+    """
+
+    def __init__(self, settings: AccessSettings, find_key: Callable[[str], Awaitable[ApiKey | None]]) -> None:
+        self._settings = settings
+        self._find_key = find_key
+        self._tokens = TokenVerifier(settings)
+        # By digest, so that a memory dump holds no credentials. The oldest go first: a flood of wrong keys costs
+        # others at most a look-up.
+        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+
+    async def identify(self, credential: str, address: str) -> Caller:
+        """Whose credential that is.
+
+        Raises:
+            AuthenticationError: Nobody's, or it is over.
+            DatabaseError: The database does not answer, and the key was not seen lately.
+            NotReadyError: The keys of an identity provider cannot be fetched.
+        """
+        if credential.startswith(keys.PREFIX):
+            return await self._by_key(credential, address)
+        if not self._tokens.is_configured:
+            raise AuthenticationError("That is no API key.", "Make one: dandelion keys create NAME --scope predict")
+        claims = await self._claims(credential)
+        return Caller(f"jwt:{claims.subject}", claims.scopes, address)
+
+    async def _by_key(self, text: str, address: str) -> Caller:
+        identity = keys.id_of(text)
+        key = await self._key(identity) if identity else None
+        if key is None or not keys.matches(text, key):
+            raise AuthenticationError("There is no such API key.", "Check that it is whole: it is 80 characters long.")
+        if why := key.why_over(time.time()):
+            raise AuthenticationError(f"The API key {key.name!r} {why}.", "Ask for a new one.")
+        return Caller(f"key:{key.name}", frozenset(key.scopes), address)
+
+    async def _key(self, identity: str) -> ApiKey | None:
+        seen = self._seen.get(identity)
+        now = time.monotonic()
+        if (
+            seen is not None
+            and now - seen.at < self._settings.key_cache_seconds
+            and isinstance(seen.found, ApiKey | None)
+        ):
+            return seen.found
+        try:
+            found = await self._find_key(identity)
+        except DatabaseError:
+            if seen is not None and isinstance(seen.found, ApiKey) and now - seen.at < self._settings.key_grace_seconds:
+                return seen.found
+            raise
+        self._remember(identity, found)
+        return found
+
+    async def _claims(self, token: str) -> Claims:
+        digest = keys.digest_of(token)
+        seen = self._seen.get(digest)
+        if (
+            seen is not None
+            and isinstance(seen.found, Claims)
+            and time.monotonic() - seen.at < self._settings.key_cache_seconds
+            and time.time() < seen.found.expires_at
+        ):
+            return seen.found
+        claims = await asyncio.to_thread(self._tokens.verify, token)
+        self._remember(digest, claims)
+        return claims
+
+    def _remember(self, name: str, found: ApiKey | Claims | None) -> None:
+        self._seen[name] = _Seen(found, time.monotonic())
+        self._seen.move_to_end(name)
+        if len(self._seen) > MOST_REMEMBERED:
+            self._seen.popitem(last=False)

@@ -1,0 +1,153 @@
+"""JSON Web Tokens: signed with a secret that we share, or with a key that an identity provider publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+
+import jwt
+
+from dandelion.domain import AccessScope
+from dandelion.errors import AuthenticationError, NotReadyError, SettingsError
+from dandelion.settings import AccessSettings
+
+# The algorithm follows from where the key comes from, never from the token: else a published key passes for a secret.
+SHARED = ("HS256",)
+PUBLISHED = ("RS256", "ES256")
+KEYS_TIMEOUT_SECONDS = 5.0
+_SCOPES = frozenset(get_args(AccessScope))
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says, once its signature was found right.
+
+    Attributes:
+        subject: Who it was given to.
+        scopes: What they may do; others than ours are left out.
+        expires_at: Seconds since the epoch.
+    """
+
+    subject: str
+    scopes: frozenset[AccessScope]
+    expires_at: float
+
+
+class TokenVerifier:
+    """Checks signature, time, audience and issuer as the settings ask."""
+
+    def __init__(self, settings: AccessSettings) -> None:
+        self._settings = settings
+        self._secrets = [secret.get_secret_value() for secret in settings.jwt_secrets]
+        self._keys = (
+            jwt.PyJWKClient(
+                settings.jwks_url,
+                lifespan=300,
+                timeout=KEYS_TIMEOUT_SECONDS,
+                cooldown_duration=settings.jwks_cooldown_seconds,
+            )
+            if settings.jwks_url
+            else None
+        )
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether the settings name anybody whose tokens we believe."""
+        return bool(self._secrets or self._keys)
+
+    def verify(self, token: str) -> Claims:
+        """What the token says. Blocks while published keys are fetched.
+
+        Raises:
+            AuthenticationError: It is not one of ours, or is over.
+            NotReadyError: The published keys cannot be fetched.
+        """
+        try:
+            algorithm = jwt.get_unverified_header(token).get("alg")
+        except jwt.InvalidTokenError as error:
+            raise _refused("it is no token") from error
+        if self._secrets and algorithm in SHARED:
+            return self._by_secret(token)
+        if self._keys and algorithm in PUBLISHED:
+            return self._by_published_key(token, self._keys)
+        raise _refused(f"algorithm {str(algorithm)[:20]!r} is not taken")
+
+    def _by_secret(self, token: str) -> Claims:
+        failures: list[AuthenticationError] = []
+        for secret in self._secrets:
+            try:
+                return self._decode(token, secret, SHARED)
+            except _WrongSignatureError as error:
+                failures.append(error)
+        raise failures[-1]
+
+    def _by_published_key(self, token: str, keys: jwt.PyJWKClient) -> Claims:
+        try:
+            key = keys.get_signing_key_from_jwt(token)
+        except jwt.PyJWKClientConnectionError as error:
+            raise NotReadyError(
+                f"The keys at {self._settings.jwks_url} cannot be fetched.", "Try again, or use an API key."
+            ) from error
+        except (jwt.InvalidTokenError, jwt.PyJWKClientError, jwt.PyJWKSetError) as error:
+            raise _refused("no published key signed it") from error
+        return self._decode(token, key, PUBLISHED)
+
+    def _decode(self, token: str, key: Any, algorithms: tuple[str, ...]) -> Claims:
+        options = self._settings
+        try:
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=list(algorithms),
+                audience=options.jwt_audience,
+                issuer=options.jwt_issuer,
+                leeway=options.jwt_leeway_seconds,
+                options={"require": ["exp", "sub"], "verify_aud": options.jwt_audience is not None},
+            )
+        except jwt.InvalidSignatureError as error:
+            raise _WrongSignatureError("The token is refused: its signature is wrong.") from error
+        except (jwt.InvalidTokenError, jwt.InvalidKeyError) as error:
+            raise _refused(str(error)[:100].rstrip(".").lower()) from error
+        return Claims(str(claims["sub"])[:80], _scopes_in(claims), float(claims["exp"]) + options.jwt_leeway_seconds)
+
+
+def sign_token(settings: AccessSettings, subject: str, scopes: Sequence[AccessScope], lasting: timedelta) -> str:
+    """A token for a program of ours, signed with the newest secret that we share.
+
+    Raises:
+        SettingsError: There is no such secret.
+    """
+    if not settings.jwt_secrets:
+        raise SettingsError("There is no secret to sign with.", "Set DANDELION_ACCESS__JWT_SECRETS.")
+    claims: dict[str, Any] = {"sub": subject, "scope": " ".join(scopes), "exp": datetime.now(UTC) + lasting}
+    if settings.jwt_audience:
+        claims["aud"] = settings.jwt_audience
+    if settings.jwt_issuer:
+        claims["iss"] = settings.jwt_issuer
+    return jwt.encode(claims, settings.jwt_secrets[0].get_secret_value(), algorithm=SHARED[0])
+
+
+class _WrongSignatureError(AuthenticationError):
+    """Perhaps the other secret's."""
+
+
+def _refused(why: str) -> AuthenticationError:
+    return AuthenticationError(f"The token is refused: {why}.", "Ask for a fresh one where you got it.")
+
+
+def _scopes_in(claims: dict[str, Any]) -> frozenset[AccessScope]:
+    """OAuth's `scope` (words), or the lists that some providers give as `scp` or `scopes`."""
+    told: list[str] = []
+    for name in ("scope", "scp", "scopes"):
+        value = claims.get(name, [])
+        told += (
+            value.split()
+            if isinstance(value, str)
+            else [each for each in value if isinstance(each, str)]
+            if isinstance(value, list)
+            else []
+        )
+    is_ours: Callable[[str], bool] = _SCOPES.__contains__
+    return frozenset(filter(is_ours, told))  # type: ignore[arg-type]

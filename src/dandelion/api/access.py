@@ -1,0 +1,127 @@
+"""Who may reach which route. A route says so in its `opt`; one that says nothing lets nobody in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, get_args
+
+from litestar import Request, get
+from litestar.enums import ScopeType
+from litestar.exceptions import NotFoundException
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from dandelion.access import Caller, Gate, RateLimiter
+from dandelion.api.problems import documented
+from dandelion.domain import AccessScope, Identity
+from dandelion.errors import AuthenticationError, RateLimitedError
+from dandelion.settings import Settings
+
+OPT = "access"
+OPEN = {OPT: "open"}
+MONITORING = {OPT: "monitoring"}
+ANYBODY = {OPT: "anybody"}  # known or not; a wrong key is refused all the same
+DOCS = "/docs"
+
+
+def needs(scope: AccessScope) -> dict[str, str]:
+    """`opt` of a route that asks for this scope."""
+    return {OPT: scope}
+
+
+def caller_of(request: Request[Any, Any, Any]) -> Caller:
+    """Whoever sent this request; also known, as `anonymous` with an address, where access is off."""
+    caller: Caller = request.scope["state"]["caller"]
+    return caller
+
+
+@get("/me", opt=ANYBODY, summary="Whom you are taken for", responses=documented({503: "The database does not answer"}))
+async def who_am_i(request: Request[Any, Any, Any]) -> Identity:
+    """Your name and what you may do; all of it where no key is asked for."""
+    caller, is_asked = caller_of(request), request.app.state.settings.access.enabled
+    scopes = get_args(AccessScope)
+    if is_asked and "admin" not in caller.scopes:
+        scopes = tuple(scope for scope in scopes if scope in caller.scopes)
+    return Identity(name=caller.name, scopes=list(scopes), is_asked=is_asked)
+
+
+class AccessControl(ASGIMiddleware):
+    """Checks who asks and how often, before anything of the body is read.
+
+    Args:
+        settings: What is asked for.
+        gate: Tells whose a credential is; None while access is off.
+        limiter: Counts.
+    """
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, settings: Settings, gate: Gate | None, limiter: RateLimiter) -> None:
+        self._gate = gate
+        self._limiter = limiter
+        self._anonymous = frozenset(settings.access.anonymous_scopes)
+        self._monitoring_port = settings.api.monitoring_port
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Let one request pass, or refuse it."""
+        needed = _needed(scope)
+        self._check_port(scope, needed)
+        client = scope.get("client")
+        address = client[0] if client else ""
+        if needed in {"open", "monitoring"}:
+            scope["state"]["caller"] = Caller(address=address)
+        else:
+            scope["state"]["caller"] = caller = await self._caller(scope["headers"], address)
+            try:
+                scope["state"]["rate_limit"] = self._limiter.count(caller)
+            except RateLimitedError as error:
+                scope["state"]["rate_limit"] = error.standing
+                raise
+            if self._gate is not None and needed != ANYBODY[OPT]:
+                if not caller.is_known and needed not in caller.scopes:
+                    raise AuthenticationError(
+                        "This needs an API key or a token.", "Send it as `Authorization: Bearer ...`.", is_missing=True
+                    )
+                caller.check(needed)  # type: ignore[arg-type]
+        await next_app(scope, receive, send)
+
+    async def _caller(self, headers: Iterable[tuple[bytes, bytes]], address: str) -> Caller:
+        credential = _credential(headers) if self._gate is not None else ""
+        if self._gate is None or not credential:
+            return Caller(scopes=self._anonymous, address=address)
+        self._limiter.check_sign_in(address)
+        try:
+            return await self._gate.identify(credential, address)
+        except AuthenticationError:
+            self._limiter.count_failed_sign_in(address)
+            raise
+
+    def _check_port(self, scope: Scope, needed: str) -> None:
+        """With a port for monitoring, its routes are there only, and no others are."""
+        if self._monitoring_port is None:
+            return
+        server = scope.get("server")
+        is_monitoring = server is not None and server[1] == self._monitoring_port
+        if is_monitoring != (needed == "monitoring"):
+            raise NotFoundException
+
+
+def _needed(scope: Scope) -> str:
+    path = scope["path"]
+    if path == DOCS or path.startswith(f"{DOCS}/") or scope.get("method") == "OPTIONS":
+        return "open"
+    return str(scope["route_handler"].opt.get(OPT, "admin"))
+
+
+def _credential(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    for name, value in headers:
+        if name == b"x-api-key":
+            return value.decode("latin-1").strip()
+        if name == b"authorization":
+            kind, _, rest = value.decode("latin-1").partition(" ")
+            if kind.lower() != "bearer" or not rest.strip():
+                raise AuthenticationError(
+                    f"Authorization of kind {kind[:20]!r} is not taken.", "Send `Authorization: Bearer ...`."
+                )
+            return rest.strip()
+    return ""

@@ -1,0 +1,33 @@
+"""`GET /accuracy`: how right the model has been, as far as people told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Request, get
+
+from dandelion.api.access import needs
+from dandelion.api.problems import documented
+from dandelion.journal import Journal
+from dandelion.watch import AccuracyFigure, measure_accuracy
+
+
+class Accuracies(msgspec.Struct, kw_only=True):
+    """Figures of every version that was told about, window by window."""
+
+    figures: list[AccuracyFigure]
+
+
+@get(
+    "/accuracy",
+    opt=needs("read"),
+    summary="How right the answers were",
+    responses=documented({503: "The database does not answer"}),
+)
+async def get_accuracy(request: Request[Any, Any, Any]) -> Accuracies:
+    """Accuracy from feedback with its 95 % interval; a window counts truths told within it."""
+    journal: Journal = request.app.state.journal
+    await journal.prepare()
+    windows = request.app.state.settings.watch.accuracy_windows
+    return Accuracies(figures=await measure_accuracy(request.app.state.engine, windows))

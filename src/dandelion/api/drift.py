@@ -1,0 +1,54 @@
+"""`GET /drift`: whether photos still look like those of training."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from litestar import Request, get
+
+from dandelion.api.access import needs
+from dandelion.api.problems import documented
+from dandelion.db import transact, watches
+from dandelion.domain import Drift, DriftFigure, MergedDrift
+from dandelion.inference.service import PredictionService
+from dandelion.journal import Journal
+from dandelion.watch import MERGED_FOR, DriftMonitor
+
+PATIENCE_SECONDS = 2.0
+
+
+@get(
+    "/drift",
+    opt=needs("read"),
+    summary="Whether photos still look like those of training",
+    responses=documented({503: "No model is loaded yet, or the database does not answer"}),
+)
+async def get_drift(request: Request[Any, Any, Any]) -> Drift:
+    """Figures of this process's last photos, and of all processes' as the hourly watch found them."""
+    service: PredictionService = request.app.state.service
+    monitor: DriftMonitor = request.app.state.monitor
+    journal: Journal = request.app.state.journal
+    version = service.serving.ref.version
+    seen = monitor.figures()
+    figures = seen[1] if seen is not None and seen[0].version == version else []
+    await journal.prepare()
+    since = datetime.now(UTC) - MERGED_FOR
+    saved = await transact(
+        request.app.state.engine, lambda on: watches.last_watches(on, since), patience_seconds=PATIENCE_SECONDS
+    )
+    return Drift(
+        version=version,
+        photos=figures[0].photos if figures else 0,
+        figures=figures,
+        merged=[
+            MergedDrift(
+                version=each.model_version,
+                at=each.at,
+                photos=each.photos,
+                figures=msgspec.convert(each.figures, list[DriftFigure]),
+            )
+            for each in saved
+        ],
+    )

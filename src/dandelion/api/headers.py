@@ -1,0 +1,54 @@
+"""Headers that every answer carries, also those to paths that do not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from litestar.types import Message, Scope
+
+from dandelion.access import Standing
+from dandelion.access.limits import WINDOW_SECONDS
+from dandelion.api.access import DOCS
+
+_ALWAYS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+_API = [
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+]
+# The page starts itself by a script inside it; everything else comes from here.
+_PAGE = [
+    (
+        b"content-security-policy",
+        b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+        b"img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    )
+]
+
+
+def create_headers(hsts_seconds: int) -> Callable[[Message, Scope], Awaitable[None]]:
+    """What adds them to an answer on its way out."""
+    hsts = [(b"strict-transport-security", b"max-age=%d; includeSubDomains" % hsts_seconds)] if hsts_seconds else []
+    api, page = [*_ALWAYS, *_API, *hsts], [*_ALWAYS, *_PAGE, *hsts]
+
+    async def add(message: Message, scope: Scope) -> None:
+        if message["type"] == "http.response.start":
+            fixed = page if scope["path"].startswith(DOCS) else api
+            standing = scope.get("state", {}).get("rate_limit")
+            message["headers"] = [*message["headers"], *fixed, *(_limits(standing) if standing else ())]
+
+    return add
+
+
+def _limits(standing: Standing) -> list[tuple[bytes, bytes]]:
+    """As in draft-ietf-httpapi-ratelimit-headers-06, the last one with three fields, which is what clients read."""
+    return [
+        (b"ratelimit-policy", b"%d;w=%d" % (standing.limit, WINDOW_SECONDS)),
+        (b"ratelimit-limit", b"%d" % standing.limit),
+        (b"ratelimit-remaining", b"%d" % standing.remaining),
+        (b"ratelimit-reset", b"%d" % standing.reset_seconds),
+    ]

@@ -1,0 +1,154 @@
+"""`GET /models`, their plots, and which of them serves: `POST /admin/promote`, `POST /admin/rollback`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import structlog
+from litestar import Request, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, JSONBody, Parameter
+
+from dandelion.api.access import needs
+from dandelion.api.audit import record
+from dandelion.api.problems import documented
+from dandelion.domain import ModelVersion, Promoted, Version, VersionDetails
+from dandelion.errors import DandelionError, VersionNotFoundError
+from dandelion.inference.reloader import Reloader
+from dandelion.inference.service import PredictionService
+from dandelion.registry import CHAMPION, Registry, create_registry
+from dandelion.settings import Settings
+
+Result = TypeVar("Result")
+
+log = structlog.get_logger(__name__)
+
+_PROBLEMS = documented({400: "A value that cannot be read", 502: "MLflow does not answer"})
+_MISSING = documented({404: "No such version"})
+
+
+class Versions(msgspec.Struct, kw_only=True):
+    """Versions, newest first."""
+
+    versions: list[Version]
+
+
+class Promotion(msgspec.Struct, kw_only=True):
+    """Which version should serve."""
+
+    version: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,10}$")]
+
+
+@get("/models", opt=needs("read"), summary="Versions", responses=_PROBLEMS)
+async def list_versions(
+    request: Request[Any, Any, Any],
+    limit: Annotated[int, Parameter(ge=1, le=100, description="Most that are wanted.")] = 20,
+) -> Versions:
+    """Versions of the model, newest first, with their aliases and figures."""
+
+    def ask(registry: Registry) -> Versions:
+        return Versions(versions=[_describe(registry, each) for each in registry.list_versions()[:limit]])
+
+    return await _ask(request, ask, otherwise=lambda: Versions(versions=[]))
+
+
+@get("/models/{version:str}", opt=needs("read"), summary="One version", responses=_PROBLEMS | _MISSING)
+async def get_version(request: Request[Any, Any, Any], version: FromPath[str]) -> VersionDetails:
+    """One version with its card and the names of its plots."""
+
+    def ask(registry: Registry) -> VersionDetails:
+        found = registry.get_version(version)
+        short = msgspec.structs.asdict(_describe(registry, found))
+        return VersionDetails(**short, card=registry.read_card(found), plots=registry.list_plots(found))
+
+    return await _ask(request, ask)
+
+
+@get(
+    "/models/{version:str}/plots/{name:str}",
+    opt=needs("read"),
+    summary="A plot of a version's training",
+    responses={200: ResponseSpec(bytes, media_type="image/png", description="The plot"), **_PROBLEMS, **_MISSING},
+)
+async def get_plot(request: Request[Any, Any, Any], version: FromPath[str], name: FromPath[str]) -> Response[bytes]:
+    """A plot as training drew it: learning curves, confusion, calibration, the worst mistakes."""
+    plot = await _ask(request, lambda registry: registry.read_plot(registry.get_version(version), name))
+    return Response(plot, media_type="image/png")
+
+
+@post(
+    "/admin/promote",
+    opt=needs("admin"),
+    status_code=200,
+    summary="Let a version serve",
+    responses=_PROBLEMS | _MISSING,
+)
+async def promote(request: Request[Any, Any, Any], data: JSONBody[Promotion]) -> Promoted:
+    """Move the alias `champion`; this server swaps the model at once, others within their poll interval."""
+    return await _move(request, "promote", lambda registry: registry.promote(data.version))
+
+
+@post(
+    "/admin/rollback",
+    opt=needs("admin"),
+    status_code=200,
+    summary="Let the version serve that served before",
+    responses=_PROBLEMS | documented({404: "Nothing served before"}),
+)
+async def rollback(request: Request[Any, Any, Any]) -> Promoted:
+    """Move the alias `champion` back; a second rollback undoes the first."""
+    return await _move(request, "rollback", lambda registry: registry.rollback())
+
+
+async def _move(request: Request[Any, Any, Any], action: str, move: Callable[[Registry], ModelVersion]) -> Promoted:
+    def ask(registry: Registry) -> tuple[ModelVersion | None, ModelVersion]:
+        return registry.find_alias(CHAMPION), move(registry)
+
+    before, after = await _ask(request, ask)
+    previous = before.version if before is not None and before.version != after.version else None
+    await record(request, action, f"{after.name} {after.version}", {"previous": previous})
+    reloader: Reloader = request.app.state.reloader
+    try:
+        await reloader.reload()
+    except DandelionError as error:  # the alias has moved; who looks at it next follows
+        log.warning("reload_failed", reason=str(error))
+    service: PredictionService = request.app.state.service
+    log.info("alias_moved", action=action, version=after.version, serving=service.serving.ref.version)
+    return Promoted(version=after.version, previous=previous)
+
+
+def _describe(registry: Registry, found: ModelVersion) -> Version:
+    return Version(
+        version=found.version,
+        aliases=found.aliases,
+        digest=found.digest,
+        made_at=datetime.fromtimestamp(found.created_ms / 1000, UTC),
+        metrics=registry.read_metrics(found),
+        tags=found.tags,
+    )
+
+
+async def _ask(
+    request: Request[Any, Any, Any],
+    ask: Callable[[Registry], Result],
+    *,
+    otherwise: Callable[[], Result] | None = None,
+) -> Result:
+    """What the registry answers; `otherwise` where there is none, since asking an embedded one would create it."""
+    state = request.app.state
+    settings: Settings = state.settings
+    if settings.registry.uri is None and not (settings.home / "mlflow.db").exists():
+        if otherwise is None:
+            raise VersionNotFoundError("There is no registry yet.", "`dandelion train` or `dandelion up` makes one.")
+        return otherwise()
+
+    def work() -> Result:
+        if state.registry is None:  # made when first needed, since it imports MLflow
+            state.registry = create_registry(settings)
+        return ask(state.registry)
+
+    return await asyncio.to_thread(work)

@@ -1,0 +1,274 @@
+"""Backups: the database as a dump, objects as a copy, settings without secrets; each proven by a restore.
+
+    backups/dandelion/<time>/database.jsonl.gz    every table, restored once into a scratch database and compared
+    backups/dandelion/<time>/settings.json        what was set, secrets as stars
+    backups/dandelion/<time>/mlflow.db.gz         the embedded registry, where there is one
+    backups/dandelion/<time>/manifest.json        what there is; written last, so that it vouches for the rest
+
+Photos, dataset versions, model packages and the backups themselves are copied to a second place: another S3 server
+(DANDELION_MIRROR__URL), or a folder (DANDELION_BACKUP__FOLDER) for an embedded store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+import random
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, cast
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from dandelion.db import audit, create_engine, transact
+from dandelion.db.dump import dump, restore
+from dandelion.errors import BackupError, DatabaseError, ObjectNotFoundError
+from dandelion.objects import BACKUPS, BUCKETS, DATA_LAKE, MLFLOW, PROCESSED, ObjectStore, create_mirror, create_store
+from dandelion.objects.folder import FolderStore
+from dandelion.objects.mirror import mirror
+from dandelion.settings import DatabaseSettings, Settings, as_text
+
+PREFIX = "dandelion"
+DATABASE, SETTINGS, REGISTRY, MANIFEST = "database.jsonl.gz", "settings.json", "mlflow.db.gz", "manifest.json"
+SAMPLED = 50
+PATIENCE_SECONDS = 30.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One backup.
+
+    Attributes:
+        name: Its time, UTC; sorts by age.
+        rows: Rows of all tables.
+        size_bytes: Of its files.
+        copied: Objects that were copied to the second place now.
+        objects: Objects that lie there now; None without a second place.
+        seconds: How long it took.
+    """
+
+    name: str
+    rows: int
+    size_bytes: int
+    copied: int
+    objects: int | None
+    seconds: float
+
+    @property
+    def message(self) -> str:
+        """In a sentence."""
+        where = "no second place is set for objects" if self.objects is None else f"{self.objects} objects lie twice"
+        return (
+            f"{self.name}: {self.rows} rows restored and compared, {self.size_bytes:,} bytes; {where}, "
+            f"{self.copied} of them copied now; {self.seconds:.0f} s."
+        )
+
+
+def create_backup(settings: Settings, say: Say = lambda _: None) -> Backup:
+    """Dump, copy, restore for proof, compare, and write down that it was done.
+
+    Raises:
+        BackupError: What was restored differs from what was dumped, or a copy is missing.
+        DandelionError: The database or a store did not answer.
+    """
+    started, store = time.monotonic(), create_store(settings)
+    store.prepare()
+    name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
+    try:
+        with tempfile.TemporaryDirectory(prefix="backup-") as folder:
+            rows = asyncio.run(_dump_and_prove(settings, Path(folder) / DATABASE, say))
+            (Path(folder) / SETTINGS).write_text(json.dumps(as_text(settings), indent=2), encoding="utf-8")
+            _copy_registry(settings, Path(folder) / REGISTRY)
+            size = _put(store, name, Path(folder), rows)
+        copied, objects = _copy_objects(settings, store, say)
+    except BaseException as error:
+        with contextlib.suppress(DatabaseError):  # which may be what failed
+            _write_down(settings, name, {"outcome": "failed", "reason": str(error)})
+        raise
+    done = Backup(name, sum(rows.values()), size, copied, objects, time.monotonic() - started)
+    _write_down(settings, name, {"outcome": "succeeded", **asdict(done)})
+    return done
+
+
+def list_backups(store: ObjectStore) -> list[dict[str, Any]]:
+    """Every whole backup, newest first: `name` with what its manifest says."""
+    keys = [found.key for found in store.list_objects(BACKUPS, f"{PREFIX}/") if found.key.endswith(f"/{MANIFEST}")]
+    return [json.loads(store.get(BACKUPS, key)) for key in sorted(keys, reverse=True)]
+
+
+def restore_backup(settings: Settings, name: str, database: str) -> dict[str, int]:
+    """Fill the empty database at `database` with a backup's rows; return table to number of rows.
+
+    Raises:
+        BackupError: There is no such backup.
+        DatabaseError: The database is not empty or does not answer.
+    """
+    with tempfile.TemporaryDirectory(prefix="restore-") as folder:
+        file = Path(folder) / DATABASE
+        try:
+            create_store(settings).get_file(BACKUPS, f"{PREFIX}/{name}/{DATABASE}", file)
+        except ObjectNotFoundError as error:
+            raise BackupError(f"There is no backup {name!r}.", "`dandelion backup list` shows them.") from error
+        return asyncio.run(_restore(settings, file, database))
+
+
+def restore_objects(settings: Settings, say: Say) -> int:
+    """Copy back what this store lacks from the second place; return how many objects that were.
+
+    Raises:
+        BackupError: There is no second place.
+    """
+    second = second_place(settings)
+    if second is None:
+        raise BackupError("There is no second place.", "Set DANDELION_MIRROR__URL or DANDELION_BACKUP__FOLDER.")
+    done = mirror(second, create_store(settings), BUCKETS, progress=lambda n: say(f"{n} objects looked at"))
+    return done.copied
+
+
+def second_place(settings: Settings) -> ObjectStore | None:
+    """Where copies of objects go, if the settings name a place."""
+    if settings.mirror.url is not None:
+        return create_mirror(settings)
+    if settings.objects.url is None or settings.backup.folder is not None:
+        return FolderStore(settings.backup.folder or settings.home / "backups", {})
+    return None
+
+
+async def _dump_and_prove(settings: Settings, file: Path, say: Say) -> dict[str, int]:
+    engine = create_engine(settings)
+    try:
+        with gzip.open(file, "wb") as stream:
+            written = await dump(engine, cast("Any", stream))
+    finally:
+        await engine.dispose()
+    say(f"dumped {sum(each.rows for each in written.values())} rows")
+    with tempfile.TemporaryDirectory(prefix="scratch-") as folder:
+        scratch = create_engine(_at(settings, f"sqlite:///{folder}/scratch.db"))
+        try:
+            with gzip.open(file, "rb") as lines:
+                await restore(scratch, lines)
+            with tempfile.TemporaryFile() as again:
+                restored = await dump(scratch, again)
+        finally:
+            await scratch.dispose()
+    for table, expected in written.items():
+        if restored[table] != expected:
+            raise BackupError(
+                f"The table {table} was dumped with {expected.rows} rows ({expected.sha256[:12]}) and restored with "
+                f"{restored[table].rows} ({restored[table].sha256[:12]}).",
+                "Do not rely on this backup; look at the database's log.",
+            )
+    say("restored it into a scratch database: all tables are the same")
+    return {table: each.rows for table, each in written.items()}
+
+
+async def _restore(settings: Settings, file: Path, database: str) -> dict[str, int]:
+    engine = create_engine(_at(settings, database))
+    try:
+        with gzip.open(file, "rb") as lines:
+            return await restore(engine, lines)
+    finally:
+        await engine.dispose()
+
+
+def _at(settings: Settings, database: str) -> Settings:
+    """The same settings with another database."""
+    plain = DatabaseSettings.model_validate({**settings.database.model_dump(), "url": database, "password": None})
+    return settings.model_copy(update={"database": plain})
+
+
+def _copy_registry(settings: Settings, file: Path) -> None:
+    """The embedded registry's file, as of one moment; a server's registry is its own to back up."""
+    source = settings.home / "mlflow.db"
+    if settings.registry.uri is not None or not source.exists():
+        return
+    with tempfile.NamedTemporaryFile(suffix=".db") as held:
+        reading, writing = sqlite3.connect(source), sqlite3.connect(held.name)
+        with writing:
+            reading.backup(writing)
+        reading.close()
+        writing.close()
+        with Path(held.name).open("rb") as plain, gzip.open(file, "wb") as packed:
+            shutil.copyfileobj(plain, cast("IO[bytes]", packed))
+
+
+def _put(store: ObjectStore, name: str, folder: Path, rows: dict[str, int]) -> int:
+    files: dict[str, dict[str, Any]] = {}
+    for file in sorted(folder.iterdir()):
+        stored = store.put_file(BACKUPS, f"{PREFIX}/{name}/{file.name}", file)
+        files[file.name] = {"size_bytes": stored.size_bytes, "sha256": stored.sha256}
+    manifest = {"name": name, "rows": rows, "files": files}
+    store.put(BACKUPS, f"{PREFIX}/{name}/{MANIFEST}", json.dumps(manifest).encode(), content_type="application/json")
+    return sum(each["size_bytes"] for each in files.values())
+
+
+def _copy_objects(settings: Settings, store: ObjectStore, say: Say) -> tuple[int, int | None]:
+    """Objects copied now, and objects that lie in the second place; a sample of them is read back."""
+    second = second_place(settings)
+    if second is None:
+        return 0, None
+    copied = mirror(
+        store, second, (DATA_LAKE, PROCESSED, BACKUPS), progress=lambda n: say(f"{n} objects copied")
+    ).copied
+    copied += _copy_artifacts(settings, second)
+    total = sum(1 for _ in second.list_objects(MLFLOW))
+    for bucket in (DATA_LAKE, PROCESSED, BACKUPS):
+        there = {found.key: found.size_bytes for found in second.list_objects(bucket)}
+        here = {found.key: found.size_bytes for found in store.list_objects(bucket)}
+        lacking = [key for key, size in here.items() if there.get(key) != size]
+        gone = [key for key in lacking if not _exists(store, bucket, key)]
+        if wrong := sorted(set(lacking) - set(gone)):
+            raise BackupError(f"{bucket}/{wrong[0]} and {len(wrong) - 1} others were not copied.", "Run it again.")
+        for key in random.sample(sorted(here), min(SAMPLED, len(here))):
+            if key in there:
+                second.get(bucket, key)  # which checks its digest
+        total += len(there)
+    return copied, total
+
+
+def _copy_artifacts(settings: Settings, second: ObjectStore) -> int:
+    """The embedded registry's files, which are written once and never changed."""
+    root = settings.home / "artifacts"
+    if settings.registry.uri is not None or not root.is_dir():
+        return 0
+    there = {found.key: found.size_bytes for found in second.list_objects(MLFLOW, "artifacts/")}
+    copied = 0
+    for file in root.rglob("*"):
+        key = f"artifacts/{file.relative_to(root).as_posix()}"
+        if file.is_file() and there.get(key) != file.stat().st_size:
+            second.put_file(MLFLOW, key, file)
+            copied += 1
+    return copied
+
+
+def _exists(store: ObjectStore, bucket: str, key: str) -> bool:
+    try:
+        store.stat(bucket, key)
+    except ObjectNotFoundError:
+        return False
+    return True
+
+
+def _write_down(settings: Settings, name: str, detail: dict[str, Any]) -> None:
+    async def write() -> None:
+        engine: AsyncEngine = create_engine(settings)
+        try:
+            await transact(
+                engine,
+                lambda on: audit.record(on, actor="flow:backup", action="backup", subject=name, detail=detail),
+                patience_seconds=PATIENCE_SECONDS,
+            )
+        finally:
+            await engine.dispose()
+
+    asyncio.run(write())

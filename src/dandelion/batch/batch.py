@@ -1,0 +1,125 @@
+"""A whole batch: list, cut, answer, put together."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pyarrow.parquet as pq
+
+from dandelion.batch.predict import SCHEMA, Shard, ShardDone, open_model
+from dandelion.batch.source import S3, batch_id, list_photos
+from dandelion.errors import BatchError, ObjectStoreError
+from dandelion.inference.runtime import usable_cores
+from dandelion.objects import PROCESSED, ObjectStore
+from dandelion.package.starter import starter_path
+from dandelion.registry import create_registry
+from dandelion.settings import Settings
+
+# Fewer photos than this are not worth a task of their own.
+FEWEST = 64
+
+Mapper = Callable[[Sequence[Sequence[Shard]], Callable[[ShardDone], None]], Sequence[ShardDone]]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDone:
+    """What came of a batch.
+
+    Attributes:
+        photos: How many, one row each.
+        errors: How many of them could not be answered.
+        resumed: How many an earlier run had answered.
+        out: The file or object with the rows.
+    """
+
+    photos: int
+    errors: int
+    resumed: int
+    out: str
+
+
+def predict_batch(
+    settings: Settings, store: ObjectStore, source: str, out: str, model: str, run: Mapper, progress: Progress
+) -> BatchDone:
+    """Answer every photo of `source`, and write one row each to `out`; run again after a failure, it goes on.
+
+    Args:
+        settings: The model, and how large shards are.
+        store: Where parts are kept until all are done.
+        source: A folder, or `s3://bucket/prefix`.
+        out: A Parquet file, or `s3://bucket/key`.
+        model: A version, the path of a package, or empty for the champion.
+        run: Runs shards side by side; told of each that is done.
+        progress: Called with photos done and photos in all.
+
+    Raises:
+        BatchError: There is no photo, or `out` cannot be written.
+        DandelionError: The store or the registry does not answer.
+    """
+    _check_out(out)
+    store.prepare()
+    photos = list_photos(source, store)
+    chosen = model or _champion(settings)
+    identity = batch_id(photos, open_model(settings, chosen)[1].digest)
+    size = min(settings.prefect.shard_photos, max(FEWEST, math.ceil(len(photos) / (usable_cores() + 1))))
+    shards = [
+        Shard(identity, number, tuple(photos[start : start + size]), chosen)
+        for number, start in enumerate(range(0, len(photos), size))
+    ]
+    done = 0
+
+    def count(part: ShardDone) -> None:
+        nonlocal done
+        done += part.photos
+        progress(done, len(photos))
+
+    parts = run([[shard] for shard in shards], count)
+    _put_together(store, shards, out)
+    for shard in shards:
+        store.delete(PROCESSED, shard.key)
+    return BatchDone(
+        photos=sum(part.photos for part in parts),
+        errors=sum(part.errors for part in parts),
+        resumed=sum(part.photos for part in parts if part.resumed),
+        out=out,
+    )
+
+
+def _champion(settings: Settings) -> str:
+    if settings.model.path is not None:
+        return str(settings.model.path.absolute())
+    found = create_registry(settings).find_alias(settings.model.alias)
+    return found.version if found is not None else str(starter_path())
+
+
+def _check_out(out: str) -> None:
+    if urlsplit(out).scheme != S3 and not Path(out).absolute().parent.is_dir():
+        raise BatchError(f"There is no folder {Path(out).absolute().parent}.", "Make it, or choose another place.")
+
+
+def _put_together(store: ObjectStore, shards: Sequence[Shard], out: str) -> None:
+    """All parts in one file, which is there whole or not at all."""
+    with tempfile.TemporaryDirectory(prefix="batch-") as name:
+        part, whole = Path(name) / "part.parquet", Path(name) / "whole.parquet"
+        with pq.ParquetWriter(whole, SCHEMA, compression="zstd") as writer:
+            for shard in shards:
+                store.get_file(PROCESSED, shard.key, part)
+                writer.write_table(pq.read_table(part, schema=SCHEMA))
+        where = urlsplit(out)
+        try:
+            if where.scheme == S3:
+                store.put_file(where.netloc, where.path.lstrip("/"), whole)
+                return
+            place = Path(out).absolute()
+            fresh = place.with_name(f".{place.name}.part")
+            shutil.move(whole, fresh)
+            fresh.replace(place)
+        except (OSError, ObjectStoreError) as error:
+            raise BatchError(f"{out} cannot be written ({error}).", "Choose another place; nothing is lost.") from error

@@ -1,0 +1,81 @@
+"""MySQL's binary logs to the object store as they are closed, so that a dump can be replayed up to minutes ago."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from dandelion.db import transact
+from dandelion.db.engine import database_error
+from dandelion.errors import DandelionError, DatabaseError, ObjectNotFoundError
+from dandelion.objects import BACKUPS, ObjectStore
+
+PATIENCE_SECONDS = 10.0
+PREFIX = "mysql/binlog"
+# A log that holds nothing but its own head is not worth closing.
+EMPTY_BYTES = 512
+
+log = structlog.get_logger(__name__)
+
+
+async def ship_binlogs(engine: AsyncEngine, store: ObjectStore, folder: Path) -> int:
+    """Close the log that is written to and copy every closed one that the store lacks; return how many were copied.
+
+    Args:
+        engine: Of an account with RELOAD and REPLICATION CLIENT.
+        store: Gets `mysql/binlog/<server's uuid>/<log>` in the bucket `backups`.
+        folder: MySQL's data folder, where the logs are.
+
+    Raises:
+        DatabaseError: MySQL does not answer, or keeps no binary log.
+        ObjectStoreError: The store does not answer; the next turn copies what was not.
+    """
+    server, closed = await transact(engine, _close, patience_seconds=PATIENCE_SECONDS)
+    shipped = 0
+    for name, size in closed:
+        key = f"{PREFIX}/{server}/{name}"
+        try:
+            if (await asyncio.to_thread(store.stat, BACKUPS, key)).size_bytes == size:
+                continue
+        except ObjectNotFoundError:
+            pass
+        try:
+            await asyncio.to_thread(store.put_file, BACKUPS, key, folder / name)
+        except FileNotFoundError as error:
+            raise DatabaseError(
+                f"MySQL lists the binary log {name}, and {folder} does not hold it.", "Name MySQL's data folder."
+            ) from error
+        shipped += 1
+        log.info("binlog_shipped", name=name, bytes=size)
+    return shipped
+
+
+async def ship_for_ever(engine: AsyncEngine, store: ObjectStore, folder: Path, *, pause_seconds: float) -> None:
+    """The same again and again; a turn that fails is logged, and the next one makes up for it."""
+    while True:
+        try:
+            await ship_binlogs(engine, store, folder)
+        except DandelionError as error:
+            log.warning("binlogs_wait", reason=str(error))
+        await asyncio.sleep(pause_seconds)
+
+
+async def _close(connection: AsyncConnection) -> tuple[str, Sequence[tuple[str, int]]]:
+    """The server's uuid, and the logs that are closed, with their sizes in bytes."""
+    if connection.dialect.name != "mysql":
+        raise DatabaseError("Only MySQL keeps binary logs.", "Set DANDELION_DATABASE__URL to a MySQL server.")
+    try:
+        logs = (await connection.execute(text("SHOW BINARY LOGS"))).all()
+    except SQLAlchemyError as error:
+        raise database_error(error) from error
+    if int(logs[-1][1]) > EMPTY_BYTES:
+        await connection.execute(text("FLUSH BINARY LOGS"))
+        logs = (await connection.execute(text("SHOW BINARY LOGS"))).all()
+    server = str(await connection.scalar(text("SELECT @@server_uuid")))
+    return server, [(str(name), int(size)) for name, size, *_ in logs[:-1]]

@@ -1,0 +1,70 @@
+"""`dandelion backup`: make, list and restore backups."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from dandelion.cli.output import console
+
+app = typer.Typer(no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+
+
+@app.command(epilog="Example: dandelion backup create")
+def create(as_json: Json = False) -> None:
+    """Dump the database, prove the dump by a restore, copy objects to the second place, as the daily flow does."""
+    from dandelion.backup import create_backup
+    from dandelion.settings import load_settings
+
+    with console(error=True).status("Backing up ...") as progress:
+        done = create_backup(load_settings(), say=lambda line: progress.update(f"Backing up ... {line}"))
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+    else:
+        console().print(done.message, markup=False)
+
+
+@app.command("list", epilog="Example: dandelion backup list")
+def list_all(as_json: Json = False) -> None:
+    """Show the backups, newest first."""
+    from dandelion.backup import list_backups
+    from dandelion.objects import create_store
+    from dandelion.settings import load_settings
+
+    found = list_backups(create_store(load_settings()))
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    table = Table("Backup", "Rows", "Bytes")
+    for each in found:
+        size = sum(file["size_bytes"] for file in each["files"].values())
+        table.add_row(each["name"], str(sum(each["rows"].values())), f"{size:,}")
+    console().print(table if found else "No backup yet: dandelion backup create")
+
+
+@app.command(epilog="Example: dandelion backup restore 2026-01-31T02-15-00Z --database sqlite:////tmp/restored.db")
+def restore(
+    name: Annotated[str, typer.Argument(help="Which, as `dandelion backup list` shows it.")],
+    database: Annotated[str, typer.Option(help="Empty database to fill: mysql://... or sqlite:///FILE.")],
+    objects: Annotated[
+        bool, typer.Option("--objects", help="Also copy back the objects that the store lacks, from the second place.")
+    ] = False,
+) -> None:
+    """Fill an empty database with a backup's rows; SQLite, MySQL and MariaDB restore each other's."""
+    from dandelion.backup import restore_backup, restore_objects
+    from dandelion.settings import load_settings
+
+    settings = load_settings()
+    with console(error=True).status("Restoring ...") as progress:
+        rows = restore_backup(settings, name, database)
+        copied = restore_objects(settings, lambda line: progress.update(f"Restoring ... {line}")) if objects else 0
+    told = ", ".join(f"{count} {table}" for table, count in rows.items() if count)
+    console().print(
+        f"Restored {told or 'no rows'}{f'; {copied} objects copied back' if objects else ''}.", markup=False
+    )

@@ -1,0 +1,61 @@
+"""`dandelion feedback`: a file of truths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from dandelion.cli.audit import actor
+from dandelion.cli.database import with_engine
+from dandelion.cli.output import console
+from dandelion.settings import API_KEY_VARIABLE
+
+if TYPE_CHECKING:
+    from dandelion.domain import BulkVerdict
+    from dandelion.truth import Kind
+
+_KINDS: dict[str, Kind] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+
+def feedback(
+    file: Annotated[Path, typer.Argument(help="CSV or JSONL with prediction_id, label and perhaps at.")],
+    url: Annotated[str | None, typer.Option(help="Tell this server instead of the database here.")] = None,
+    key: Annotated[str | None, typer.Option(envvar=API_KEY_VARIABLE, help="API key for that server.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+) -> None:
+    """Tell the true classes of many photos; exit status 1 when some lines were refused, each of which is named."""
+    kind = _KINDS.get(file.suffix.lower())
+    if kind is None:
+        raise typer.BadParameter(f"{file.name!r} is neither .csv nor .jsonl.")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read ({error.strerror}).") from error
+    with console(error=True).status(f"Telling {file.name} ..."):
+        done = _remote(url, key, data, kind) if url else _local(data, kind)
+    if as_json:
+        typer.echo(msgspec.json.encode(done).decode())
+    else:
+        console().print(f"{done.right} answers were right, {done.wrong} wrong; {done.refused} lines were refused.")
+        for refused in done.refused_lines:
+            console().print(f"line {refused.line}: {refused.reason}", markup=False)
+        if done.refused > len(done.refused_lines):
+            console().print(f"... and {done.refused - len(done.refused_lines)} more.")
+    raise typer.Exit(1 if done.refused else 0)
+
+
+def _remote(url: str, key: str | None, data: bytes, kind: Kind) -> BulkVerdict:
+    from dandelion.client import Client
+
+    with Client(url, key=key, timeout_seconds=600) as client:
+        return client.feedback_file(data, kind)
+
+
+def _local(data: bytes, kind: Kind) -> BulkVerdict:
+    from dandelion.truth import give_truths, read_truths
+
+    truths = read_truths(data, kind)
+    return with_engine(lambda engine: give_truths(engine, truths, actor=actor()))

@@ -1,0 +1,77 @@
+"""A flow's run on the terminal, while it goes on: a live table, or a line for whatever changes where there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from dandelion.domain import FlowRun, FlowStep
+from dandelion.orchestration.prefect_api import ENDED, PrefectApi
+from dandelion.settings import Settings
+
+LOOK_SECONDS = 1.0
+_COLOURS = {"completed": "green", "running": "cyan", "failed": "red", "crashed": "red", "skipped": "dim"}
+
+
+def follow(settings: Settings, run_id: str, out: Console) -> FlowRun:
+    """Show the run until it has ended; return how it ended.
+
+    Raises:
+        OrchestrationError: Prefect does not answer any more; the run goes on without us.
+    """
+    return asyncio.run(_follow(settings, run_id, out))
+
+
+async def _follow(settings: Settings, run_id: str, out: Console) -> FlowRun:
+    told: dict[str, str] = {}
+    async with PrefectApi(settings) as api:
+        with Live(console=out, auto_refresh=False, transient=False) if out.is_terminal else _Nothing() as live:
+            while True:
+                run = await api.get_run(run_id)
+                if isinstance(live, Live):
+                    live.update(_table(run), refresh=True)
+                else:
+                    _tell(run, told, out)
+                if run.state in ENDED:
+                    break
+                await asyncio.sleep(LOOK_SECONDS)
+    out.print(f"{run.outcome}: {run.message}" if run.message else run.outcome, markup=False)
+    return run
+
+
+class _Nothing:
+    def __enter__(self) -> _Nothing:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def _tell(run: FlowRun, told: dict[str, str], out: Console) -> None:
+    """A line for every step whose state or words are new."""
+    for step in run.steps:
+        words = f"{step.state} {step.message}".strip()
+        if told.get(step.name) != words:
+            told[step.name] = words
+            out.print(f"{step.name}: {words}", markup=False)
+
+
+def _table(run: FlowRun) -> Group:
+    table = Table("Step", "State", "Seconds", "What", box=None, pad_edge=False)
+    for step in run.steps:
+        state = Text(step.state, _COLOURS.get(step.state, ""))
+        table.add_row(step.name, state, _seconds(step), Text(step.message))
+    if not run.steps:
+        return Group(Text(f"{run.state}: waits for whoever serves the flows", "dim"))
+    return Group(table)
+
+
+def _seconds(step: FlowStep) -> str:
+    if step.started_at is None:
+        return ""
+    ended = step.ended_at or datetime.now(step.started_at.tzinfo)
+    return f"{(ended - step.started_at).total_seconds():.0f}"

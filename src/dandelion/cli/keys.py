@@ -1,0 +1,133 @@
+"""`dandelion keys`: who may use the API."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, cast, get_args
+
+import typer
+from rich.table import Table
+
+from dandelion.cli.ages import parse_age
+from dandelion.cli.audit import actor
+from dandelion.cli.database import with_engine
+from dandelion.cli.output import console
+from dandelion.domain import AccessScope, ApiKey
+
+app = typer.Typer(no_args_is_help=True)
+
+PATIENCE_SECONDS = 10.0
+SCOPES = get_args(AccessScope)
+NAME = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,79}"
+
+
+def _scope(text: str) -> str:
+    if text not in SCOPES:
+        raise typer.BadParameter(f"{text!r} is no scope: choose among {', '.join(SCOPES)}.")
+    return text
+
+
+@app.command(epilog="Example: dandelion keys create website --scope predict --scope feedback --expires 90d")
+def create(
+    name: Annotated[str, typer.Argument(help="Who or what it is for; stands in history and audit log.")],
+    scope: Annotated[
+        list[str],
+        typer.Option(parser=_scope, metavar="SCOPE", help=f"{', '.join(SCOPES)}; may be given several times."),
+    ],
+    expires: Annotated[
+        timedelta | None, typer.Option(parser=parse_age, metavar="AGE", help="15m, 12h, 90d or 8w; else never.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+) -> None:
+    """Make a key and print it, once: only its digest is stored."""
+    from dandelion.access.keys import create_key
+    from dandelion.db import keys, transact
+
+    if re.fullmatch(NAME, name) is None:
+        raise typer.BadParameter(f"{name!r} is no name for a key: use up to 80 letters, digits and ._@- .")
+    text, identity, digest = create_key()
+    now = datetime.now(UTC)
+    key = ApiKey(
+        id=identity,
+        name=name,
+        digest=digest,
+        scopes=cast("tuple[AccessScope, ...]", tuple(sorted(set(scope)))),
+        created_at=now,
+        expires_at=now + expires if expires else None,
+    )
+    with_engine(
+        lambda engine: transact(
+            engine, lambda on: keys.create(on, key, actor=actor()), patience_seconds=PATIENCE_SECONDS
+        )
+    )
+    if as_json:
+        typer.echo(json.dumps({"key": text, **_shown(key)}))
+    else:
+        typer.echo(text)
+        console(error=True).print("Keep it now: it is not shown again. Send it as `Authorization: Bearer KEY`.")
+
+
+@app.command("list", epilog="Example: dandelion keys list --json")
+def list_keys(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False) -> None:
+    """Show all keys, also those that are over."""
+    from dandelion.db import keys, transact
+
+    found = with_engine(lambda engine: transact(engine, keys.list_all, patience_seconds=PATIENCE_SECONDS))
+    if as_json:
+        typer.echo(json.dumps([_shown(key) for key in found]))
+        return
+    table = Table("Name", "State", "Scopes", "Made", "Expires")
+    for key in found:
+        shown = _shown(key)
+        table.add_row(key.name, shown["state"], " ".join(key.scopes), _day(key.created_at), _day(key.expires_at))
+    console().print(table)
+
+
+@app.command(epilog="Example: dandelion keys revoke website")
+def revoke(name: Annotated[str, typer.Argument(help="Which.")]) -> None:
+    """Let a key open nothing any more, within DANDELION_ACCESS__KEY_CACHE_SECONDS."""
+    from dandelion.db import keys, transact
+
+    with_engine(
+        lambda engine: transact(
+            engine, lambda on: keys.revoke(on, name, actor=actor()), patience_seconds=PATIENCE_SECONDS
+        )
+    )
+    console().print(f"The key {name} is revoked.")
+
+
+@app.command(epilog="Example: dandelion keys token smoke-test --scope predict --expires 10m")
+def token(
+    name: Annotated[str, typer.Argument(help="Who or what it is for; stands in history and audit log.")],
+    scope: Annotated[
+        list[str],
+        typer.Option(parser=_scope, metavar="SCOPE", help=f"{', '.join(SCOPES)}; may be given several times."),
+    ],
+    expires: Annotated[
+        timedelta | None, typer.Option(parser=parse_age, metavar="AGE", help="1h, 90d or 8w; else 15 minutes.")
+    ] = None,
+) -> None:
+    """Sign a token with the first of DANDELION_ACCESS__JWT_SECRETS and print it; nothing is stored."""
+    from dandelion.access.tokens import sign_token
+    from dandelion.settings import load_settings
+
+    typer.echo(
+        sign_token(load_settings().access, name, cast("list[AccessScope]", scope), expires or timedelta(minutes=15))
+    )
+
+
+def _shown(key: ApiKey) -> dict[str, Any]:
+    why = key.why_over(datetime.now(UTC).timestamp())
+    return {
+        "name": key.name,
+        "state": "revoked" if key.revoked_at else "expired" if why else "active",
+        "scopes": list(key.scopes),
+        "created_at": key.created_at.isoformat(),
+        "expires_at": key.expires_at.isoformat() if key.expires_at else None,
+    }
+
+
+def _day(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else "never"

@@ -1,0 +1,182 @@
+"""`dandelion objects`: buckets, accounts, files and copies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from dandelion.cli.ages import parse_age
+from dandelion.cli.audit import record
+from dandelion.cli.output import console
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from dandelion.objects import ObjectStore
+
+app = typer.Typer(no_args_is_help=True)
+
+Bucket = Annotated[str, typer.Argument(help="data-lake, processed-data, mlflow-artifacts or backups.")]
+Note = Annotated[str | None, typer.Option(help="Write down in the audit log that this was done, under this name.")]
+
+
+@app.command(epilog="Example: dandelion objects prepare")
+def prepare(
+    wait: Annotated[
+        timedelta | None,
+        typer.Option(parser=parse_age, metavar="AGE", help="How long to wait for the server, 5m or 1h."),
+    ] = None,
+) -> None:
+    """Make missing buckets; switch on versions, encryption and retention where the server has them."""
+    from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+    from dandelion.errors import ObjectStoreError
+
+    patiently = Retrying(
+        stop=stop_after_delay(wait or timedelta(0)),
+        wait=wait_fixed(2),
+        retry=retry_if_exception_type(ObjectStoreError),
+        reraise=True,
+    )
+    for feature, why in patiently(_store().prepare).items():
+        console(error=True).print(f"Not on this server: {feature} ({why})")
+    console().print("The buckets are there.")
+
+
+@app.command(epilog="Example: dandelion objects accounts /accounts")
+def accounts(
+    folder: Annotated[
+        Path, typer.Argument(help="A sub-folder an account: access-key, secret-key, policy.json.", exists=True)
+    ],
+) -> None:
+    """Keep accounts on a MinIO server, each with its own policy; run with the administrator's keys."""
+    from dandelion.objects.accounts import keep_accounts, read_accounts
+    from dandelion.settings import load_settings
+
+    wanted = read_accounts(folder)
+    made = keep_accounts(load_settings().objects, wanted)
+    console().print(f"{len(wanted)} accounts are there, {len(made)} of them new.")
+
+
+@app.command("list", epilog="Example: dandelion objects list backups --prefix mysql/")
+def list_objects(
+    bucket: Bucket,
+    prefix: Annotated[str, typer.Option(help="Only keys that begin like this.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+) -> None:
+    """Show what a bucket holds."""
+    found = list(_store().list_objects(_known(bucket), prefix))
+    if as_json:
+        rows = [{"key": o.key, "size_bytes": o.size_bytes, "modified_at": o.modified_at.isoformat()} for o in found]
+        typer.echo(json.dumps(rows))
+        return
+    table = Table("Key", "Bytes", "Written (UTC)")
+    for each in found:
+        table.add_row(each.key, str(each.size_bytes), f"{each.modified_at:%Y-%m-%d %H:%M}")
+    console().print(table)
+
+
+@app.command(epilog="Example: dandelion objects put backups dump.sql.gz 'mysql/{time}.sql.gz'")
+def put(
+    bucket: Bucket,
+    file: Annotated[Path, typer.Argument(help="What to store.")],
+    key: Annotated[str, typer.Argument(help="Under which key; {time} becomes now, UTC.")],
+    note: Note = None,
+) -> None:
+    """Store a file; what the server wrote is checked."""
+    if not file.is_file():
+        raise typer.BadParameter(f"{file} is no file.")
+    name = key.replace("{time}", f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}")
+    stored = _store().put_file(_known(bucket), name, file)
+    if note:
+        detail = {"outcome": "stored", "bytes": stored.size_bytes, "sha256": stored.sha256}
+        record(note, f"{bucket}/{name}", detail)
+    console().print(f"Stored {stored.size_bytes} bytes as {bucket}/{name}.")
+
+
+@app.command(epilog="Example: dandelion objects get backups mysql/2026-01-31T021500Z.sql.gz dump.sql.gz")
+def get(
+    bucket: Bucket,
+    key: Annotated[str, typer.Argument(help="Which object; with a / at the end, the newest under it.")],
+    file: Annotated[Path, typer.Argument(help="Where to.")],
+) -> None:
+    """Fetch an object into a file; a damaged one is refused."""
+    from dandelion.errors import ObjectNotFoundError
+
+    store = _store()
+    if key.endswith("/"):
+        newest = max(store.list_objects(_known(bucket), key), key=lambda each: each.modified_at, default=None)
+        if newest is None:
+            raise ObjectNotFoundError(f"{bucket} holds nothing under {key}.", "Look with `dandelion objects list`.")
+        key = newest.key
+    store.get_file(_known(bucket), key, file)
+    console().print(f"Fetched {bucket}/{key}.")
+
+
+@app.command(epilog="Example: dandelion objects mirror data-lake mlflow-artifacts")
+def mirror(
+    buckets: Annotated[list[str] | None, typer.Argument(help="Which buckets; all when left out.")] = None,
+    note: Note = None,
+) -> None:
+    """Copy what the second server (DANDELION_MIRROR__URL) lacks; nothing is removed there."""
+    from dandelion.objects import BUCKETS, create_mirror
+    from dandelion.objects.mirror import mirror as copy
+    from dandelion.settings import load_settings
+
+    chosen = [_known(bucket) for bucket in buckets or BUCKETS]
+    settings = load_settings()
+    with console().status("Copying ...") as progress:
+        done = copy(_store(), create_mirror(settings), chosen, progress=lambda n: progress.update(f"Copying ... {n}"))
+    if note:
+        detail = {"outcome": "stored", "copied": done.copied, "same": done.same, "bytes": done.bytes_copied}
+        record(note, ", ".join(chosen), detail)
+    console().print(f"Copied {done.copied} objects, {done.bytes_copied} bytes; {done.same} were there.")
+
+
+@app.command(epilog="Example: dandelion objects ship-binlogs /var/lib/mysql --every 15m")
+def ship_binlogs(
+    folder: Annotated[Path, typer.Argument(help="MySQL's data folder.")],
+    every: Annotated[
+        timedelta | None, typer.Option(parser=parse_age, metavar="AGE", help="Again and again, 15m or 1h; else once.")
+    ] = None,
+) -> None:
+    """Copy MySQL's closed binary logs into the bucket backups, to replay them over a dump."""
+    from dandelion.binlogs import ship_binlogs as ship
+    from dandelion.binlogs import ship_for_ever
+    from dandelion.cli.database import with_engine
+
+    if not folder.is_dir():
+        raise typer.BadParameter(f"{folder} is no folder.")
+    store = _store()
+
+    async def work(engine: AsyncEngine) -> int:
+        if every is None:
+            return await ship(engine, store, folder)
+        turning = asyncio.create_task(ship_for_ever(engine, store, folder, pause_seconds=every.total_seconds()))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, turning.cancel)
+        await asyncio.wait({turning})
+        return await ship(engine, store, folder)  # what was written until the end
+
+    console().print(f"Copied {with_engine(work, tables=False)} binary logs.")
+
+
+def _known(bucket: str) -> str:
+    from dandelion.objects import BUCKETS
+
+    if bucket not in BUCKETS:
+        raise typer.BadParameter(f"{bucket!r} is no bucket: choose among {', '.join(BUCKETS)}.")
+    return bucket
+
+
+def _store() -> ObjectStore:
+    from dandelion.objects import create_store
+    from dandelion.settings import load_settings
+
+    return create_store(load_settings())

@@ -1,0 +1,121 @@
+"""`dandelion predictions`: the history as a file."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from dandelion.cli.ages import parse_age
+from dandelion.cli.database import with_engine
+from dandelion.cli.output import console
+from dandelion.errors import DandelionError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from dandelion.db.predictions import Filter
+
+app = typer.Typer(no_args_is_help=True)
+
+ROWS_AT_ONCE = 5000
+PATIENCE_SECONDS = 30.0
+
+
+@app.callback()
+def _root() -> None:
+    """Make `export` a word of its own while it is the only one."""
+
+
+@app.command(epilog="Example: dandelion predictions export wrong.parquet --since 30d --verdict wrong")
+def export(
+    file: Annotated[Path, typer.Argument(help="Parquet file to write; one that is there is replaced.")],
+    since: Annotated[
+        timedelta | None, typer.Option(parser=parse_age, metavar="AGE", help="Not older than 12h, 90d or 8w.")
+    ] = None,
+    until: Annotated[
+        timedelta | None, typer.Option(parser=parse_age, metavar="AGE", help="Older than 12h, 90d or 8w.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Only answers of this class.")] = None,
+    version: Annotated[str | None, typer.Option(help="Only answers of this model version.")] = None,
+    verdict: Annotated[
+        Literal["right", "wrong", "unknown"] | None, typer.Option(help="Only what the truth made so.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+) -> None:
+    """Write predictions with their truth into a Parquet file, oldest first, for pandas, DuckDB or Spark."""
+    from dandelion.db.predictions import Filter
+
+    now = datetime.now(UTC)
+    wanted = Filter(
+        since=now - since if since else None,
+        until=now - until if until else None,
+        label=label,
+        version=version,
+        verdict=verdict,
+    )
+    rows = with_engine(lambda engine: _write(engine, wanted, file))
+    if as_json:
+        typer.echo(json.dumps({"rows": rows, "file": str(file), "bytes": file.stat().st_size}))
+    else:
+        console().print(f"Wrote {rows} predictions, {file.stat().st_size:,} bytes, to {file}.")
+
+
+async def _write(engine: AsyncEngine, wanted: Filter, file: Path) -> int:
+    """Stream the rows; the file is there whole or not at all."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise DandelionError("Parquet needs pyarrow.", "pip install 'dandelion[all]'") from error
+    from dandelion.db import predictions, transact
+
+    word = pa.dictionary(pa.int32(), pa.string())
+    schema = pa.schema(
+        [
+            ("prediction_id", pa.string()),
+            ("created_at", pa.timestamp("ms", tz="UTC")),
+            ("label", word),
+            ("confidence", pa.float64()),
+            ("probabilities", pa.map_(pa.string(), pa.float64())),
+            ("in_distribution", pa.bool_()),
+            ("model_name", word),
+            ("model_version", word),
+            ("track", word),
+            ("duration_ms", pa.float64()),
+            ("photo_key", pa.string()),
+            ("true_label", word),
+            ("verdict", word),
+        ]
+    )
+    fresh = file.with_name(f".{file.name}.part")
+    total, after = 0, None
+    try:
+        with (
+            console(error=True).status("Exporting ...") as progress,
+            pq.ParquetWriter(fresh, schema, compression="zstd") as writer,
+        ):
+            while True:
+                found = await transact(
+                    engine,
+                    lambda on: predictions.walk(on, wanted, after=after, limit=ROWS_AT_ONCE),  # noqa: B023 -- runs here
+                    patience_seconds=PATIENCE_SECONDS,
+                )
+                if not found:
+                    break
+                columns: dict[str, list[Any]] = {name: [getattr(each, name) for each in found] for name in schema.names}
+                columns["probabilities"] = [list(each.probabilities.items()) for each in found]
+                writer.write_table(pa.table(columns, schema=schema))
+                total, after = total + len(found), found[-1].prediction_id
+                progress.update(f"Exporting ... {total}")
+        fresh.replace(file)
+    except OSError as error:
+        raise DandelionError(
+            f"{file} cannot be written ({error.strerror or error}).", "Choose another place."
+        ) from error
+    finally:
+        fresh.unlink(missing_ok=True)
+    return total

@@ -1,0 +1,71 @@
+"""`dandelion privacy`: forget people's photos."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from dandelion.cli.audit import actor
+from dandelion.cli.database import with_engine
+from dandelion.cli.output import console
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from dandelion.privacy import Erased
+
+EXAMPLE = "01a2b3c4-0000-7000-8000-000000000000"
+
+app = typer.Typer(no_args_is_help=True)
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no prediction id, which looks like {EXAMPLE}.") from error
+
+
+@app.callback()
+def _root() -> None:
+    """Make `erase` a word of its own while it is the only one."""
+
+
+@app.command(epilog=f"Example: dandelion privacy erase --prediction {EXAMPLE}")
+def erase(
+    prediction: Annotated[
+        UUID | None, typer.Option(parser=_id, metavar="ID", help="Forget the photo of this prediction.")
+    ] = None,
+    client: Annotated[
+        str | None, typer.Option(help="Forget all photos of this client: its address, or key:NAME of its API key.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+) -> None:
+    """Delete photos, every stored version of them, and what links predictions to a client; the audit log keeps that.
+
+    What stays is a label and a confidence that lead to nobody. Safe to run again after a failure.
+    """
+    if (prediction is None) == (client is None):
+        raise typer.BadParameter("name either --prediction or --client.")
+    from dandelion.objects import create_store
+    from dandelion.privacy import ClientHasher, erase_client, erase_prediction
+    from dandelion.settings import load_settings
+
+    settings = load_settings()
+    store, spool = create_store(settings), settings.photo_spool
+    hashed = ClientHasher(settings, create=False).hash(client) if client is not None else ""
+
+    async def work(engine: AsyncEngine) -> Erased:
+        if prediction is not None:
+            return await erase_prediction(engine, store, spool, id=str(prediction), actor=actor())
+        return await erase_client(engine, store, spool, client=hashed, actor=actor())
+
+    done = with_engine(work)
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+    else:
+        console().print(f"Forgot {done.photos} photos; {done.predictions} predictions lead to nobody any more.")

@@ -1,0 +1,61 @@
+"""`dandelion retrain`: ask for a retraining and follow it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+import typer
+
+from dandelion.cli.output import console
+
+
+def retrain(
+    force: Annotated[
+        bool, typer.Option("--force", help="Whatever the figures say, and also without new photos.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why, for whoever looks later.")] = "",
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow it to its end.")] = True,
+    here: Annotated[bool, typer.Option("--here", help="Run it in this process, without Prefect.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+) -> None:
+    """Retrain the model: by the schedule's rules, or in any case with --force.
+
+    Exit status 0 when it ran to its end, whatever the gate decided, and 1 when it failed.
+    """
+    from dandelion.settings import load_settings
+
+    settings = load_settings()
+    if here:
+        raise typer.Exit(_run_here(force, reason, as_json))
+    from dandelion.cli.follow import follow
+    from dandelion.orchestration import retrainings
+
+    asked = asyncio.run(retrainings.start(settings, force=force, reason=reason))
+    out = console(error=as_json)
+    out.print(f"{asked.name}{'' if asked.is_new else ', which goes on already'}: {asked.url}", markup=False)
+    ended = follow(settings, asked.run_id, out) if wait else None
+    if as_json:
+        found = asyncio.run(retrainings.find(settings, asked.run_id)) if wait else asked
+        typer.echo(msgspec.json.encode(found).decode())
+    raise typer.Exit(1 if ended is not None and ended.state != "completed" else 0)
+
+
+def _run_here(force: bool, reason: str, as_json: bool) -> int:
+    from uuid_utils import uuid7
+
+    from dandelion.retraining.asked import Asked
+    from dandelion.retraining.local import run_steps
+    from dandelion.settings import load_settings
+
+    out = console(error=as_json)
+    ended = run_steps(
+        load_settings(),
+        str(uuid7()),
+        Asked(force=force, reason=reason),
+        say=lambda line: out.print(line, markup=False),
+    )
+    if as_json:
+        typer.echo(msgspec.json.encode(ended).decode())
+    return 0 if ended["outcome"] not in {"failed", "rolled_back"} else 1

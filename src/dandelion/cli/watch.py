@@ -1,0 +1,65 @@
+"""`dandelion watch`: look over all processes, and write what was found as a page."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from dandelion.cli.ages import parse_age
+from dandelion.cli.output import console
+
+app = typer.Typer(no_args_is_help=True)
+
+DAYS = timedelta(days=7)
+
+
+@app.command(epilog="Example: dandelion watch run --json")
+def run(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False) -> None:
+    """Compare the photos of all processes with training, as the hourly flow does; exit status 1 when they drifted."""
+    from dandelion.settings import load_settings
+    from dandelion.watch import run_watch
+
+    found = asyncio.run(run_watch(load_settings()))
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        out = console()
+        for drift in found.drift:
+            table = Table(title=f"Version {drift.version}, {drift.photos} photos", title_justify="left")
+            for name in ("feature", "test", "distance", "threshold", "score"):
+                table.add_column(name)
+            for each in drift.figures:
+                score = f"{each.score:.2f}" + (" drifted" if each.score >= 1 else "")
+                table.add_row(each.feature, each.test, f"{each.distance:.3f}", f"{each.threshold:.3f}", score)
+            out.print(table)
+        if not found.drift:
+            out.print(
+                "No model has seen enough photos yet: DANDELION_WATCH__DRIFT_WINDOW_PHOTOS says how many it takes."
+            )
+    if found.drifted:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: dandelion watch report --output report.html --since 30d")
+def report(
+    output: Annotated[Path, typer.Option(help="HTML page to write.")] = Path("watch.html"),
+    since: Annotated[
+        timedelta | None,
+        typer.Option(parser=parse_age, metavar="AGE", help="How far back it looks: 12h, 30d or 8w; 7d when left out."),
+    ] = None,
+) -> None:
+    """Write accuracy day by day, drift feature by feature, and the photos most worth a look, as one HTML page."""
+    from dandelion.settings import load_settings
+    from dandelion.watch.report import make_report, write_report
+
+    with console(error=True).status("Looking ..."):
+        found = asyncio.run(make_report(load_settings(), since or DAYS))
+    write_report(found, output)
+    size = output.stat().st_size
+    console().print(f"Wrote {output}, {size:,} bytes. Drifted: {', '.join(found.drifted) or 'nothing'}.")

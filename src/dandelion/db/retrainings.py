@@ -1,0 +1,141 @@
+"""Retrainings: one runs at a time, and what it rests on outlives the process that runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dandelion.db.tables import retrainings
+
+RUNNING = "running"
+ABANDONED = "abandoned"
+FAILED = "failed"
+# A run tells every 20 s that it lives; one that was silent for so long has been killed.
+SILENCE = timedelta(seconds=120)
+
+
+@dataclass(frozen=True, slots=True)
+class Retraining:
+    """One run.
+
+    Attributes:
+        id: The flow run's, or another UUID.
+        asked: Why.
+        state: `running`, `abandoned`, or how it ended.
+        message: What it said at its end.
+        dataset: Digest of the dataset version that it froze, if it came so far.
+        version: The version that it registered, if it came so far.
+        started_at: UTC.
+        ended_at: UTC; None while it runs.
+    """
+
+    id: str
+    asked: str
+    state: str
+    message: str | None
+    dataset: str | None
+    version: str | None
+    started_at: datetime
+    ended_at: datetime | None
+
+
+async def claim(connection: AsyncConnection, run_id: str, asked: str) -> Retraining | None:
+    """Begin a run, or go on with one of that id; None when another one runs.
+
+    A run that was killed leaves its row behind, which is set aside here. Of two that begin at once, the key of
+    `active` refuses one, as `RowRefusedError` at the end of the transaction.
+    """
+    table, now = retrainings.c, datetime.now(UTC)
+    await connection.execute(
+        update(retrainings)
+        .where(table.active == 1, table.id != run_id, table.heartbeat_at < now - SILENCE)
+        .values(active=None, state=ABANDONED, ended_at=table.heartbeat_at)
+    )
+    if await connection.scalar(select(func.count()).where(table.active == 1, table.id != run_id)):
+        return None
+    begun = {"active": 1, "state": RUNNING, "message": None, "heartbeat_at": now, "ended_at": None}
+    if await find(connection, run_id) is None:
+        row = {"id": run_id, "asked": asked, "started_at": now, "busy_seconds": 0.0, **begun}
+        await connection.execute(insert(retrainings).values(**row))
+    else:
+        await connection.execute(update(retrainings).where(table.id == run_id).values(**begun))
+    return await find(connection, run_id)
+
+
+async def find(connection: AsyncConnection, run_id: str) -> Retraining | None:
+    """One run, or None."""
+    row = (await connection.execute(select(retrainings).where(retrainings.c.id == run_id))).one_or_none()
+    return None if row is None else _retraining(row)
+
+
+async def active(connection: AsyncConnection) -> Retraining | None:
+    """The run that goes on now, if any does."""
+    silent = datetime.now(UTC) - SILENCE
+    query = select(retrainings).where(retrainings.c.active == 1, retrainings.c.heartbeat_at >= silent)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else _retraining(row)
+
+
+async def beat(connection: AsyncConnection, run_id: str, busy_seconds: float) -> bool:
+    """Say that a run lives, and for how many more seconds it has worked; whether it still holds the lock."""
+    table = retrainings.c
+    done = await connection.execute(
+        update(retrainings)
+        .where(table.id == run_id, table.active == 1)
+        .values(heartbeat_at=datetime.now(UTC), busy_seconds=table.busy_seconds + busy_seconds)
+    )
+    return bool(done.rowcount)
+
+
+async def note(
+    connection: AsyncConnection, run_id: str, *, dataset: str | None = None, version: str | None = None
+) -> None:
+    """Remember what a run has come to rest on."""
+    values = {name: value for name, value in (("dataset", dataset), ("version", version)) if value is not None}
+    await connection.execute(update(retrainings).where(retrainings.c.id == run_id).values(**values))
+
+
+async def finish(connection: AsyncConnection, run_id: str, *, state: str, message: str) -> None:
+    """End a run and let go of the lock."""
+    values = {"active": None, "state": state, "message": message, "ended_at": datetime.now(UTC)}
+    await connection.execute(update(retrainings).where(retrainings.c.id == run_id).values(**values))
+
+
+async def unfinished(connection: AsyncConnection, since: datetime) -> Retraining | None:
+    """The newest run since a moment, if it failed or was killed after it had frozen its photos."""
+    table = retrainings.c
+    ended = select(retrainings).where(table.started_at >= since, table.active.is_(None), table.dataset.is_not(None))
+    row = (await connection.execute(ended.order_by(table.started_at.desc()).limit(1))).one_or_none()
+    return _retraining(row) if row is not None and row.state in {FAILED, ABANDONED} else None
+
+
+async def last_trained(connection: AsyncConnection) -> datetime | None:
+    """When the last run ended that came as far as a version and did not fail."""
+    table = retrainings.c
+    query = select(func.max(table.ended_at)).where(
+        table.version.is_not(None), table.active.is_(None), table.state.not_in([FAILED, ABANDONED])
+    )
+    found: datetime | None = await connection.scalar(query)
+    return found
+
+
+async def busy_seconds(connection: AsyncConnection, since: datetime) -> float:
+    """How long runs have worked that began since a moment."""
+    query = select(func.sum(retrainings.c.busy_seconds)).where(retrainings.c.started_at >= since)
+    return float(await connection.scalar(query) or 0.0)
+
+
+def _retraining(row: Row[tuple[object, ...]]) -> Retraining:
+    return Retraining(
+        id=row.id,
+        asked=row.asked,
+        state=row.state,
+        message=row.message,
+        dataset=row.dataset,
+        version=row.version,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )

@@ -1,0 +1,64 @@
+"""Retrainings, backups and releases as they ended: flows write them into the audit log, short-lived as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dandelion.db.tables import audit_log, releases
+
+RETRAIN = "retrain"
+BACKUP = "backup"
+# What `outcome` of a row's detail says; a retraining that rejects its candidate has succeeded.
+SUCCEEDED = "succeeded"
+FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RunTally:
+    """Runs that ended alike.
+
+    Attributes:
+        action: `RETRAIN` or `BACKUP`.
+        outcome: `SUCCEEDED` or `FAILED`.
+        decision: What a retraining decided; empty where nothing was.
+        runs: How many.
+        last_at: When the last of them ended, UTC.
+    """
+
+    action: str
+    outcome: str
+    decision: str
+    runs: int
+    last_at: datetime
+
+
+async def tally(connection: AsyncConnection) -> list[RunTally]:
+    """Every run that ended, by how it ended."""
+    outcome = audit_log.c.detail["outcome"].as_string()
+    decision = audit_log.c.detail["decision"].as_string()
+    columns = (audit_log.c.action, outcome, decision, func.count(), func.max(audit_log.c.created_at))
+    query = select(*columns).where(audit_log.c.action.in_([RETRAIN, BACKUP]))
+    rows = await connection.execute(query.group_by(audit_log.c.action, outcome, decision))
+    return [
+        RunTally(action, outcome or "", decision or "", runs, last_at)
+        for action, outcome, decision, runs, last_at in rows
+        if outcome is not None
+    ]
+
+
+async def last_seconds(connection: AsyncConnection, action: str) -> float | None:
+    """How long the last run of an action took; None where none ended or none said so."""
+    query = select(audit_log.c.detail).where(audit_log.c.action == action).order_by(audit_log.c.id.desc()).limit(1)
+    detail = await connection.scalar(query)
+    seconds = (detail or {}).get("seconds")
+    return float(seconds) if isinstance(seconds, int | float) else None
+
+
+async def releases_by_state(connection: AsyncConnection) -> dict[str, int]:
+    """State to number of releases."""
+    rows = await connection.execute(select(releases.c.state, func.count()).group_by(releases.c.state))
+    return {str(state): int(count) for state, count in rows}

@@ -1,0 +1,89 @@
+"""What photos looked like, process by process, and what was made of all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils import uuid7
+
+from dandelion.db.tables import first_id, moment_of, sketches, watches
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSketch:
+    """What one process's photos looked like to one model for a while.
+
+    Attributes:
+        model_version: The model's version.
+        digest: Of its package: two of one version may differ, as `local` ones do.
+        photos: How many.
+        sketch: As JSON has it.
+        saved_at: When that while was over, UTC.
+    """
+
+    model_version: str
+    digest: str
+    photos: int
+    sketch: Mapping[str, Any]
+    saved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SavedWatch:
+    """What the photos of all processes said.
+
+    Attributes:
+        model_version: The model's version.
+        photos: How many photos.
+        figures: As JSON has them.
+        at: When, UTC.
+    """
+
+    model_version: str
+    photos: int
+    figures: Sequence[Mapping[str, Any]]
+    at: datetime
+
+
+async def add_sketches(connection: AsyncConnection, saved: Sequence[SavedSketch]) -> None:
+    """Keep them, as of now."""
+    columns = ("model_version", "digest", "photos", "sketch")
+    rows = [{"id": str(uuid7()), **{name: getattr(each, name) for name in columns}} for each in saved]
+    await connection.execute(insert(sketches), rows)
+
+
+async def sketches_since(connection: AsyncConnection, since: datetime) -> list[SavedSketch]:
+    """Those saved since a moment, oldest first."""
+    rows = await connection.execute(select(sketches).where(sketches.c.id >= first_id(since)).order_by(sketches.c.id))
+    return [SavedSketch(row.model_version, row.digest, row.photos, row.sketch, moment_of(row.id)) for row in rows]
+
+
+async def prune(connection: AsyncConnection, older_than: datetime) -> None:
+    """Forget sketches and watches from before a moment."""
+    for table in (sketches, watches):
+        await connection.execute(delete(table).where(table.c.id < first_id(older_than)))
+
+
+async def add_watch(
+    connection: AsyncConnection, *, model_version: str, photos: int, figures: Sequence[Mapping[str, Any]]
+) -> None:
+    """Keep what all processes' photos said."""
+    row = {"id": str(uuid7()), "model_version": model_version, "photos": photos, "figures": list(figures)}
+    await connection.execute(insert(watches), [row])
+
+
+async def last_watches(connection: AsyncConnection, since: datetime) -> list[SavedWatch]:
+    """The newest one of each version since a moment, newest first."""
+    rows = await connection.execute(
+        select(watches).where(watches.c.id >= first_id(since)).order_by(watches.c.id.desc())
+    )
+    found: dict[str, SavedWatch] = {}
+    for row in rows:
+        saved = SavedWatch(row.model_version, row.photos, row.figures, moment_of(row.id))
+        found.setdefault(row.model_version, saved)
+    return list(found.values())

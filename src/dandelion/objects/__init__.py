@@ -1,0 +1,23 @@
+"""Files by bucket and key: photos, dataset versions, backups."""
+
+from dandelion.objects.create import create_mirror, create_store
+from dandelion.objects.photo import TYPES as PHOTO_TYPES
+from dandelion.objects.photo import frozen_key, photo_key
+from dandelion.objects.retention import expire_for_ever
+from dandelion.objects.store import BACKUPS, BUCKETS, DATA_LAKE, MLFLOW, PROCESSED, ObjectStore, Stored
+
+__all__ = [
+    "BACKUPS",
+    "BUCKETS",
+    "DATA_LAKE",
+    "MLFLOW",
+    "PHOTO_TYPES",
+    "PROCESSED",
+    "ObjectStore",
+    "Stored",
+    "create_mirror",
+    "create_store",
+    "expire_for_ever",
+    "frozen_key",
+    "photo_key",
+]

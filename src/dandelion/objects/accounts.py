@@ -1,0 +1,121 @@
+"""Accounts on a MinIO server: one for each program that uses it, with no more rights than it needs.
+
+Plain S3 has no accounts, so this alone speaks MinIO's own protocol, with the administrator's keys.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import certifi
+import urllib3
+from minio import MinioAdmin
+from minio.credentials.providers import StaticProvider
+from minio.error import MinioAdminException, MinioException
+
+from dandelion.errors import ObjectStoreError, SettingsError
+from dandelion.settings import S3Settings
+
+FILES = ("access-key", "secret-key", "policy.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Keys and what they open.
+
+    Attributes:
+        name: Who it is for.
+        access_key: 3 to 20 characters.
+        secret_key: 8 to 40 characters.
+        policy: An S3 policy document.
+    """
+
+    name: str
+    access_key: str
+    secret_key: str
+    policy: dict[str, Any]
+
+
+def read_accounts(folder: Path) -> list[Account]:
+    """One account a sub-folder with the files `access-key`, `secret-key` and `policy.json`, as Secrets are mounted.
+
+    Raises:
+        SettingsError: A file is missing or is no policy.
+    """
+    found = []
+    for each in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        try:
+            access, secret, policy = ((each / name).read_text(encoding="utf-8").strip() for name in FILES)
+            found.append(Account(each.name, access, secret, json.loads(policy)))
+        except (OSError, ValueError) as error:
+            raise SettingsError(
+                f"{each} is no account ({error}).", f"It needs the files {', '.join(FILES)}."
+            ) from error
+    return found
+
+
+def keep_accounts(options: S3Settings, accounts: Sequence[Account]) -> list[str]:
+    """Make the accounts that are missing and give the others their secret and policy again; return what was made.
+
+    Args:
+        options: Where MinIO is, and its administrator's keys.
+        accounts: All that should be there; others are left alone.
+
+    Raises:
+        ObjectStoreError: MinIO does not answer, or refuses.
+        SettingsError: The server or its keys are not named.
+    """
+    if options.url is None or options.access_key is None or options.secret_key is None:
+        raise SettingsError(
+            "There is no MinIO to make accounts on.",
+            "Set DANDELION_OBJECTS__URL and the administrator's DANDELION_OBJECTS__ACCESS_KEY and __SECRET_KEY.",
+        )
+    url = urllib3.util.parse_url(options.url)
+    admin = MinioAdmin(
+        endpoint=f"{url.host}:{url.port}" if url.port else str(url.host),
+        credentials=StaticProvider(options.access_key.get_secret_value(), options.secret_key.get_secret_value()),
+        region=options.region,
+        secure=url.scheme == "https",
+        http_client=urllib3.PoolManager(
+            timeout=options.timeout_seconds, ca_certs=str(options.tls_ca) if options.tls_ca else certifi.where()
+        ),
+    )
+    made = []
+    for account in accounts:
+        try:
+            if _exists(admin, account.access_key):
+                admin.update_service_account(
+                    access_key=account.access_key, secret_key=account.secret_key, policy=account.policy
+                )
+            else:
+                admin.add_service_account(
+                    access_key=account.access_key,
+                    secret_key=account.secret_key,
+                    name=account.name,
+                    policy=account.policy,
+                )
+                made.append(account.name)
+        except (MinioAdminException, MinioException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise ObjectStoreError(
+                f"The account of {account.name} cannot be kept at {options.url} ({_reason(error)}).",
+                "Check that it is a MinIO server and that the keys are its administrator's.",
+            ) from error
+    return made
+
+
+def _exists(admin: MinioAdmin, access_key: str) -> bool:
+    try:
+        admin.get_service_account(access_key)
+    except MinioAdminException as error:
+        if "XMinioInvalidIAMCredentials" in str(error) or "XMinioAdminServiceAccountNotFound" in str(error):
+            return False
+        raise
+    return True
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

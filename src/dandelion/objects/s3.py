@@ -1,0 +1,234 @@
+"""Objects on an S3 server: MinIO, or another that speaks its protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, BinaryIO, cast
+
+import certifi
+import urllib3
+from minio import Minio
+from minio.commonconfig import ENABLED, Filter
+from minio.deleteobjects import DeleteObject
+from minio.error import InvalidResponseError, MinioException, S3Error
+from minio.lifecycleconfig import Expiration, LifecycleConfig, NoncurrentVersionExpiration, Rule
+from minio.sseconfig import Rule as EncryptionRule
+from minio.sseconfig import SSEConfig
+from minio.versioningconfig import VersioningConfig
+from typing_extensions import override
+
+from dandelion.errors import ObjectNotFoundError, ObjectStoreError
+from dandelion.objects.store import BUCKETS, CHUNK_BYTES, EXPIRING, ObjectStore, Stored, check_foreign_key, check_key
+from dandelion.settings import S3Settings
+
+_SUM = "x-amz-meta-sha256"
+_RULE = "dandelion-retention"
+_ABSENT = {"NoSuchKey", "NoSuchObject", "NoSuchVersion", "ResourceNotFound"}
+_OLD_VERSIONS_DAYS = 30
+
+
+class _Names(dict[str, str]):
+    """Our buckets by their names on the server; others, which batches read from, are called what they are called."""
+
+    def __missing__(self, bucket: str) -> str:
+        return bucket
+
+
+class S3Store(ObjectStore):
+    """Uploads carry a digest that the server checks; downloads are checked against the one stored with the object.
+
+    Args:
+        options: Where the server is, and our keys.
+        retention: Days that a bucket's objects are kept.
+        create: Make missing buckets.
+    """
+
+    def __init__(self, options: S3Settings, retention: Mapping[str, int], *, create: bool) -> None:
+        url = urllib3.util.parse_url(str(options.url))
+        self._where = str(options.url)
+        self._retention = retention
+        self._create = create
+        self._part_bytes = options.part_bytes
+        self._names = _Names({bucket: f"{options.bucket_prefix}{bucket}" for bucket in BUCKETS})
+        self._client = Minio(
+            endpoint=f"{url.host}:{url.port}" if url.port else str(url.host),
+            access_key=options.access_key.get_secret_value() if options.access_key else None,
+            secret_key=options.secret_key.get_secret_value() if options.secret_key else None,
+            secure=url.scheme == "https",
+            region=options.region,
+            http_client=urllib3.PoolManager(
+                timeout=urllib3.Timeout(connect=options.timeout_seconds, read=options.timeout_seconds),
+                maxsize=16,
+                cert_reqs="CERT_REQUIRED",
+                ca_certs=str(options.tls_ca) if options.tls_ca else certifi.where(),
+                retries=urllib3.Retry(
+                    total=2, backoff_factor=0.2, backoff_jitter=0.2, status_forcelist=[500, 502, 503, 504]
+                ),
+            ),
+        )
+
+    @override
+    def prepare(self) -> Mapping[str, str]:
+        if not self._create:
+            return {}
+        missing: dict[str, str] = {}
+        for bucket in BUCKETS:
+            self._make(bucket)
+            name = self._names[bucket]
+            wanted: dict[str, Callable[[str], None]] = {
+                "versions": self._keep_versions,
+                "encryption": self._encrypt,
+                "retention": self._set_retention,
+            }
+            for feature, switch_on in wanted.items():
+                try:
+                    switch_on(bucket)
+                except (S3Error, InvalidResponseError) as error:  # not offered, or not ours to change
+                    missing[f"{feature} of {name}"] = getattr(error, "message", None) or str(error)
+                except (MinioException, urllib3.exceptions.HTTPError) as error:
+                    raise self._failed(f"prepare {name}", error) from error
+        return missing
+
+    @override
+    def stat(self, bucket: str, key: str) -> Stored:
+        check_key(key)
+        with self._asking(f"look at {bucket}/{key}"):
+            found = self._client.stat_object(self._names[bucket], key)
+        headers = {name.lower(): value for name, value in (found.metadata or {}).items()}
+        return _stored(key, headers, found.last_modified)
+
+    @override
+    def list_objects(self, bucket: str, prefix: str = "") -> Iterator[Stored]:
+        with self._asking(f"list {bucket}"):
+            for found in self._client.list_objects(self._names[bucket], prefix=prefix, recursive=True):
+                yield Stored(str(found.object_name), found.size or 0, cast("datetime", found.last_modified))
+
+    @override
+    def delete(self, bucket: str, key: str) -> None:
+        check_key(key)
+        name = self._names[bucket]
+        with self._asking(f"delete {bucket}/{key}"):
+            try:
+                versions = [
+                    found.version_id
+                    for found in self._client.list_objects(name, prefix=key, recursive=True, include_version=True)
+                    if found.object_name == key
+                ]
+            except S3Error as error:
+                if error.code not in {"NotImplemented", "InvalidRequest", "InvalidArgument"}:
+                    raise
+                versions = []  # a server without versions
+            gone = [DeleteObject(key, version) for version in versions] or [DeleteObject(key)]
+            if errors := list(self._client.remove_objects(name, gone)):
+                raise ObjectStoreError(f"Could not delete {bucket}/{key}: {errors[0].message}.")
+
+    @override
+    def expire(self, bucket: str, before: datetime) -> int:
+        if self._expires_by_itself(bucket):
+            return 0
+        old = [found.key for found in self.list_objects(bucket, EXPIRING.get(bucket, "")) if found.modified_at < before]
+        for key in old:
+            self.delete(bucket, key)
+        return len(old)
+
+    @override
+    def _write(self, bucket: str, key: str, stream: BinaryIO, facts: Stored) -> None:
+        with self._asking(f"write {bucket}/{key}"):
+            self._client.put_object(
+                self._names[bucket],
+                key,
+                stream,
+                facts.size_bytes,
+                content_type=facts.content_type,
+                metadata={_SUM: facts.sha256 or ""},
+                part_size=self._part_bytes,
+            )
+
+    @override
+    def _read(self, bucket: str, key: str) -> tuple[Stored, Iterator[bytes]]:
+        check_foreign_key(key)
+        with self._asking(f"read {bucket}/{key}"):
+            answer = self._client.get_object(self._names[bucket], key)
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+
+        def chunks() -> Iterator[bytes]:
+            try:
+                with self._asking(f"read {bucket}/{key}"):
+                    yield from answer.stream(CHUNK_BYTES)
+            finally:
+                answer.close()
+                answer.release_conn()
+
+        return _stored(key, headers, None), chunks()
+
+    def _make(self, bucket: str) -> None:
+        name = self._names[bucket]
+        with self._asking(f"make the bucket {name}"):
+            if self._client.bucket_exists(name):
+                return
+            try:
+                self._client.make_bucket(name)
+            except S3Error as error:
+                if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:  # another was quicker
+                    raise
+
+    def _keep_versions(self, bucket: str) -> None:
+        self._client.set_bucket_versioning(self._names[bucket], VersioningConfig(ENABLED))
+
+    def _encrypt(self, bucket: str) -> None:
+        self._client.set_bucket_encryption(self._names[bucket], SSEConfig(EncryptionRule.new_sse_s3_rule()))
+
+    def _set_retention(self, bucket: str) -> None:
+        """One rule of ours among those that somebody else may have set."""
+        others = [rule for rule in self._rules(bucket) if rule.rule_id != _RULE]
+        days = self._retention.get(bucket)
+        ours = Rule(
+            status=ENABLED,
+            rule_filter=Filter(prefix=EXPIRING.get(bucket, "")),
+            rule_id=_RULE,
+            expiration=Expiration(days=days) if days else None,
+            noncurrent_version_expiration=NoncurrentVersionExpiration(noncurrent_days=days or _OLD_VERSIONS_DAYS),
+        )
+        self._client.set_bucket_lifecycle(self._names[bucket], LifecycleConfig([*others, ours]))
+
+    def _rules(self, bucket: str) -> list[Rule]:
+        found = self._client.get_bucket_lifecycle(self._names[bucket])
+        return list(found.rules) if found else []
+
+    def _expires_by_itself(self, bucket: str) -> bool:
+        try:
+            return any(rule.rule_id == _RULE for rule in self._rules(bucket))
+        except (S3Error, InvalidResponseError):
+            return False
+        except (MinioException, urllib3.exceptions.HTTPError) as error:
+            raise self._failed(f"look at {bucket}", error) from error
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except S3Error as error:
+            if error.code in _ABSENT:
+                raise ObjectNotFoundError(f"Could not {what}: there is no such object.") from error
+            raise self._failed(what, error) from error
+        except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._failed(what, error) from error
+
+    def _failed(self, what: str, error: Exception) -> ObjectStoreError:
+        why = f"{error.code}: {error.message}" if isinstance(error, S3Error) else type(error).__name__
+        return ObjectStoreError(
+            f"Could not {what} at {self._where} ({why}).", "Check that it runs, and the DANDELION_OBJECTS__* settings."
+        )
+
+
+def _stored(key: str, headers: Mapping[str, Any], modified_at: datetime | None) -> Stored:
+    return Stored(
+        key=key,
+        size_bytes=int(headers.get("content-length", 0)),
+        modified_at=modified_at or parsedate_to_datetime(headers["last-modified"]),
+        sha256=headers.get(_SUM) or None,
+        content_type=str(headers.get("content-type", "")),
+    )

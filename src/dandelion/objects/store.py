@@ -1,0 +1,178 @@
+"""What every store promises: whole objects, by bucket and key, that read back as they were written."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from dandelion.errors import ObjectCorruptError, ObjectKeyError
+
+MLFLOW = "mlflow-artifacts"
+DATA_LAKE = "data-lake"
+PROCESSED = "processed-data"
+BACKUPS = "backups"
+BUCKETS = (MLFLOW, DATA_LAKE, PROCESSED, BACKUPS)
+# Where only a part of a bucket expires: what people put into the data lake themselves stays until they remove it.
+EXPIRING = {DATA_LAKE: "predicted/"}
+
+CHUNK_BYTES = 1 << 20
+BINARY = "application/octet-stream"
+# A subset that every S3 server, every file system and every URL takes as it is.
+_NAMES = frozenset({"", ".", ".."})  # of which S3 clients make another key
+_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._=@+-]*(/[A-Za-z0-9_-][A-Za-z0-9._=@+-]*)*")
+_LONGEST_KEY = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object.
+
+    Attributes:
+        key: Its name in the bucket.
+        size_bytes: Length.
+        modified_at: When it was written, UTC.
+        sha256: Digest of its bytes; None where a listing does not tell.
+        content_type: Media type.
+    """
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+    sha256: str | None = None
+    content_type: str = BINARY
+
+
+class ObjectStore(ABC):
+    """A folder or an S3 server. Every method blocks; call it in a thread. Safe to share between threads.
+
+    Every method may raise `ObjectStoreError` when the server does not answer or refuses.
+    """
+
+    @abstractmethod
+    def prepare(self) -> Mapping[str, str]:
+        """Make the buckets that are missing, and switch on what the server offers; harmless when done before.
+
+        Returns:
+            What could not be switched on, with the reason.
+        """
+
+    @abstractmethod
+    def stat(self, bucket: str, key: str) -> Stored:
+        """What is known of an object.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+        """
+
+    @abstractmethod
+    def list_objects(self, bucket: str, prefix: str = "") -> Iterator[Stored]:
+        """Objects whose key begins with `prefix`, in the order of their keys."""
+
+    @abstractmethod
+    def delete(self, bucket: str, key: str) -> None:
+        """Remove an object and every earlier version of it; harmless when there is none."""
+
+    @abstractmethod
+    def expire(self, bucket: str, before: datetime) -> int:
+        """Remove what was written before a moment, where the store does not do so by itself; return how many.
+
+        In the data lake only predicted photos go.
+        """
+
+    @abstractmethod
+    def _write(self, bucket: str, key: str, stream: BinaryIO, facts: Stored) -> None: ...
+
+    @abstractmethod
+    def _read(self, bucket: str, key: str) -> tuple[Stored, Iterator[bytes]]: ...
+
+    def put(self, bucket: str, key: str, data: bytes, *, content_type: str = BINARY) -> Stored:
+        """Write an object; another of that key is replaced, as a whole."""
+        return self._put(bucket, key, io.BytesIO(data), content_type)
+
+    def put_file(self, bucket: str, key: str, path: Path, *, content_type: str = BINARY) -> Stored:
+        """The same from a file of any size, in parts."""
+        with path.open("rb") as stream:
+            return self._put(bucket, key, stream, content_type)
+
+    def get(self, bucket: str, key: str) -> bytes:
+        """An object's bytes.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+            ObjectCorruptError: They are not the ones that were written.
+        """
+        return b"".join(self.read(bucket, key))
+
+    def get_file(self, bucket: str, key: str, path: Path) -> None:
+        """The same into a file of any size, which is there whole or not at all."""
+        fresh = path.with_name(f".{path.name}.part")
+        try:
+            with fresh.open("wb") as stream:
+                for chunk in self.read(bucket, key):
+                    stream.write(chunk)
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    def read(self, bucket: str, key: str) -> Iterator[bytes]:
+        """An object in chunks as they arrive; one that was damaged ends with an error instead of its last chunk.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+            ObjectCorruptError: The bytes are not the ones that were written.
+        """
+        facts, chunks = self._read(bucket, key)
+        digest, size, held = hashlib.sha256(), 0, b""
+        for chunk in chunks:
+            digest.update(chunk)
+            size += len(chunk)
+            if held:
+                yield held
+            held = chunk
+        if size != facts.size_bytes or (facts.sha256 and digest.hexdigest() != facts.sha256):
+            raise ObjectCorruptError(
+                f"{bucket}/{key} reads as {size} bytes with SHA-256 {digest.hexdigest()[:12]}; "
+                f"{facts.size_bytes} with {(facts.sha256 or '?')[:12]} were written.",
+                "Restore it from a backup or an earlier version.",
+            )
+        yield held
+
+    def _put(self, bucket: str, key: str, stream: BinaryIO, content_type: str) -> Stored:
+        check_key(key)
+        digest, size = hashlib.sha256(), 0
+        while chunk := stream.read(CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+        stream.seek(0)
+        facts = Stored(key, size, datetime.now(UTC), digest.hexdigest(), content_type)
+        self._write(bucket, key, stream, facts)
+        return facts
+
+
+def check_foreign_key(key: str) -> None:
+    """Refuse keys that cannot be asked for as they stand; others may have named an object as we would not.
+
+    Raises:
+        ObjectKeyError: It is such a key.
+    """
+    if not _NAMES.isdisjoint(key.split("/")) or not key.isprintable():
+        raise ObjectKeyError(f"{key[:100]!r} is no key for an object.", "Leave out `.`, `..` and empty names.")
+
+
+def check_key(key: str) -> None:
+    """Refuse keys that mean something else on some store.
+
+    Raises:
+        ObjectKeyError: It is such a key.
+    """
+    if len(key) > _LONGEST_KEY or _KEY.fullmatch(key) is None:
+        raise ObjectKeyError(
+            f"{key[:100]!r} is no key for an object.", "Use letters, digits, ._=@+- and single slashes between names."
+        )

@@ -1,0 +1,170 @@
+"""Flows registered for a work pool, whose workers run each run as a Job, a container or a process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dandelion.errors import OrchestrationError, SettingsError
+from dandelion.orchestration.catalogue import flows_folder, list_deployments
+from dandelion.orchestration.serve import as_runner_deployment, use_prefect, wait_for_prefect
+from dandelion.settings import Settings
+
+KUBERNETES = "kubernetes"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where flows shall run.
+
+    Attributes:
+        pool: The work pool, made when it is not there.
+        kind: Its type: `kubernetes`, `process`, `docker` ...
+        concurrency: Most runs at once; None sets no limit.
+        image: Image of the runs, if the pool runs images.
+        folder: Folder of the flows where they run; None means the same as here.
+        template: Base job template of the pool; None means one that passes Pod Security "restricted" on Kubernetes, and
+            Prefect's own elsewhere.
+        variables: For the template: `namespace`, `service_account_name`, `env` ...
+    """
+
+    pool: str
+    kind: str
+    concurrency: int | None = None
+    image: str | None = None
+    folder: Path | None = None
+    template: Mapping[str, Any] | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def deploy(settings: Settings, target: Target) -> list[str]:
+    """Make or bring up to date the work pool and every deployment; return their names. May be repeated.
+
+    Raises:
+        OrchestrationError: Prefect does not answer, or refuses the template.
+        SettingsError: The pool's type is unknown here.
+    """
+    use_prefect(settings.prefect)
+    await wait_for_prefect(settings)
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
+    from prefect.exceptions import PrefectException, PrefectHTTPStatusError
+    from prefect.runner.storage import LocalStorage
+
+    template = dict(target.template or await _template(target.kind))
+    if target.kind == KUBERNETES:
+        check_job(template)
+    here = flows_folder(settings.prefect)
+    variables = dict(target.variables) | ({"image": target.image} if target.image else {})
+    names = []
+    try:
+        async with get_client() as client:
+            pool = WorkPoolCreate(
+                name=target.pool,
+                type=target.kind,
+                base_job_template=template,
+                concurrency_limit=target.concurrency,
+            )
+            await client.create_work_pool(pool, overwrite=True)
+            for each in list_deployments(settings.prefect):
+                deployment = as_runner_deployment(each, f"{here / each.entrypoint}")
+                deployment.entrypoint = each.entrypoint
+                deployment.storage = LocalStorage(str(target.folder or here))
+                deployment.work_pool_name = target.pool
+                deployment.job_variables = variables
+                identity = await deployment.aapply()
+                if not each.cron:  # Prefect leaves an earlier schedule in place
+                    await client.update_deployment(identity, DeploymentUpdate(schedules=[]))
+                names.append(each.name)
+    except (PrefectHTTPStatusError, PrefectException) as error:
+        raise OrchestrationError(f"Prefect refused ({error}).", "Look at the template and at Prefect's log.") from error
+    return names
+
+
+def read_template(file: Path) -> dict[str, Any]:
+    """A base job template, JSON or YAML.
+
+    Raises:
+        OrchestrationError: It cannot be read.
+    """
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))  # JSON is YAML
+    except (OSError, yaml.YAMLError) as error:
+        raise OrchestrationError(f"{file} cannot be read ({error}).", "Give JSON or YAML.") from error
+    if not isinstance(found, dict) or not {"job_configuration", "variables"} <= found.keys():
+        raise OrchestrationError(f"{file} is no base job template.", "It has `job_configuration` and `variables`.")
+    return found
+
+
+def check_job(template: Mapping[str, Any]) -> None:
+    """Refuse a job manifest that the worker would refuse with every run.
+
+    Raises:
+        OrchestrationError: It is such a manifest.
+    """
+    from prefect_kubernetes.worker import KubernetesWorkerJobConfiguration
+    from pydantic import ValidationError
+
+    try:
+        manifest = json.loads(json.dumps(template["job_configuration"]["job_manifest"]))
+        KubernetesWorkerJobConfiguration(job_manifest=manifest, env={}, labels={}, name="", namespace="", command="")
+    except (KeyError, ValidationError) as error:
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"it has no {error}"
+        raise OrchestrationError(f"The job template is not taken by Prefect's worker: {why}.", "Mend it.") from error
+
+
+async def _template(kind: str) -> dict[str, Any]:
+    from prefect.plugins import load_prefect_collections
+    from prefect.workers.base import BaseWorker
+
+    load_prefect_collections()
+    worker = BaseWorker.get_worker_class_from_type(kind)
+    if worker is None:
+        known = ", ".join(sorted(BaseWorker.get_all_available_worker_types()))
+        raise SettingsError(
+            f"Workers of type {kind!r} are not installed.", f"There are {known}; pip install 'dandelion[kubernetes]'."
+        )
+    template: dict[str, Any] = json.loads(json.dumps(worker.get_default_base_job_template()))
+    return restrict(template) if kind == KUBERNETES else template
+
+
+def restrict(template: dict[str, Any]) -> dict[str, Any]:
+    """Prefect's template of a Kubernetes Job as Pod Security "restricted" lets it pass; its root is read-only."""
+    job = template["job_configuration"]["job_manifest"]["spec"]
+    pod = job["template"]["spec"]
+    pod |= {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 10001,
+            "runAsGroup": 10001,
+            "fsGroup": 10001,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumes": [{"name": "data", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
+    }
+    pod["containers"][0] |= {
+        "command": ["/usr/bin/env"],  # the image's own entrypoint is `dandelion`
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 -- a pod's
+    }
+    defaults = {
+        "finished_job_ttl": 3600,
+        "pod_watch_timeout_seconds": 300,
+        "cpu_request": "500m",
+        "memory_request": "2Gi",
+        "memory_limit": "4Gi",
+    }
+    for name, value in defaults.items():
+        template["variables"]["properties"][name]["default"] = value
+    return template

@@ -1,0 +1,251 @@
+"""Prefect over its HTTP API: runs are started and looked at by processes that have no Prefect, as the API's pod."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import msgspec
+
+from dandelion.domain import FlowRun, FlowStep
+from dandelion.errors import FlowRunNotFoundError, OrchestrationError
+from dandelion.settings import PrefectSettings, Settings
+
+TIMEOUT_SECONDS = 10.0
+# Tasks of one run that are looked at: the steps, and the shards among them.
+MOST_STEPS = 200
+# Over SQLite, Prefect answers so while others write.
+BUSY = frozenset({429, 503})
+TRIES, PAUSE_SECONDS = 10, 1.0
+_AT_ONCE = timedelta(seconds=5)
+ENDED = frozenset({"completed", "failed", "crashed", "cancelled"})
+
+
+class _State(msgspec.Struct):
+    type: str
+    name: str
+    message: str | None = None
+
+
+class _Run(msgspec.Struct):
+    id: str
+    name: str
+    state: _State | None = None
+    parameters: dict[str, Any] = {}
+    expected_start_time: datetime | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    flow_run_id: str | None = None
+    created: datetime | None = None
+
+
+class _Named(msgspec.Struct):
+    id: str
+
+
+class _Artifact(msgspec.Struct):
+    task_run_id: str | None
+    description: str | None = None
+    data: Any = None
+
+
+class _Log(msgspec.Struct):
+    message: str
+    timestamp: datetime
+
+
+def prefect_url(options: PrefectSettings) -> str:
+    """Prefect's address: the server that the settings name, or the embedded one."""
+    host = "127.0.0.1" if options.host in {"0.0.0.0", "::"} else options.host  # noqa: S104 -- read, not bound
+    return (options.url or f"http://{host}:{options.port}").rstrip("/").removesuffix("/api")
+
+
+class PrefectApi:
+    """What the rest of Dandelion asks of Prefect. Every method may raise `OrchestrationError`."""
+
+    def __init__(self, settings: Settings) -> None:
+        options = settings.prefect
+        self.url = prefect_url(options)
+        self._page = (options.page_url or self.url).rstrip("/")
+        auth = options.auth.get_secret_value().partition(":") if options.auth else None
+        self._http = httpx.AsyncClient(
+            base_url=f"{self.url}/api/", timeout=TIMEOUT_SECONDS, auth=(auth[0], auth[2]) if auth else None
+        )
+
+    async def answers(self) -> bool:
+        """Whether Prefect does."""
+        try:
+            return (await self._http.get("health")).is_success
+        except httpx.HTTPError:
+            return False
+
+    async def start(self, flow: str, parameters: Mapping[str, Any], *, once: str | None = None) -> FlowRun:
+        """Ask for a run of a deployed flow, which begins within seconds.
+
+        Args:
+            flow: Its name, which is its deployment's too.
+            parameters: What it is told.
+            once: A second call with the same text gets the first one's run.
+
+        Raises:
+            OrchestrationError: Nobody deployed it, or its parameters are not taken.
+        """
+        try:
+            deployment = msgspec.convert(
+                await self._ask("GET", f"deployments/name/{flow}/{flow}"), _Named, strict=False
+            )
+        except FlowRunNotFoundError as error:
+            raise OrchestrationError(
+                f"Prefect at {self.url} knows no deployment {flow!r}.",
+                "Start `dandelion up` or `dandelion flows serve`, or run `dandelion flows deploy` for a work pool.",
+            ) from error
+        key = once or uuid.uuid4().hex  # a request that is tried again must not begin a second run
+        body = {"parameters": dict(parameters), "state": {"type": "SCHEDULED"}, "idempotency_key": key}
+        found = await self._ask("POST", f"deployments/{deployment.id}/create_flow_run", body)
+        return self._as_run(msgspec.convert(found, _Run), [])
+
+    async def list_runs(self, flow: str, *, limit: int) -> list[FlowRun]:
+        """Runs that are going on, over or due now, newest first; those that the schedule has in store are left out."""
+        body = {
+            "flows": {"name": {"any_": [flow]}},
+            "flow_runs": {"expected_start_time": {"before_": datetime.now(UTC).isoformat()}},
+            "sort": "EXPECTED_START_TIME_DESC",
+            "limit": limit,
+        }
+        runs = msgspec.convert(await self._ask("POST", "flow_runs/filter", body), list[_Run])
+        steps = await self._steps([run.id for run in runs])
+        return [self._as_run(run, steps.get(run.id, [])) for run in runs]
+
+    async def get_run(self, run_id: str) -> FlowRun:
+        """One run.
+
+        Raises:
+            FlowRunNotFoundError: Prefect knows none of that id.
+        """
+        run = msgspec.convert(await self._ask("GET", f"flow_runs/{run_id}"), _Run)
+        return self._as_run(run, (await self._steps([run_id])).get(run_id, []))
+
+    async def find_unended(self, flow: str) -> FlowRun | None:
+        """A run that is going on, or is about to begin by somebody's wish; none when there is none."""
+        running = {"type": {"any_": ["RUNNING", "PENDING"]}}
+        for state in (running, {"type": {"any_": ["SCHEDULED"]}}):
+            body = {
+                "flows": {"name": {"any_": [flow]}},
+                "flow_runs": {"state": state},
+                "sort": "EXPECTED_START_TIME_ASC",
+                "limit": 50,
+            }
+            runs = msgspec.convert(await self._ask("POST", "flow_runs/filter", body), list[_Run])
+            for run in runs:
+                # What the schedule has in store was made long before its time.
+                wished = run.created and run.expected_start_time and run.expected_start_time <= run.created + _AT_ONCE
+                if state is running or wished:
+                    return self._as_run(run, [])
+        return None
+
+    async def read_log(self, run_id: str, *, after: int, limit: int = 200) -> list[str]:
+        """Lines that a run has logged, oldest first, without the first `after`."""
+        body = {
+            "logs": {"flow_run_id": {"any_": [run_id]}},
+            "sort": "TIMESTAMP_ASC",
+            "offset": after,
+            "limit": limit,
+        }
+        logs = msgspec.convert(await self._ask("POST", "logs/filter", body), list[_Log])
+        return [f"{log.timestamp:%H:%M:%S} {log.message}" for log in logs]
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _steps(self, run_ids: Sequence[str]) -> dict[str, list[FlowStep]]:
+        if not run_ids:
+            return {}
+        these = {"flow_runs": {"id": {"any_": list(run_ids)}}}
+        tasks, artifacts = await asyncio.gather(
+            self._ask("POST", "task_runs/filter", {**these, "sort": "EXPECTED_START_TIME_ASC", "limit": MOST_STEPS}),
+            self._ask("POST", "artifacts/filter", {**these, "artifacts": {"type": {"any_": ["progress"]}}}),
+        )
+        progress = {each.task_run_id: each for each in msgspec.convert(artifacts, list[_Artifact])}
+        found: dict[str, list[FlowStep]] = {}
+        for task in msgspec.convert(tasks, list[_Run]):
+            found.setdefault(task.flow_run_id or "", []).append(_as_step(task, progress.get(task.id)))
+        return found
+
+    def _as_run(self, run: _Run, steps: list[FlowStep]) -> FlowRun:
+        state = run.state
+        return FlowRun(
+            run_id=run.id,
+            name=run.name,
+            url=f"{self._page}/runs/flow-run/{run.id}",
+            state=state.type.lower() if state else "pending",
+            outcome=state.name if state else "",
+            message=(state.message or "") if state else "",
+            parameters=run.parameters,
+            created_at=run.created,
+            started_at=run.start_time,
+            ended_at=run.end_time,
+            steps=steps,
+        )
+
+    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        try:
+            for _ in range(TRIES):
+                answer = await self._http.request(method, path, json=body)
+                if answer.status_code not in BUSY:
+                    break
+                await asyncio.sleep(PAUSE_SECONDS)
+        except httpx.HTTPError as error:
+            raise OrchestrationError(
+                f"Prefect at {self.url} did not answer ({type(error).__name__}).",
+                "Start it with `dandelion up`, or set DANDELION_PREFECT__URL.",
+            ) from error
+        if answer.status_code == 404:
+            raise FlowRunNotFoundError(f"Prefect at {self.url} has no {path}.", "Check the id.")
+        if answer.status_code == 401:
+            raise OrchestrationError(f"Prefect at {self.url} wants a password.", "Set DANDELION_PREFECT__AUTH.")
+        if not answer.is_success:
+            raise OrchestrationError(
+                f"Prefect at {self.url} answered {answer.status_code} to {path}: {answer.text[:300]}",
+                "Look at its log.",
+            )
+        return answer.json()
+
+
+async def has_ended(settings: Settings, run_id: str) -> bool:
+    """Whether Prefect says that a run is over; not, while it does not know."""
+    async with PrefectApi(settings) as api:
+        try:
+            return (await api.get_run(run_id)).state in ENDED
+        except OrchestrationError:
+            return False
+
+
+def _as_step(task: _Run, progress: _Artifact | None) -> FlowStep:
+    state = task.state
+    message = (state.message or "") if state else ""
+    if progress is not None and (state is None or state.type == "RUNNING"):
+        message = progress.description or ""
+    percent = progress.data if progress is not None and isinstance(progress.data, int | float) else None
+    skipped = state is not None and state.name == "Skipped"
+    return FlowStep(
+        name=task.name.rsplit("-", 1)[0],
+        state="skipped" if skipped else state.type.lower() if state else "pending",
+        started_at=task.start_time,
+        ended_at=task.end_time,
+        message=message,
+        percent=None if percent is None else float(percent),
+    )

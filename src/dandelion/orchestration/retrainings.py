@@ -1,0 +1,95 @@
+"""Retrainings as people and programs ask for them and look at them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from dandelion.domain import AskedRetraining, FlowRun, FlowStep, Retraining
+from dandelion.orchestration.prefect_api import ENDED, PrefectApi
+from dandelion.settings import Settings
+
+FLOW = "retrain"
+STEPS = (
+    *("check_performance", "check_data", "prepare_data", "train_model"),
+    *("validate_model", "deploy_model", "notify"),
+)
+_DECISIONS = {
+    "Promoted": "promoted",
+    "Rejected": "rejected",
+    "Stopped": "stopped",
+    "Skipped": "skipped",
+    "RolledBack": "rolled_back",
+}
+
+
+async def start(
+    settings: Settings, *, force: bool = False, reason: str = "", alert: str = "", once: str | None = None
+) -> AskedRetraining:
+    """Ask for a retraining; while one goes on, that one is the answer.
+
+    Args:
+        settings: Where Prefect is.
+        force: Whatever the figures say.
+        reason: In a person's words.
+        alert: Name of the alert that asks.
+        once: A second call with the same text gets the first one's run, also when it has ended.
+
+    Raises:
+        OrchestrationError: Prefect does not answer, or nobody serves the flow.
+    """
+    parameters: dict[str, Any] = {"force": force, "reason": reason, "alert": alert}
+    async with PrefectApi(settings) as api:
+        before = datetime.now(UTC)
+        going_on = await api.find_unended(FLOW)
+        run = going_on or await api.start(FLOW, parameters, once=once)
+        is_new = going_on is None and (run.created_at is None or run.created_at >= before)
+        return AskedRetraining(run_id=run.run_id, name=run.name, url=run.url, is_new=is_new)
+
+
+async def latest(settings: Settings, *, limit: int) -> list[Retraining]:
+    """The last ones, newest first.
+
+    Raises:
+        OrchestrationError: Prefect does not answer.
+    """
+    async with PrefectApi(settings) as api:
+        return [_retraining(run) for run in await api.list_runs(FLOW, limit=limit)]
+
+
+async def find(settings: Settings, run_id: str) -> Retraining:
+    """One of them.
+
+    Raises:
+        FlowRunNotFoundError: Prefect knows none of that id.
+        OrchestrationError: Prefect does not answer.
+    """
+    async with PrefectApi(settings) as api:
+        return _retraining(await api.get_run(run_id))
+
+
+def _retraining(run: FlowRun) -> Retraining:
+    known = {step.name: step for step in run.steps}
+    waiting = "skipped" if run.state in ENDED else "pending"
+    decision = _DECISIONS.get(run.outcome) or ("failed" if run.state in ENDED else None)
+    return Retraining(
+        run_id=run.run_id,
+        name=run.name,
+        url=run.url,
+        state=run.state,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        reason=_asked(run.parameters),
+        decision=decision,
+        message=run.message if run.state in ENDED else "",
+        steps=[
+            known.get(name, FlowStep(name=name, state=waiting, started_at=None, ended_at=None, message=""))
+            for name in STEPS
+        ],
+    )
+
+
+def _asked(parameters: dict[str, Any]) -> str:
+    alert, reason = parameters.get("alert", ""), parameters.get("reason", "")
+    words = [f"alert {alert}" if alert else "", str(reason), "forced" if parameters.get("force") else ""]
+    return ", ".join(word for word in words if word) or "schedule"

@@ -1,0 +1,122 @@
+"""Flows served by this machine: each run in a process of its own, schedules in place, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dandelion.errors import OrchestrationError
+from dandelion.orchestration.catalogue import Deployment, flows_folder, list_deployments
+from dandelion.orchestration.prefect_api import PrefectApi, prefect_url
+from dandelion.settings import PrefectSettings, Settings
+
+if TYPE_CHECKING:
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.events import DeploymentEventTrigger
+
+# One trains; a watch or a batch may run beside it.
+MOST_RUNS = 3
+POLL_SECONDS = 2.0
+PATIENCE_SECONDS = 120.0
+
+
+def use_prefect(options: PrefectSettings) -> None:
+    """Tell Prefect, in this process and in those that it starts, where its server is; call before it is imported."""
+    os.environ.update(
+        {
+            "PREFECT_API_URL": f"{prefect_url(options)}/api",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            # Without a server, a run would else begin one of its own that nobody sees.
+            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        }
+    )
+    if options.auth is not None:
+        os.environ["PREFECT_API_AUTH_STRING"] = options.auth.get_secret_value()
+
+
+async def wait_for_prefect(settings: Settings, seconds: float = PATIENCE_SECONDS) -> None:
+    """Return once Prefect answers.
+
+    Raises:
+        OrchestrationError: It did not within that time.
+    """
+    async with PrefectApi(settings) as api:
+        try:
+            async with asyncio.timeout(seconds):
+                while not await api.answers():  # noqa: ASYNC110 -- another process's state has no event
+                    await asyncio.sleep(0.5)
+        except TimeoutError as error:
+            raise OrchestrationError(
+                f"Prefect at {api.url} did not answer for {seconds:.0f} s.", "Start it, or set DANDELION_PREFECT__URL."
+            ) from error
+
+
+def serve(settings: Settings, say: Callable[[str], None]) -> None:
+    """Run whatever flows are asked for or due, each in a process of its own, until SIGTERM or Ctrl-C.
+
+    Args:
+        settings: Where Prefect is.
+        say: Told once the flows are registered.
+
+    Raises:
+        OrchestrationError: Prefect does not answer.
+    """
+    use_prefect(settings.prefect)
+    asyncio.run(_serve(settings, say))
+
+
+async def _serve(settings: Settings, say: Callable[[str], None]) -> None:
+    await wait_for_prefect(settings)
+    from prefect.runner import Runner
+
+    folder = flows_folder(settings.prefect)
+    # Deployments outlive this process with their schedules: what falls due meanwhile runs when it is back.
+    runner = Runner(name="dandelion", pause_on_shutdown=False, limit=MOST_RUNS, query_seconds=POLL_SECONDS)
+    deployments = list_deployments(settings.prefect)
+    for each in deployments:
+        await runner.aadd_deployment(as_runner_deployment(each, f"{folder / each.entrypoint}"))
+    say(f"Flows are served: {', '.join(each.name for each in deployments)}.")
+    stop = asyncio.Event()
+    # Its own handler of SIGTERM calls a coroutine that nobody awaits, and then leaves by an exception.
+    loop = asyncio.get_running_loop()
+    runner.handle_sigterm = partial(_on_signal, loop, stop)  # type: ignore[method-assign]
+    loop.add_signal_handler(signal.SIGINT, stop.set)
+    serving, stopping = asyncio.create_task(runner.start()), asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set():
+        await runner.astop()
+    stopping.cancel()
+    await serving
+
+
+def _on_signal(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, *_: object, **__: object) -> None:
+    loop.call_soon_threadsafe(stop.set)
+
+
+def as_runner_deployment(each: Deployment, entrypoint: str) -> RunnerDeployment:
+    """A flow as Prefect's client registers it; a schedule that is gone is taken away from an earlier registration."""
+    from prefect.deployments.runner import RunnerDeployment
+
+    return RunnerDeployment.from_entrypoint(
+        entrypoint,
+        name=each.name,
+        description=each.description,
+        cron=each.cron or None,
+        triggers=[_after_crash(each)] if each.goes_on_after_crash else [],
+    )
+
+
+def _after_crash(each: Deployment) -> DeploymentEventTrigger:
+    """Another run once one was killed: it goes on from what that one had come to rest on."""
+    from prefect.events import DeploymentEventTrigger
+
+    return DeploymentEventTrigger(
+        name=f"{each.name} goes on after a crash",
+        expect={"prefect.flow-run.Crashed"},
+        match_related={"prefect.resource.role": "deployment", "prefect.resource.name": each.name},
+        parameters={"reason": "goes on after a crash"},
+    )

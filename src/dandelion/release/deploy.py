@@ -1,0 +1,204 @@
+"""A version into service, pod by pod, and back when one of them answers otherwise than it should."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from dandelion.errors import DandelionError, RegistryError, ReleaseError
+from dandelion.registry import Registry
+from dandelion.release.plan import CHAMPION, PREVIOUS, Move, plan_move
+from dandelion.release.pods import Pod, Pods
+from dandelion.settings import ReleaseSettings
+
+LOOK_SECONDS = 1.0
+# Taking a move back must not fail because MLflow restarts.
+UNDO_PATIENCE_SECONDS = 300.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """A photo whose class is beyond doubt.
+
+    Attributes:
+        name: What to call it when it is answered wrongly.
+        label: Its class.
+        data: Its bytes.
+    """
+
+    name: str
+    label: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """How a release went.
+
+    Attributes:
+        move: What was moved.
+        serves: Whether it serves; else it was moved back.
+        message: Figures, or why it was moved back.
+    """
+
+    move: Move
+    serves: bool
+    message: str
+
+
+async def deploy(
+    registry: Registry,
+    pods: Pods,
+    version: str,
+    golden: Sequence[Golden],
+    options: ReleaseSettings,
+    *,
+    moved_from: str | None = None,
+    undo_patience_seconds: float = UNDO_PATIENCE_SECONDS,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Deployment:
+    """Move the alias, wait until every pod that follows it serves `version`, and ask each of them the golden photos.
+
+    A pod that does not follow in time, fails, or answers a golden photo wrongly takes the whole move back. All of it
+    may be repeated: a version that serves already is asked the golden photos all the same.
+
+    Args:
+        registry: Where aliases are.
+        pods: Who serves.
+        version: The candidate.
+        golden: Photos that it must know.
+        options: Strategy and patience.
+        moved_from: Where the alias pointed before a run moved it that was killed then.
+        undo_patience_seconds: How long to go on trying to take a move back.
+        progress: Told how many pods serve it.
+
+    Raises:
+        RegistryError: MLflow does not answer; nothing was moved, or all of it was moved back.
+        ReleaseError: No pod could have followed, so nothing was moved; or moving back failed as well.
+    """
+    aliases = await asyncio.to_thread(_aliases, registry, options.alias)
+    if moved_from is not None and aliases.get(options.alias) == version:
+        aliases[options.alias] = moved_from
+    move = plan_move(version, aliases, options)
+    before = await pods.list()
+    _require_followers(before, move, options)
+    try:
+        await asyncio.to_thread(_set, registry, move)
+    except RegistryError:
+        await _undo(registry, move, undo_patience_seconds)
+        raise
+    started = time.monotonic()
+    try:
+        serving = await _wait(pods, move, options.timeout_seconds, progress)
+        await asyncio.gather(*(_ask_golden(pods, pod, version, golden) for pod in serving))
+    except DandelionError as error:
+        await _undo(registry, move, undo_patience_seconds)
+        back = move.before[move.alias]
+        return Deployment(move, False, f"{error} {move.alias.capitalize()} is {_named(back)} again.")
+    except asyncio.CancelledError:
+        await _undo(registry, move, undo_patience_seconds)
+        raise
+    if not serving:
+        return Deployment(move, True, f"{move.alias.capitalize()} is version {version}; no pod serves it yet.")
+    count = "1 pod serves" if len(serving) == 1 else f"{len(serving)} pods serve"
+    return Deployment(
+        move,
+        True,
+        f"{count} version {version} as {move.alias} after {time.monotonic() - started:.0f} s; "
+        f"{len(golden)} golden photos answered rightly by each.",
+    )
+
+
+def _aliases(registry: Registry, alias: str) -> dict[str, str]:
+    names = {alias, CHAMPION, PREVIOUS}
+    return {name: found.version for name in names if (found := registry.find_alias(name)) is not None}
+
+
+def _require_followers(pods: Sequence[Pod], move: Move, options: ReleaseSettings) -> None:
+    if options.strategy != "rolling" or any(pod.follows(move.alias) for pod in pods):
+        return
+    silent = [pod.url for pod in pods if not pod.version]
+    if silent:
+        raise ReleaseError(
+            f"{', '.join(silent)} does not answer, so nothing was moved.",
+            "Start the API, or set DANDELION_RELEASE__API_URL or __PODS_URL; with access on also __API_KEY.",
+        )
+    raise ReleaseError(
+        f"No pod follows the alias {move.alias!r}, so nothing was moved.",
+        "They serve a folder or a fixed version: see DANDELION_MODEL__PATH and __VERSION.",
+    )
+
+
+def _set(registry: Registry, move: Move) -> None:
+    for alias, version in move.after.items():
+        registry.set_alias(alias, version)
+
+
+async def _undo(registry: Registry, move: Move, patience_seconds: float) -> None:
+    """Let every alias point where it did, however long MLflow takes to answer."""
+
+    def restore() -> None:
+        for alias, version in reversed(list(move.before.items())):
+            if version is None:
+                registry.drop_alias(alias)
+            else:
+                registry.set_alias(alias, version)
+
+    try:
+        async for attempt in AsyncRetrying(
+            stop=stop_after_delay(patience_seconds),
+            wait=wait_exponential(multiplier=0.2, max=5),
+            retry=retry_if_exception_type(RegistryError),
+            reraise=True,
+        ):
+            with attempt:
+                await asyncio.to_thread(restore)
+    except RegistryError as error:
+        wanted = ", ".join(f"{alias} to {_named(version)}" for alias, version in move.before.items())
+        raise ReleaseError(
+            f"The move could not be taken back ({error.message})", f"Point {wanted} yourself, in MLflow."
+        ) from error
+    log.warning("release_taken_back", alias=move.alias, version=move.version)
+
+
+async def _wait(pods: Pods, move: Move, timeout_seconds: float, progress: Callable[[str], None]) -> list[Pod]:
+    """The pods that follow the alias, once all of them serve the version."""
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        found = await pods.list()
+        following = [pod for pod in found if pod.follows(move.alias)]
+        done = [pod for pod in following if pod.version == move.version]
+        silent = [pod for pod in found if not pod.version]
+        progress(f"{len(done)} of {len(following) + len(silent)} pods serve version {move.version}")
+        if len(done) == len(following) and not silent:
+            return done
+        if time.monotonic() > deadline:
+            late = [f"{pod.url} ({pod.version or 'silent'})" for pod in found if pod not in done]
+            raise ReleaseError(
+                f"After {timeout_seconds:.0f} s these pods do not serve version {move.version}: {', '.join(late)}.",
+                "Look at their logs for `reload_failed`.",
+            )
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _ask_golden(pods: Pods, pod: Pod, version: str, golden: Sequence[Golden]) -> None:
+    for photo in golden:
+        answer = await pods.predict(pod, photo.data)
+        if answer.model.version != version:
+            raise ReleaseError(f"{pod.url} answered by version {answer.model.version} instead of {version}.")
+        if answer.label != photo.label:
+            raise ReleaseError(
+                f"{pod.url} takes the golden photo {photo.name} for {answer.label!r} ({answer.confidence:.0%}); "
+                f"it is {photo.label!r}."
+            )
+
+
+def _named(version: str | None) -> str:
+    return "nothing" if version is None else f"version {version}"

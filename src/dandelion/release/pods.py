@@ -1,0 +1,93 @@
+"""The processes that serve, one by one: a Service in front of them answers for whichever it likes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from dandelion.client import AsyncClient
+from dandelion.domain import Prediction
+from dandelion.errors import DandelionError, ReleaseError
+from dandelion.settings import Settings
+
+TIMEOUT_SECONDS = 10.0
+STARTER = "starter"
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One serving process.
+
+    Attributes:
+        url: Where it answers.
+        version: What it serves; empty when it does not answer.
+        alias: The alias that it follows, if any.
+    """
+
+    url: str
+    version: str
+    alias: str | None
+
+    def follows(self, alias: str) -> bool:
+        """Whether it serves what `alias` points at; one that serves the starter will as soon as there is something."""
+        return self.alias == alias or self.version == STARTER
+
+
+class Pods:
+    """Every process that serves, as its addresses say at that moment.
+
+    Args:
+        settings: Where they are.
+        key: API key or token, where they ask for one.
+    """
+
+    def __init__(self, settings: Settings, key: str | None) -> None:
+        options, api = settings.release, settings.api
+        self._url = options.pods_url or options.api_url or f"http://{_reachable(api.host)}:{api.port}"
+        self._is_name_of_many = options.pods_url is not None
+        self._key = key
+
+    async def list(self) -> list[Pod]:
+        """Every process with what it serves now.
+
+        Raises:
+            ReleaseError: The name leads nowhere.
+        """
+        return list(await asyncio.gather(*(self._look(url) for url in await self._urls())))
+
+    async def predict(self, pod: Pod, photo: bytes) -> Prediction:
+        """One process's answer.
+
+        Raises:
+            DandelionError: It refused, or did not answer.
+        """
+        async with AsyncClient(pod.url, key=self._key, timeout_seconds=TIMEOUT_SECONDS) as client:
+            return await client.predict(photo)
+
+    async def _look(self, url: str) -> Pod:
+        try:
+            async with AsyncClient(url, key=self._key, timeout_seconds=TIMEOUT_SECONDS) as client:
+                model = await client.model()
+        except DandelionError:
+            return Pod(url, "", None)
+        return Pod(url, str(model["version"]), model["alias"])
+
+    async def _urls(self) -> Sequence[str]:
+        if not self._is_name_of_many:
+            return [self._url]
+        url = httpx.URL(self._url)
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise ReleaseError(
+                f"{url.host} leads to no pod ({error.strerror or error}).", "Check DANDELION_RELEASE__PODS_URL."
+            ) from error
+        return sorted({str(url.copy_with(host=str(address[0]))) for *_, address in found})
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 -- read, not bound

@@ -1,0 +1,141 @@
+"""Candidate against champion: on the frozen test split, and on what came in of late and nobody was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from dandelion.db import feedback, transact
+from dandelion.domain import Split
+from dandelion.errors import ObjectNotFoundError, PhotoError
+from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore
+from dandelion.release.deploy import Golden
+from dandelion.release.gate import Decision, Evidence, judge
+from dandelion.retraining.lake import FEEDBACK, PATIENCE_SECONDS, ROWS_AT_ONCE, label_of
+from dandelion.retraining.scores import Judged, Scores
+from dandelion.settings import ReleaseSettings
+from dandelion.training.photos import Photo, describe_photo
+from dandelion.training.splits import NEAR_BITS
+from dandelion.training.versions import DatasetVersion
+
+GOLDEN = "golden"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Both models on the same photos.
+
+    Attributes:
+        photos: What they were asked.
+        candidate: The candidate's answers.
+        champion: The champion's; None while there is none.
+        decision: What the gate makes of it.
+    """
+
+    photos: tuple[Judged, ...]
+    candidate: Scores
+    champion: Scores | None
+    decision: Decision
+
+    @property
+    def changed(self) -> list[int]:
+        """Indices of photos whose answer is another now."""
+        if self.champion is None:
+            return []
+        pairs = zip(self.champion.labels, self.candidate.labels, strict=True)
+        return [index for index, (before, after) in enumerate(pairs) if before != after]
+
+
+def compare(
+    photos: Sequence[Judged], candidate: Scores, champion: Scores | None, limits: ReleaseSettings
+) -> Comparison:
+    """Judge the candidate by what both answered."""
+    evidence = Evidence(
+        truths=[photo.label for photo in photos],
+        candidate=candidate.labels,
+        champion=champion.labels if champion else None,
+        recent=[photo.recent for photo in photos],
+        standing=candidate.standing,
+        champion_standing=champion.standing if champion else None,
+    )
+    return Comparison(tuple(photos), candidate, champion, judge(evidence, limits))
+
+
+async def told_lately(engine: AsyncEngine, days: float) -> dict[str, tuple[str, str]]:
+    """Origin to key in the data lake and class, of photos whose truth was told within so many days.
+
+    Raises:
+        DatabaseError: The database does not answer.
+    """
+    since = datetime.now(UTC) - timedelta(days=days)
+    found = await transact(
+        engine,
+        lambda on: feedback.told_photos(on, after=None, limit=ROWS_AT_ONCE, since=since),
+        patience_seconds=PATIENCE_SECONDS,
+    )
+    return {f"{FEEDBACK}/{each.prediction_id}": (each.photo_key, each.label) for each in found}
+
+
+def judged_photos(store: ObjectStore, dataset: DatasetVersion, lately: dict[str, tuple[str, str]]) -> list[Judged]:
+    """The test split, and photos told since it was frozen that resemble none that was trained on.
+
+    Raises:
+        ObjectStoreError: The store does not answer.
+    """
+    found = []
+    for record in dataset.photos:
+        if record.split == Split.TEST:
+            try:
+                data = store.get(PROCESSED, record.key)
+            except ObjectNotFoundError:
+                continue  # erased
+            found.append(Judged(record.sha256, record.label, data, record.origin in lately))
+    known = {record.origin for record in dataset.photos}
+    learnt = np.array(
+        [int(record.perceptual_hash, 16) for record in dataset.photos if record.split != Split.TEST], dtype=np.uint64
+    )
+    for origin, (key, label) in lately.items():
+        if origin in known:
+            continue
+        try:
+            data = store.get(DATA_LAKE, key)
+            photo = describe_photo(Path(key), label, data)
+        except (ObjectNotFoundError, PhotoError):
+            continue
+        if not _resembles(photo, learnt):
+            found.append(Judged(photo.sha256, label, data, True))
+    return list({each.sha256: each for each in found}.values())
+
+
+def golden_photos(store: ObjectStore, comparison: Comparison, most_a_class: int) -> list[Golden]:
+    """Photos that serving must know: those that somebody put there, else test photos that both models are sure of.
+
+    Raises:
+        ObjectStoreError: The store does not answer.
+    """
+    given = [
+        Golden(found.key, label_of(found.key.split("/")[1]), store.get(DATA_LAKE, found.key))
+        for found in store.list_objects(DATA_LAKE, f"{GOLDEN}/")
+        if found.key.count("/") == 2
+    ]
+    if given:
+        return given
+    surest: dict[str, list[tuple[float, Golden]]] = {}
+    for index, photo in enumerate(comparison.photos):
+        champion = comparison.champion
+        known_before = champion is None or champion.labels[index] == photo.label
+        if known_before and comparison.candidate.labels[index] == photo.label and not photo.recent:
+            golden = Golden(photo.sha256[:12], photo.label, photo.data)
+            surest.setdefault(photo.label, []).append((comparison.candidate.confidences[index], golden))
+    chosen = (sorted(found, key=lambda each: -each[0])[:most_a_class] for found in surest.values())
+    return [golden for found in chosen for _, golden in found]
+
+
+def _resembles(photo: Photo, hashes: npt.NDArray[np.uint64]) -> bool:
+    return bool((np.bitwise_count(hashes ^ np.uint64(photo.perceptual_hash)) <= NEAR_BITS).any())

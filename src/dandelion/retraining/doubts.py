@@ -1,0 +1,63 @@
+"""Labels that contradict the photos most like theirs: flipped by mistake or on purpose.
+
+Each photo's five nearest neighbours, by the champion's embedding, are asked for their class; a photo is doubtful when
+at most one of them shares its own. Some photos of any set are. So it counts how much larger their share is among new
+photos than among old ones, and whether chance explains that (two shares, one-sided, 1 %).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+NEIGHBOURS = 5
+AGREEING = 1
+# Larger sets are sampled: the shares are then known to about two points.
+MOST_OLD, MOST_NEW = 2000, 1000
+_SURE = 2.326  # 99 % of a normal distribution, one-sided
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """How many labels contradict their neighbours.
+
+    Attributes:
+        new: Indices of new photos that are doubtful.
+        new_share: Their share.
+        old_share: The share among old photos.
+        is_more: Whether chance does not explain the difference.
+    """
+
+    new: tuple[int, ...]
+    new_share: float
+    old_share: float
+    is_more: bool
+
+
+def find_doubts(old: Floats, old_labels: Sequence[str], new: Floats, new_labels: Sequence[str]) -> Doubts:
+    """Doubtful labels among photos with embeddings `old`, float32 [N, D], and `new`, float32 [M, D]."""
+    embeddings = np.concatenate([old, new])
+    labels = np.asarray([*old_labels, *new_labels])
+    doubtful = _agreeing_neighbours(embeddings, labels) <= AGREEING
+    of_old, of_new = doubtful[: len(old)], doubtful[len(old) :]
+    old_share, new_share = float(of_old.mean()), float(of_new.mean())
+    pooled = float(doubtful.mean())
+    error = math.sqrt(pooled * (1 - pooled) * (1 / len(old) + 1 / len(new)))
+    is_more = error > 0 and (new_share - old_share) / error > _SURE
+    return Doubts(tuple(np.flatnonzero(of_new).tolist()), new_share, old_share, is_more)
+
+
+def _agreeing_neighbours(embeddings: Floats, labels: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
+    """How many of each photo's nearest neighbours share its label, int64 [N]."""
+    directions = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+    likeness = directions @ directions.T
+    np.fill_diagonal(likeness, -np.inf)
+    nearest = np.argpartition(-likeness, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+    agreeing: npt.NDArray[np.int64] = (labels[nearest] == labels[:, None]).sum(axis=1)
+    return agreeing

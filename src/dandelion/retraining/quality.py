@@ -1,0 +1,123 @@
+"""Whether labelled photos allow a retraining: enough, of every class, readable, and labelled with some sense."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dandelion.domain import Split
+from dandelion.errors import NotAnImageError
+from dandelion.retraining.doubts import Doubts
+from dandelion.retraining.lake import Inspected, as_labelled
+from dandelion.settings import RetrainingSettings
+from dandelion.training.checks import CheckReport, Severity, judge_photos
+from dandelion.training.run import MIN_PHOTOS_A_SPLIT
+from dandelion.training.versions import DatasetVersion, Labelled, draft_version
+
+# Warnings of the data check that make a photo useless, beside its errors.
+_USELESS = frozenset({"blank", "tiny"})
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What new photos bring.
+
+    Attributes:
+        draft: The dataset version that they would make with those that were there.
+        report: Findings over all photos, old and new.
+        new: New photos that are good.
+        bad: New photos that are left out, with the reason.
+        stops: Why there should be no run; empty when there may be one.
+    """
+
+    draft: DatasetVersion
+    report: CheckReport
+    new: tuple[Labelled, ...]
+    bad: tuple[tuple[str, str], ...]
+    stops: tuple[str, ...]
+
+    @property
+    def message(self) -> str:
+        """Counts, and what stops the run."""
+        if self.stops:
+            return " ".join(self.stops)
+        total = Counter(photo.label for photo in self.draft.photos)
+        classes = ", ".join(f"{count} {label}" for label, count in sorted(total.items()))
+        left_out = f", {len(self.bad)} left out" if self.bad else ""
+        return f"{len(self.new)} new photos{left_out}; {len(self.draft.photos)} in all: {classes}."
+
+
+def judge_quality(
+    inspected: Sequence[Inspected],
+    parent: DatasetVersion | None,
+    limits: RetrainingSettings,
+    *,
+    known_classes: Sequence[str],
+    force: bool,
+) -> Quality:
+    """Sort new photos into good and bad, draft the next version, and say what stops a run.
+
+    Args:
+        inspected: The new photos, looked at.
+        parent: The last version, without what was erased.
+        limits: How few and how bad is too much.
+        known_classes: Classes of the champion.
+        force: Take few new photos, or none.
+    """
+    old = [record.as_photo() for record in parent.photos] if parent else []
+    readable = [each.photo for each in inspected if each.photo is not None]
+    unreadable = [(Path(each.source.key), NotAnImageError(each.error)) for each in inspected if each.photo is None]
+    labels = sorted({photo.label for photo in [*old, *readable]})
+    report = judge_photos(Path(), labels, [*old, *readable], unreadable) if labels else _nothing()
+    bad = {str(path): error.message for path, error in unreadable}
+    for finding in report.findings:
+        if finding.kind in _USELESS or (finding.severity is Severity.ERROR and finding.kind != "empty-class"):
+            bad |= {str(path): finding.message for path in finding.paths}
+    own = {each.source.key for each in inspected}
+    bad = {key: why for key, why in bad.items() if key in own}
+    good = tuple(as_labelled(each) for each in inspected if each.source.key not in bad)
+    draft = draft_version(good, parent, classes=limits.classes)
+    wanted = limits.classes or known_classes
+    stops = tuple(_stops(draft, len(good), len(bad), wanted, limits, force=force))
+    return Quality(draft, report, good, tuple(bad.items()), stops)
+
+
+def stop_for_doubts(doubts: Doubts, limits: RetrainingSettings) -> str:
+    """Why doubtful labels stop a run; nothing when they do not."""
+    if not doubts.is_more or doubts.new_share - doubts.old_share <= limits.max_doubtful_share:
+        return ""
+    return (
+        f"{doubts.new_share:.0%} of new photos carry a label that hardly any similar photo shares, against "
+        f"{doubts.old_share:.0%} of those before: look at them, and tell their classes again."
+    )
+
+
+def _stops(
+    draft: DatasetVersion, good: int, bad: int, wanted: Sequence[str], limits: RetrainingSettings, *, force: bool
+) -> Iterator[str]:
+    if not draft.photos:
+        yield "No labelled photo. Bring some by `dandelion data upload photos/`, or tell truths about kept photos."
+        return
+    if good + bad and bad / (good + bad) > limits.max_bad_share:
+        yield f"{bad} of {good + bad} new photos are unreadable, blank, tiny or labelled twice."
+    if good < limits.min_new_photos and not force:
+        yield f"{good} new photos since the last version; {limits.min_new_photos} make a run worth while."
+    counts = Counter(photo.label for photo in draft.photos)
+    for label in sorted({*wanted, *counts}):
+        if counts[label] < limits.min_photos_per_class:
+            yield f"Class {label!r} has {counts[label]} photos; {limits.min_photos_per_class} are needed."
+    if len(counts) < 2:
+        yield f"There is one class only, {next(iter(counts))!r}."
+    for label, splits in draft.counts().items():
+        for split in Split:
+            if counts[label] >= limits.min_photos_per_class and splits[split] < MIN_PHOTOS_A_SPLIT:
+                yield (
+                    f"{splits[split]} photos of {label!r} fell into the {split} split; {MIN_PHOTOS_A_SPLIT} are "
+                    "needed. Add photos: their content decides."
+                )
+
+
+def _nothing() -> CheckReport:
+    return CheckReport(folder=Path(), photos=(), classes={}, findings=())

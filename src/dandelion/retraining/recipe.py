@@ -1,0 +1,111 @@
+"""What a retraining trains: the champion's architecture from the champion's weights, unless the settings say else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+from safetensors.torch import save_file
+
+from dandelion.errors import TrainingError
+from dandelion.package import ModelPackage
+from dandelion.settings import RetrainingSettings
+from dandelion.training.architecture import create_classifier
+from dandelion.training.config import TrainingConfig
+
+CHAMPION = "champion"
+EPOCHS_FROM_WEIGHTS = 12
+# Enough for the statistics of batch normalisation when weights are unfolded from a graph.
+UNFOLDED_PHOTOS = 64
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A training run to be.
+
+    Attributes:
+        config: All of it.
+        start: Where the first weights come from, in words.
+        digest: Equal for equal recipes, whatever machine runs them.
+    """
+
+    config: TrainingConfig
+    start: str
+    digest: str
+
+
+def plan_recipe(
+    limits: RetrainingSettings,
+    champion: ModelPackage | None,
+    folder: Path,
+    photos: Callable[[ModelPackage], npt.NDArray[np.uint8]],
+) -> Recipe:
+    """The recipe that the settings and the champion make.
+
+    Args:
+        limits: What the settings say.
+        champion: What serves, if anything.
+        folder: Where its weights are put when they must be rebuilt from its graph.
+        photos: Training photos as the champion sees them, for that case.
+
+    Raises:
+        TrainingError: The settings name no model that timm has, or no file.
+    """
+    defaults = TrainingConfig()
+    own = champion.manifest.architecture if champion else defaults.architecture
+    architecture = own if limits.architecture == CHAMPION else limits.architecture
+    weights, start = limits.weights, limits.weights
+    if limits.weights == CHAMPION:
+        weights, start = "auto", "the hub's weights, where it answers"
+        if champion is not None and architecture == own and (found := _weights_of(champion, folder, photos)):
+            weights, start = str(found), f"the champion's weights ({champion.digest[:12]})"
+    side = champion.manifest.input.height if champion else defaults.image_size
+    size = limits.image_size or side
+    config = TrainingConfig(
+        architecture=architecture,
+        pretrained=weights,
+        image_size=size,
+        epochs=limits.epochs or defaults.epochs,
+        folds=limits.folds,
+        seed=limits.seed,
+    )
+    if limits.epochs is None and _starts_from_weights(config):
+        config = replace(config, epochs=EPOCHS_FROM_WEIGHTS)
+    params = config.as_params() | {"pretrained": start}
+    digest = hashlib.sha256(repr(sorted(params.items())).encode()).hexdigest()
+    return Recipe(config, start, digest)
+
+
+def _weights_of(
+    champion: ModelPackage, folder: Path, photos: Callable[[ModelPackage], npt.NDArray[np.uint8]]
+) -> Path | None:
+    """A file of the champion's weights; None where its package has none and they cannot be rebuilt."""
+    if champion.weights.exists():
+        return champion.weights
+    from dandelion.training.unfold import unfold
+
+    path = folder / f"{champion.digest[:16]}.safetensors"
+    if not path.exists():
+        try:
+            state = unfold(champion, photos(champion)[:UNFOLDED_PHOTOS])
+        except TrainingError as error:
+            log.warning("champion_has_no_weights", reason=str(error))
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(".part")
+        save_file(state, fresh)
+        fresh.replace(path)
+    return path
+
+
+def _starts_from_weights(config: TrainingConfig) -> bool:
+    if config.pretrained == "off":
+        return False
+    return config.pretrained != "auto" or create_classifier(config, 2).pretrained

@@ -1,0 +1,215 @@
+"""One retraining while it goes on: what it has found so far, and what of that outlives its process."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dandelion.db import audit, retrainings
+from dandelion.db.retrainings import Retraining
+from dandelion.domain import ModelVersion
+from dandelion.objects import ObjectStore, create_store
+from dandelion.package import ModelPackage, open_package
+from dandelion.package.starter import starter_path
+from dandelion.package.store import digest_of
+from dandelion.registry import Registry, create_registry
+from dandelion.release.plan import CHAMPION
+from dandelion.retraining.asked import Asked, Outcome
+from dandelion.retraining.compare import Comparison
+from dandelion.retraining.guard import Heartbeat, claim, in_transaction
+from dandelion.retraining.lake import Inspected, Source
+from dandelion.settings import Settings
+from dandelion.training.versions import DatasetVersion
+
+STARTER = "starter"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step says when it is over.
+
+    Attributes:
+        message: In a sentence or two.
+        skipped: It had nothing to do, since the run had ended before.
+    """
+
+    message: str
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """What serves while a run goes on.
+
+    Attributes:
+        version: Its number; `starter` while the registry has no champion.
+        package: The model.
+    """
+
+    version: str
+    package: ModelPackage
+
+    @property
+    def is_starter(self) -> bool:
+        """Whether it is the bundled model, whose classes nobody here chose."""
+        return self.package.digest == digest_of(starter_path())
+
+
+class Run:
+    """What the steps share. Steps set what they found; `end` says how the run ended.
+
+    Args:
+        settings: All of them.
+        record: The run's row.
+        asked: Why it runs.
+        earlier: A run that failed or was killed after it had frozen its photos, to go on from.
+
+    Attributes:
+        say: Told what goes on, a line each.
+        progress: Told how far training is: percent, and a line.
+        outcome: How it ended; None while it goes on.
+        message: Why it ended so.
+        links: Name to address, for whoever is told.
+        page: The gate's decision as Markdown.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        record: Retraining,
+        asked: Asked,
+        earlier: Retraining | None = None,
+    ) -> None:
+        self.settings = settings
+        self.id = record.id
+        self.asked = asked
+        self.earlier = earlier
+        self.say: Callable[[str], None] = log.info
+        self.progress: Callable[[float, str], None] = lambda percent, words: log.info(words, percent=percent)
+        self.started = time.monotonic()
+        self.folder = settings.home / "retraining" / record.id
+        self.dataset_digest = record.dataset or (earlier.dataset if earlier else None)
+        self.outcome: Outcome | None = None
+        self.message = ""
+        self.links: dict[str, str] = {}
+        self.sources: list[Source] = []
+        self.news: list[Source] = []
+        self.inspected: list[Inspected] = []
+        self.parent: DatasetVersion | None = None
+        self.draft: DatasetVersion | None = None
+        self.copies: list[tuple[str, str, str]] = []
+        self.dataset: DatasetVersion | None = None
+        self.candidate: ModelVersion | None = None
+        self.comparison: Comparison | None = None
+        self.page = ""
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """Where photos and datasets are."""
+        store = create_store(self.settings)
+        store.prepare()
+        return store
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Where versions are."""
+        return create_registry(self.settings)
+
+    @cached_property
+    def champion(self) -> Champion | None:
+        """What served when the run first asked; the starter counts while the registry has none."""
+        found = self.registry.find_alias(CHAMPION)
+        if found is not None:
+            return Champion(found.version, self.registry.download(found, self.settings.cache))
+        return Champion(STARTER, open_package(starter_path())) if self.settings.model.starter else None
+
+    @property
+    def frozen(self) -> DatasetVersion:
+        """The dataset version that the run rests on."""
+        if self.dataset is None:
+            raise RuntimeError("prepare_data comes first")
+        return self.dataset
+
+    @property
+    def trained(self) -> ModelVersion:
+        """The candidate."""
+        if self.candidate is None:
+            raise RuntimeError("train_model comes first")
+        return self.candidate
+
+    def end(self, outcome: Outcome, message: str) -> Step:
+        """The run ends with what a step found."""
+        self.outcome, self.message = outcome, message
+        return Step(message)
+
+    def skip(self) -> Step | None:
+        """What a step says whose run has ended already."""
+        return None if self.outcome is None else Step(f"Nothing to do: the run was {self.outcome}.", skipped=True)
+
+    def remember(self, *, dataset: str | None = None, version: str | None = None) -> None:
+        """Write down what the run rests on from now on."""
+        in_transaction(self.settings, lambda on: retrainings.note(on, self.id, dataset=dataset, version=version))
+
+
+@contextmanager
+def begin(
+    settings: Settings, run_id: str, asked: Asked, *, is_over: Callable[[str], bool] = lambda _: False
+) -> Iterator[Run | None]:
+    """A run under its lock, written down when it ends; None while another one runs.
+
+    Args:
+        settings: All of them.
+        run_id: A UUID; one that was begun before is gone on with.
+        asked: Why it runs.
+        is_over: Whether a run that holds the lock is known to have been killed.
+
+    Raises:
+        DatabaseError: The database does not answer.
+    """
+    record = claim(settings, run_id, asked, is_over)
+    if record is None:
+        yield None
+        return
+    # As long as a run's photos are not worth a run of their own, the next one goes on with them.
+    since = datetime.now(UTC) - timedelta(hours=settings.retraining.cooldown_hours)
+    earlier = in_transaction(settings, lambda on: retrainings.unfinished(on, since))
+    run = Run(settings, record, asked, earlier)
+    with Heartbeat(settings, run_id):
+        try:
+            yield run
+        except BaseException as error:
+            # Whatever stops a run between two steps, an interrupt too, leaves it to be gone on with.
+            run.outcome = run.outcome or "failed"
+            run.message = run.message or f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            _finish(run)
+            shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def _finish(run: Run) -> None:
+    outcome, message = run.outcome or "failed", run.message or "It ended without a word."
+    detail = {
+        "outcome": "failed" if outcome in {"failed", "rolled_back"} else "succeeded",
+        "decision": outcome,
+        "seconds": round(time.monotonic() - run.started, 1),
+        "asked": str(run.asked),
+        "message": message,
+    }
+    subject = f"version {run.candidate.version}" if run.candidate else "no candidate"
+
+    async def write(on: AsyncConnection) -> None:
+        await retrainings.finish(on, run.id, state=outcome, message=message)
+        await audit.record(on, actor="flow:retrain", action="retrain", subject=subject, detail=detail)
+
+    in_transaction(run.settings, write)

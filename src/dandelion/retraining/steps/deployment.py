@@ -1,0 +1,86 @@
+"""Step 6: into service, and back when it does not serve as it should."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from dandelion.access.tokens import sign_token
+from dandelion.db import releases
+from dandelion.release.deploy import Deployment, deploy
+from dandelion.release.plan import CHAMPION
+from dandelion.release.pods import Pods
+from dandelion.retraining.compare import golden_photos
+from dandelion.retraining.guard import in_transaction
+from dandelion.retraining.run import Run, Step
+from dandelion.settings import Settings
+
+RELEASE_TAG = "dandelion.release"
+TOKEN_LASTS = timedelta(hours=1)
+
+
+def deploy_model(run: Run) -> Step:
+    """Move the alias, wait for every pod, ask the golden photos, and move it back when one answers wrongly.
+
+    Raises:
+        DandelionError: No pod could follow, or MLflow did not answer: nothing is moved then.
+    """
+    if skipped := run.skip():
+        return skipped
+    candidate, options = run.trained, run.settings.release
+    golden = golden_photos(run.store, run.comparison, options.golden_photos) if run.comparison else []
+    release_id, before = _begin(run)
+    try:
+        done = asyncio.run(
+            deploy(
+                run.registry,
+                Pods(run.settings, _key(run.settings)),
+                candidate.version,
+                golden,
+                options,
+                moved_from=before,
+                progress=run.say,
+            )
+        )
+    except BaseException as error:
+        _end(run, release_id, releases.ROLLED_BACK, str(error))
+        raise
+    state = releases.SERVING if done.serves else releases.ROLLED_BACK
+    _end(run, release_id, state, done.message)
+    run.registry.tag_version(candidate.version, {RELEASE_TAG: state})
+    return run.end("promoted" if done.serves else "rolled_back", _told(done, candidate.version))
+
+
+def _begin(run: Run) -> tuple[str, str | None]:
+    """The release's id, and where the alias pointed before it; one that was begun by a killed run is gone on with."""
+    name, version, options = run.trained.name, run.trained.version, run.settings.release
+    begun = in_transaction(run.settings, lambda on: releases.find_begun(on, name, version))
+    if begun is not None:
+        return begun
+    found = run.registry.find_alias(options.alias)
+    before = found.version if found is not None and found.version != version else None
+    weight = 100 if options.alias == CHAMPION else 0
+    release_id = in_transaction(
+        run.settings,
+        lambda on: releases.begin(
+            on, name=name, version=version, previous=before, strategy=options.strategy, weight=weight
+        ),
+    )
+    return release_id, before
+
+
+def _end(run: Run, release_id: str, state: str, reason: str) -> None:
+    in_transaction(run.settings, lambda on: releases.finish(on, release_id, state=state, reason=reason))
+
+
+def _key(settings: Settings) -> str | None:
+    """What the API is asked with: the key of the settings, or a token that we sign ourselves."""
+    if settings.release.api_key is not None:
+        return settings.release.api_key.get_secret_value()
+    if settings.access.enabled and settings.access.jwt_secrets:
+        return sign_token(settings.access, "dandelion-flows", ["predict", "read"], TOKEN_LASTS)
+    return None
+
+
+def _told(done: Deployment, version: str) -> str:
+    return done.message if done.serves else f"Version {version} was taken back: {done.message}"

@@ -1,0 +1,155 @@
+"""A candidate out of a frozen dataset version; a run that was killed goes on from its last epoch, on any machine."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from dandelion.domain import ModelVersion, Split
+from dandelion.errors import ObjectStoreError, TrainingError
+from dandelion.objects import PROCESSED, ObjectStore
+from dandelion.package import ModelPackage
+from dandelion.registry import Registry
+from dandelion.retraining.recipe import Recipe, plan_recipe
+from dandelion.settings import Settings
+from dandelion.training.dataset import PhotoSet
+from dandelion.training.fit import Epoch
+from dandelion.training.run import Stage, train
+from dandelion.training.tracking import Tracker
+from dandelion.training.versions import DatasetVersion, fetch_version, known_splits, path_in
+
+CHECKPOINTS = "training"
+# On a version: which data and recipe it came from, so that no run trains it twice.
+KEY_TAG = "dandelion.training_key"
+_CARRIED = ("*.ckpt", "run.json")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What training brought.
+
+    Attributes:
+        version: The registered version, on which no alias points yet.
+        message: Where it came from, and its figures.
+    """
+
+    version: ModelVersion
+    message: str
+
+
+def train_candidate(
+    settings: Settings,
+    store: ObjectStore,
+    registry: Registry,
+    dataset: DatasetVersion,
+    champion: ModelPackage | None,
+    folder: Path,
+    *,
+    command: str,
+    on_epoch: Callable[[Stage, Epoch], None] = lambda stage, epoch: None,
+) -> Candidate:
+    """Train on `dataset` and register the result; one that was registered for the same data and recipe is taken again.
+
+    Args:
+        settings: The recipe.
+        store: Where photos are, and checkpoints go after every epoch.
+        registry: Where the candidate goes.
+        dataset: What to learn from.
+        champion: What to start from, if anything.
+        folder: For photos and checkpoints.
+        command: For the model card.
+        on_epoch: Called after each epoch.
+
+    Raises:
+        DataError: The photos do not suffice any more.
+        TrainingError: The recipe or the disk is at fault; ParityError when the export is.
+        RegistryError: MLflow did not answer.
+        ObjectStoreError: The store did not, before training began.
+    """
+    photos = fetch_version(store, dataset, folder / "photos")
+
+    def served(package: ModelPackage) -> object:
+        learnt = [path_in(folder / "photos", each) for each in photos.values() if each.split == Split.TRAIN]
+        return PhotoSet(learnt, [0] * len(learnt), package.manifest.input).served()
+
+    recipe = plan_recipe(settings.retraining, champion, settings.home / "retraining" / "weights", served)  # type: ignore[arg-type]
+    key = f"{dataset.digest[:16]}-{recipe.digest[:8]}"
+    if found := next((each for each in registry.list_versions() if each.tags.get(KEY_TAG) == key), None):
+        return Candidate(found, f"Version {found.version} was trained on these photos by this recipe before.")
+    output = folder / key
+    carried = _Carried(store, f"{CHECKPOINTS}/{key}", output)
+    carried.fetch()
+
+    def note(stage: Stage, epoch: Epoch) -> None:
+        carried.save()
+        on_epoch(stage, epoch)
+
+    trained = train(
+        folder / "photos",
+        recipe.config,
+        output,
+        tracker=Tracker(registry, tags={KEY_TAG: key}, on_trial=False),
+        command=command,
+        known=known_splits(photos),
+        resume=True,
+        on_epoch=note,
+    )
+    carried.forget()
+    version = trained.version
+    if version is None:
+        raise TrainingError("The candidate was not registered.")
+    return Candidate(version, _message(recipe, version, trained.metrics["accuracy"], carried.resumed))
+
+
+def _message(recipe: Recipe, version: ModelVersion, accuracy: float, resumed: bool) -> str:
+    went_on = ", went on after it was killed" if resumed else ""
+    return (
+        f"Version {version.version}: {recipe.config.architecture} at {recipe.config.image_size} px from {recipe.start}"
+        f"{went_on}; {accuracy:.1%} of test photos right."
+    )
+
+
+class _Carried:
+    """Checkpoints in the object store, so that another machine can go on from them."""
+
+    def __init__(self, store: ObjectStore, prefix: str, output: Path) -> None:
+        self._store, self._prefix, self._output = store, prefix, output
+        self._saved: dict[str, int] = {}
+        self.resumed = False
+
+    def fetch(self) -> None:
+        """Bring what was saved; files that are here already stay, for they are as new."""
+        self._output.mkdir(parents=True, exist_ok=True)
+        for found in self._store.list_objects(PROCESSED, f"{self._prefix}/"):
+            path = self._output / found.key.rsplit("/", 1)[1]
+            self.resumed = True
+            if not path.exists():
+                self._store.get_file(PROCESSED, found.key, path)
+
+    def save(self) -> None:
+        """Save what changed; a store that is down costs the chance to resume, not the run."""
+        for path in (each for pattern in _CARRIED for each in self._output.glob(pattern)):
+            changed_ns = path.stat().st_mtime_ns
+            if self._saved.get(path.name) == changed_ns:
+                continue
+            try:
+                self._store.put_file(PROCESSED, f"{self._prefix}/{path.name}", path)
+            except ObjectStoreError as error:
+                log.warning("checkpoint_not_saved", file=path.name, reason=str(error))
+            else:
+                self._saved[path.name] = changed_ns
+
+    def forget(self) -> None:
+        """Remove what was saved, here and there: the run is done."""
+        try:
+            for found in list(self._store.list_objects(PROCESSED, f"{self._prefix}/")):
+                self._store.delete(PROCESSED, found.key)
+        except ObjectStoreError as error:
+            log.warning("checkpoint_left_behind", prefix=self._prefix, reason=str(error))
+        shutil.rmtree(self._output, ignore_errors=True)

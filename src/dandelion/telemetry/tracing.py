@@ -1,0 +1,88 @@
+"""Traces by OpenTelemetry: a span a request and one a stage within it. Off, it costs a comparison with None."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dandelion import __version__
+from dandelion.settings import TracingSettings
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Tracer
+
+SERVICE = "dandelion-api"
+
+
+class _Active:
+    """What `start` made."""
+
+    provider: TracerProvider | None = None
+    tracer: Tracer | None = None
+
+
+def start(settings: TracingSettings) -> None:
+    """Begin to send spans where the settings say; does nothing where they name nobody."""
+    if settings.url is None:
+        return
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": SERVICE, "service.version": __version__}),
+        sampler=ParentBased(TraceIdRatioBased(settings.share)),
+    )
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.url)))
+    _Active.provider, _Active.tracer = provider, provider.get_tracer("dandelion", __version__)
+
+
+def stop() -> None:
+    """Send what waits, then no more. Blocks."""
+    if _Active.provider is not None:
+        _Active.provider.shutdown()
+    _Active.provider = _Active.tracer = None
+
+
+@contextmanager
+def request(name: str, headers: Mapping[str, str], **attributes: str) -> Iterator[None]:
+    """The span of a request, which goes on from the caller's `traceparent` if there is one."""
+    if _Active.tracer is None:
+        yield
+        return
+    from opentelemetry.trace import SpanKind
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    parent = TraceContextTextMapPropagator().extract(headers)
+    with _Active.tracer.start_as_current_span(name, parent, SpanKind.SERVER, attributes):
+        yield
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """A span of what happens now within the request."""
+    if _Active.tracer is None:
+        yield
+        return
+    with _Active.tracer.start_as_current_span(name):
+        yield
+
+
+def stage_at(name: str, start_ns: int, end_ns: int, **attributes: int) -> None:
+    """A span of what happened within the request in another thread, nanoseconds since the epoch."""
+    if _Active.tracer is not None:
+        _Active.tracer.start_span(name, start_time=start_ns, attributes=attributes).end(end_ns)
+
+
+def trace_id() -> str:
+    """Which trace the request belongs to, 32 hexadecimal digits; empty where none is kept."""
+    if _Active.tracer is None:
+        return ""
+    from opentelemetry.trace import format_trace_id, get_current_span
+
+    context = get_current_span().get_span_context()
+    return format_trace_id(context.trace_id) if context.is_valid and context.trace_flags.sampled else ""

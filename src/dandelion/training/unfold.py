@@ -1,0 +1,160 @@
+"""Torch weights out of a package that holds only graphs, so that the next model can start from them.
+
+OpenVINO folds each batch normalisation into the convolution before it. Any split of the product gives the same answers,
+but training renormalises every batch: so the split is chosen whose normalisation has the mean and variance that photos
+really cause, and the unfolded model behaves in training like one that was never folded. The last layer is left out,
+since a new task begins with a new one. The result is compared with the graph, embedding for embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+import timm
+import torch
+from torch import Tensor, nn
+
+from dandelion.errors import TrainingError
+from dandelion.package import ModelPackage
+from dandelion.package.network import Network
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+MAX_DIFFERENCE = 0.01  # of the embedding's largest value; rounding makes 0.00001
+_BATCH = 16
+_ROOT = "__module.classifier."
+_NORMALISED = "/aten::batch_norm"
+
+
+def unfold(package: ModelPackage, photos: Pixels) -> dict[str, Tensor]:
+    """The weights of the package's float32 graph as a state of its timm model.
+
+    Args:
+        package: What to unfold.
+        photos: Some dozen photos as the model sees them, uint8 RGB [N, H, W, 3]: their statistics are normalised.
+
+    Raises:
+        TrainingError: The graph is not made of folded convolutions, or the result answers differently.
+    """
+    manifest = package.manifest
+    graph = ov.Core().read_model(package.graph("float32"))
+    model = timm.create_model(manifest.architecture, num_classes=len(manifest.classes)).eval()
+    network = Network(model, manifest.input).eval()
+    try:
+        _take_over(model, _folded(graph), _feeds(network, photos[:1]))
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise _refusal(package, f"{type(error).__name__}: {error}") from error
+    embeddings = _renormalise(network, photos)
+    expected = _embeddings_of(graph, photos)
+    difference = float(np.abs(embeddings - expected).max() / max(np.abs(expected).max(), 1e-6))
+    if not difference <= MAX_DIFFERENCE:
+        raise _refusal(package, f"embeddings differ by {difference:.1%}")
+    return {name: value.contiguous() for name, value in model.state_dict().items()}
+
+
+def _folded(graph: ov.Model) -> dict[str, tuple[Floats, Floats]]:
+    """Name of each batch normalisation to the weight and the bias that it became."""
+    found = {}
+    for node in graph.get_ordered_ops():
+        name = node.get_friendly_name()
+        if node.get_type_name() != "Add" or _NORMALISED not in name:
+            continue
+        sources = [port.get_source_output().get_node() for port in node.inputs()]
+        convolution = next(each for each in sources if each.get_type_name().endswith("Convolution"))
+        bias = next(value for each in sources if (value := _constant(each)) is not None)
+        weight = _constant(convolution.input(1).get_source_output().get_node())
+        if weight is not None:
+            found[name.split(_NORMALISED)[0].removeprefix(_ROOT)] = weight, bias.ravel()
+    return found
+
+
+def _constant(node: ov.Node) -> Floats | None:
+    while node.get_type_name() in {"Convert", "Reshape"}:
+        node = node.input(0).get_source_output().get_node()
+    return np.array(node.get_data(), dtype=np.float32) if node.get_type_name() == "Constant" else None
+
+
+def _feeds(network: Network, photos: Pixels) -> dict[str, str]:
+    """Name of each batch normalisation to the convolution whose output it normalises."""
+    made: dict[int, tuple[str, Tensor]] = {}  # the tensor is held, else its identity would be given to another
+    feeds: dict[str, str] = {}
+
+    def note(name: str) -> Callable[..., None]:
+        return lambda _module, _inputs, output: made.__setitem__(id(output), (name, output))
+
+    def look(name: str) -> Callable[..., None]:
+        return lambda _module, inputs: feeds.__setitem__(name, made[id(inputs[0])][0])
+
+    hooks = []
+    for name, module in network.classifier.named_modules():
+        if isinstance(module, nn.Conv2d):
+            hooks.append(module.register_forward_hook(note(name)))
+        elif isinstance(module, nn.BatchNorm2d):
+            hooks.append(module.register_forward_pre_hook(look(name)))
+    with torch.inference_mode():
+        network.features(torch.from_numpy(photos))
+    for hook in hooks:
+        hook.remove()
+    return feeds
+
+
+@torch.no_grad()
+def _take_over(model: nn.Module, folded: dict[str, tuple[Floats, Floats]], feeds: dict[str, str]) -> None:
+    modules = dict(model.named_modules())
+    for name, convolution in feeds.items():
+        weight, bias = folded[name]
+        target, norm = modules[convolution], modules[name]
+        target.weight.copy_(torch.from_numpy(weight).reshape(target.weight.shape))
+        norm.running_mean.zero_()
+        norm.running_var.fill_(1)
+        norm.weight.fill_((1 + norm.eps) ** 0.5)
+        norm.bias.copy_(torch.from_numpy(bias))
+
+
+def _renormalise(network: Network, photos: Pixels) -> Floats:
+    """Give every normalisation the statistics that `photos` cause, its answer unchanged; return their embeddings."""
+    norms = [module for module in network.classifier.modules() if isinstance(module, nn.BatchNorm2d)]
+    seen: dict[nn.BatchNorm2d, list[tuple[Tensor, Tensor]]] = {norm: [] for norm in norms}
+
+    def watch(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        variance, mean = torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0)
+        seen[module].append((mean, variance))  # type: ignore[index]
+
+    hooks = [norm.register_forward_pre_hook(watch) for norm in norms]
+    whole = len(photos) // _BATCH * _BATCH or len(photos)  # batches of one size, so that all weigh alike
+    with torch.inference_mode():
+        batches = [torch.from_numpy(photos[start : start + _BATCH]) for start in range(0, whole, _BATCH)]
+        for batch in batches:
+            network.features(batch)
+    for hook in hooks:
+        hook.remove()
+    with torch.no_grad():
+        for norm, parts in seen.items():
+            means, variances = torch.stack([mean for mean, _ in parts]), torch.stack([each for _, each in parts])
+            mean = means.mean(dim=0)
+            variance = (variances + means.square()).mean(dim=0) - mean.square()
+            norm.running_mean.copy_(mean)  # type: ignore[union-attr]
+            norm.running_var.copy_(variance)  # type: ignore[union-attr]
+            norm.weight.copy_((variance + norm.eps).sqrt())
+            norm.bias.add_(mean)
+        after = [network.head(network.features(batch))[1] for batch in batches]
+    return torch.cat(after).numpy()
+
+
+def _embeddings_of(graph: ov.Model, photos: Pixels) -> Floats:
+    compiled = ov.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    whole = len(photos) // _BATCH * _BATCH or len(photos)
+    return np.concatenate(
+        [compiled({0: photos[start : start + _BATCH]})["embedding"] for start in range(0, whole, _BATCH)]
+    )
+
+
+def _refusal(package: ModelPackage, why: str) -> TrainingError:
+    return TrainingError(
+        f"{package.manifest.architecture} cannot be rebuilt from its graph ({why}).",
+        "Train without --compact next time; its package then holds the weights.",
+    )

@@ -1,0 +1,145 @@
+"""Files of truths: CSV or one JSON object a line, good lines kept though others are bad."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from dandelion.db import feedback, transact
+from dandelion.db.tables import moment_of
+from dandelion.domain import BulkVerdict, Feedback, RefusedLine
+from dandelion.errors import DandelionError, FeedbackError, FeedbackFileError
+from dandelion.telemetry import instruments
+
+Kind = Literal["csv", "jsonl"]
+AT_ONCE = 500
+MOST_REFUSED_SHOWN = 100
+PATIENCE_SECONDS = 10.0
+_EXAMPLE = "The first line of a CSV names the columns: prediction_id,label and, if you like, at."
+
+
+class Line(msgspec.Struct, kw_only=True):
+    """One truth.
+
+    Attributes:
+        prediction_id: From the answer.
+        label: The true class.
+        at: When it was told; now when left out, UTC where no zone is given.
+    """
+
+    prediction_id: UUID
+    label: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    at: datetime | None = None
+
+    def as_feedback(self) -> Feedback:
+        """As it is stored."""
+        at = self.at.replace(tzinfo=UTC) if self.at is not None and self.at.tzinfo is None else self.at
+        return Feedback(prediction_id=str(self.prediction_id), label=self.label, at=at)
+
+
+def read_truths(data: bytes, kind: Kind) -> Iterator[tuple[int, Feedback | FeedbackError]]:
+    """Line numbers, from 1, with the truth on that line or what is wrong with it; empty lines are passed over.
+
+    Raises:
+        FeedbackFileError: The file as a whole cannot be read.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FeedbackFileError(f"The file is not UTF-8 (byte {error.start}).", "Save it as UTF-8.") from error
+    if not text.strip():
+        raise FeedbackFileError("The file is empty.", _EXAMPLE)
+    return _read_csv(text) if kind == "csv" else _read_lines(text)
+
+
+async def give_truths(
+    engine: AsyncEngine, truths: Iterator[tuple[int, Feedback | FeedbackError]], *, actor: str
+) -> BulkVerdict:
+    """Store what can be stored, some hundred lines a transaction, and tell of the rest.
+
+    Raises:
+        FeedbackFileError: The file as a whole cannot be read.
+        DatabaseError: The database stopped answering; told again, the same file does no harm.
+    """
+    right = wrong = refused = 0
+    shown: list[RefusedLine] = []
+    while lines := list(islice(truths, AT_ONCE)):
+        await asyncio.sleep(0)  # others take a turn, also where every line is refused
+        outcomes = await _give(engine, [found for _, found in lines], actor)
+        for (number, _), outcome in zip(lines, outcomes, strict=True):
+            if isinstance(outcome, DandelionError):
+                refused += 1
+                if len(shown) < MOST_REFUSED_SHOWN:
+                    shown.append(RefusedLine(line=number, reason=str(outcome)))
+            elif outcome:
+                right += 1
+            else:
+                wrong += 1
+    return BulkVerdict(right=right, wrong=wrong, refused=refused, refused_lines=shown)
+
+
+async def _give(
+    engine: AsyncEngine, found: Sequence[Feedback | FeedbackError], actor: str
+) -> list[bool | DandelionError]:
+    told = [each for each in found if isinstance(each, Feedback)]
+    if not told:
+        return [each for each in found if isinstance(each, FeedbackError)]
+    given = await transact(
+        engine, lambda on: feedback.give_all(on, told, actor=actor), patience_seconds=PATIENCE_SECONDS
+    )
+    for each, outcome in zip(told, given, strict=True):
+        if not isinstance(outcome, DandelionError):
+            observe_lag(each)
+    outcomes = iter(given)
+    return [each if isinstance(each, FeedbackError) else next(outcomes) for each in found]
+
+
+def _read_csv(text: str) -> Iterator[tuple[int, Feedback | FeedbackError]]:
+    header = text.split("\n", 1)[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
+    names = [name.strip().lower() for name in next(reader)]
+    if missing := {"prediction_id", "label"} - set(names):
+        raise FeedbackFileError(f"The columns {', '.join(sorted(missing))} are missing.", _EXAMPLE)
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield reader.line_num, FeedbackError(f"This is no CSV ({error}).")
+            continue
+        if len(row) > len(names):
+            yield reader.line_num, FeedbackError(f"There are {len(row)} fields for {len(names)} columns.")
+        elif any(field.strip() for field in row):
+            yield reader.line_num, _truth({k: v.strip() for k, v in zip(names, row, strict=False) if v.strip()})
+
+
+def _read_lines(text: str) -> Iterator[tuple[int, Feedback | FeedbackError]]:
+    for number, line in enumerate(io.StringIO(text), 1):
+        if line.strip():
+            try:
+                yield number, _truth(msgspec.json.decode(line))
+            except msgspec.DecodeError as error:
+                yield number, FeedbackError(f"This is no JSON ({error}).")
+
+
+def observe_lag(told: Feedback) -> None:
+    """Measure how long after its answer a truth came."""
+    told_at = told.at or datetime.now(UTC)
+    instruments.FEEDBACK_LAG.observe(max(0.0, (told_at - moment_of(told.prediction_id)).total_seconds()))
+
+
+def _truth(fields: object) -> Feedback | FeedbackError:
+    try:
+        return msgspec.convert(fields, Line).as_feedback()
+    except (msgspec.ValidationError, OverflowError) as error:
+        return FeedbackError(f"This line cannot be read ({error}).")

@@ -1,0 +1,1 @@
+"""The web page: everything it shows and does goes through the API."""

@@ -1,0 +1,109 @@
+"""The server of the page: Gradio's blocks, one mount a language, and the few routes around them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
+
+from dandelion.access import RateLimiter
+from dandelion.settings import Settings
+from dandelion.ui import photos, sign_in
+from dandelion.ui.backend import Backend
+from dandelion.ui.examples import find_examples
+from dandelion.ui.fence import Fence
+from dandelion.ui.headers import Headers
+from dandelion.ui.sessions import Sessions
+from dandelion.ui.traffic import Traffic
+from dandelion.ui.words import LANGUAGES, choose_language
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application, with a folder of its own for what visitors upload; the folder goes with it.
+
+    Raises:
+        SettingsError: The folder of examples holds none.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="dandelion-ui-")
+    # Gradio reads both when it is first imported.
+    os.environ["GRADIO_TEMP_DIR"] = folder.name
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    sessions = Sessions(settings.ui.session_hours)
+    backend = Backend(settings, sessions)
+    traffic = Traffic(settings.ui.pods_url or settings.api_url)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = [asyncio.create_task(each) for each in (backend.watch(), traffic.watch())]
+        try:
+            yield
+        finally:
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
+            await backend.close()
+            folder.cleanup()
+
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(Fence, folder=Path(folder.name), most_bytes=settings.ui.max_uploads_bytes)
+    app.add_middleware(Headers)
+    app.include_router(sign_in.create_router(backend, sessions, RateLimiter(settings.access)))
+
+    examples = find_examples(settings.ui.examples, Path(folder.name))
+    app.include_router(photos.create_router(backend, examples))
+
+    @app.get("/livez")
+    @app.get("/readyz")
+    async def ready() -> PlainTextResponse:
+        # The page is of use while the API is away: it says so, and keeps photos until it is back.
+        return PlainTextResponse("ok")
+
+    @app.get("/pulse")
+    async def pulse() -> JSONResponse:
+        return JSONResponse({"api": "up" if backend.is_up else "down"})
+
+    @app.get("/")
+    async def negotiate(request: Request) -> RedirectResponse:
+        return RedirectResponse(f"{choose_language(request.headers.get('accept-language', ''))}/", 307)
+
+    _mount_pages(app, settings, backend, traffic, examples)
+    return app
+
+
+def _mount_pages(
+    app: FastAPI, settings: Settings, backend: Backend, traffic: Traffic, examples: Sequence[Path]
+) -> None:
+    import gradio as gr
+
+    from dandelion.ui import assets
+    from dandelion.ui.blocks import create_blocks
+    from dandelion.ui.label import Hands
+    from dandelion.ui.theme import create_theme
+
+    app.include_router(assets.create_router())
+    hands = Hands()  # those who label in different languages share the photos, too
+    for language in LANGUAGES:
+        gr.mount_gradio_app(
+            app,
+            create_blocks(language, settings, backend, traffic, hands, examples),
+            path=f"/{language}",
+            app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
+            footer_links=[],
+            run_history=False,  # else what visitors do is kept in their browsers
+            max_file_size=settings.api.max_upload_bytes,
+            ssr_mode=False,
+            enable_monitoring=False,
+            mcp_server=False,
+            theme=create_theme(),
+            css_paths=[assets.STATIC / "style.css"],
+            # Gradio takes its own texts' language from the browser; the visitor may have chosen another.
+            head='<link rel="icon" href="../icon.svg" type="image/svg+xml">'
+            f"<script>Object.defineProperty(navigator, 'language', {{get: () => '{language}'}})</script>",
+        )

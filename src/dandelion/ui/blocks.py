@@ -1,0 +1,100 @@
+"""The page in one language, as Gradio's blocks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from dandelion.errors import DandelionError
+from dandelion.settings import Settings
+from dandelion.ui.backend import Backend
+from dandelion.ui.classify import ClassifyTab
+from dandelion.ui.health import HealthTab
+from dandelion.ui.history import HistoryTab
+from dandelion.ui.label import Hands, LabelTab
+from dandelion.ui.model import ModelTab
+from dandelion.ui.page import Page
+from dandelion.ui.sessions import Session
+from dandelion.ui.templates import Renderer
+from dandelion.ui.traffic import Traffic
+from dandelion.ui.words import LANGUAGES, Words
+
+# Uploaded photos and heat maps are deleted when they are older than this.
+KEPT_SECONDS = 2 * 3600
+SWEEP_SECONDS = 600
+
+# Asks this server every other second whether the API is there. It notices, too, when this server is not.
+_WATCH = """
+let before = 'up';
+const look = async () => {
+  let state = 'gone';
+  try {
+    const answer = await fetch('../pulse', {cache: 'no-store'});
+    if (answer.ok) state = (await answer.json()).api;
+  } catch { /* the state says it */ }
+  for (const alert of element.querySelectorAll('[data-state]')) alert.hidden = alert.dataset.state !== state;
+  if (state === 'up' && before !== 'up') trigger('change');
+  before = state;
+};
+look();
+setInterval(look, 2000);
+"""
+
+
+def create_blocks(
+    language: str, settings: Settings, backend: Backend, traffic: Traffic, hands: Hands, examples: Sequence[Path]
+) -> gr.Blocks:
+    """The page in `language`."""
+    words = Words(language)
+    page = Page(words=words, render=Renderer(words), backend=backend, settings=settings)
+    blocks = gr.Blocks(title=words("page.title"), analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEPT_SECONDS))
+    with blocks:
+        header = gr.HTML(_header(page), js_on_load=_WATCH, elem_id="header")
+        with gr.Tabs(overflow_behavior="wrap", elem_id="tabs") as tabs:
+            with gr.Tab(words("classify.tab"), id="classify"):
+                ClassifyTab(page, examples)
+            with gr.Tab(words("label.tab"), id="label") as tab:
+                label = LabelTab(page, tab, hands)
+            with gr.Tab(words("history.tab"), id="history") as tab:
+                history = HistoryTab(page, tab)
+            with gr.Tab(words("model.tab"), id="model") as tab:
+                model = ModelTab(page, tab)
+            with gr.Tab(words("health.tab"), id="health") as tab:
+                health = HealthTab(page, tabs, tab, traffic)
+
+        async def describe(request: gr.Request) -> str:
+            return await _describe(page, request)
+
+        def leave(request: gr.Request) -> None:
+            hands.leave(request.session_hash or "")
+
+        blocks.unload(leave)
+        gr.on([blocks.load, header.change], describe, None, header, show_progress="hidden")
+        for tab_refresh in (label.refresh, history.refresh, model.refresh, health.refresh):
+            header.change(**tab_refresh)
+    for event in blocks.fns.values():
+        event.api_visibility = "private"
+    blocks.queue(default_concurrency_limit=None)
+    return blocks
+
+
+async def _describe(page: Page, request: gr.Request) -> str:
+    """The header for one visitor; what it may not show or cannot reach is left out, since the tabs say why."""
+    session, client = page.backend.session_of(request), page.backend.of(request)
+    is_asked, model = session is not None, None
+    with contextlib.suppress(DandelionError):
+        is_asked = (await client.me()).is_asked
+    with contextlib.suppress(DandelionError):
+        model = await client.model()
+    return _header(page, session, model=model, is_asked=is_asked)
+
+
+def _header(
+    page: Page, session: Session | None = None, *, model: Mapping[str, Any] | None = None, is_asked: bool = False
+) -> str:
+    other = next(each for each in LANGUAGES if each != page.words.language)
+    return page.render("header", model=model, session=session, is_asked=is_asked, other=other)

@@ -1,0 +1,65 @@
+"""Photos to try: those of a folder, or some that are drawn."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from dandelion.errors import SettingsError
+from dandelion.training.sample import draw_photo
+
+MOST = 12
+SIDE = 320
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+# Class and seed of the drawn ones, picked by eye.
+_DRAWN = (("dandelion", 1), ("grass", 4), ("dandelion", 12), ("grass", 1), ("dandelion", 5))
+
+
+def find_examples(named: Path | None, folder: Path) -> list[Path]:
+    """Photos in `folder`: copies of those in the folder `named`, or drawn ones.
+
+    Raises:
+        SettingsError: The folder that was named is none, or holds no photo.
+    """
+    if named is None:
+        return _draw(folder)
+    found = sorted(path for path in named.glob("*") if path.suffix.lower() in SUFFIXES) if named.is_dir() else []
+    if not found:
+        raise SettingsError(f"DANDELION_UI__EXAMPLES: {named} holds no photo.", "Name a folder of JPEG, PNG or WebP.")
+    return [Path(shutil.copy(path, folder)) for path in found[:MOST]]  # the only folder that Gradio may show from
+
+
+def _draw(folder: Path) -> list[Path]:
+    drawn = {
+        f"{number}-{label}": draw_photo(label, SIDE, np.random.default_rng(seed))
+        for number, (label, seed) in enumerate(_DRAWN, 1)
+    }
+    drawn[f"{len(_DRAWN) + 1}-cat"] = _draw_cat()
+    paths = []
+    for name, picture in drawn.items():
+        paths.append(folder / f"{name}.jpg")
+        picture.save(paths[-1], "JPEG", quality=88)
+    return paths
+
+
+def _draw_cat() -> Image.Image:
+    """Something that is neither: what does the model make of it?"""
+    picture = Image.new("RGB", (SIDE, SIDE), (235, 220, 200))
+    draw = ImageDraw.Draw(picture)
+    fur, eye, nose = (90, 90, 95), (230, 220, 80), (230, 130, 140)
+    draw.ellipse((60, 60, 260, 260), fill=fur)
+    for side in (-1, 1):
+        middle = SIDE // 2
+        draw.polygon([(middle + side * x, y) for x, y in ((90, 110), (70, 20), (10, 70))], fill=fur)
+        box = sorted((middle + side * 15, middle + side * 50))
+        draw.ellipse((box[0], 120, box[1], 160), fill=eye)
+        pupil = middle + side * 32
+        draw.ellipse((pupil - 5, 124, pupil + 5, 157), fill="black")
+        for whisker in (-1, 0, 1):
+            start, end = (middle + side * 100, 190 + whisker * 15), (middle + side * 20, 185 + whisker * 8)
+            draw.line((start, end), fill="white", width=2)
+    draw.polygon([(150, 180), (170, 180), (160, 195)], fill=nose)
+    return picture

@@ -1,0 +1,161 @@
+"""The tab of all predictions: filtered, paged, opened one by one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import gradio as gr
+
+from dandelion.errors import DandelionError
+from dandelion.ui.page import LOCAL_TIMES, PRESSED, Page, Updates
+
+ROWS = 25
+ANY = ""
+_AGES = {
+    "history.hour": timedelta(hours=1),
+    "history.day": timedelta(days=1),
+    "history.week": timedelta(days=7),
+    "history.month": timedelta(days=30),
+}
+_VERDICTS = {"right": "history.right", "wrong": "history.wrong", "unknown": "history.unknown"}
+_KINDS = {"true": "history.known", "false": "history.strange"}
+
+
+class HistoryTab:
+    """Predictions, newest first."""
+
+    def __init__(self, page: Page, tab: gr.Tab) -> None:
+        self._page = page
+        words = page.words
+        everything = (words("history.any"), ANY)
+        with gr.Row():
+            ages = [everything, *((words(key), key) for key in _AGES)]
+            self._age: Any = gr.Dropdown(ages, value=ANY, label=words("history.time"), min_width=130)
+            self._label: Any = gr.Dropdown([everything], value=ANY, label=words("history.label"), min_width=130)
+            self._version: Any = gr.Dropdown([everything], value=ANY, label=words("history.version"), min_width=130)
+            verdicts = [everything, *((words(key), name) for name, key in _VERDICTS.items())]
+            self._verdict: Any = gr.Dropdown(verdicts, value=ANY, label=words("history.verdict"), min_width=130)
+            kinds = [everything, *((words(key), name) for name, key in _KINDS.items())]
+            self._kind: Any = gr.Dropdown(kinds, value=ANY, label=words("history.kind"), min_width=130)
+        with gr.Row():
+            self._least: Any = gr.Slider(0, 100, 0, step=1, label=words("history.least"), min_width=300)
+            self._most: Any = gr.Slider(0, 100, 100, step=1, label=words("history.most"), min_width=300)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=3, min_width=300):
+                self._table = gr.HTML(js_on_load=LOCAL_TIMES + PRESSED, elem_id="history")
+                with gr.Row():
+                    self._newer = gr.Button(words("history.newer"), interactive=False, min_width=120)
+                    self._older = gr.Button(words("history.older"), interactive=False, min_width=120)
+            with gr.Column(scale=2, min_width=300, visible=False, elem_id="prediction") as self._opened:
+                self._detail = gr.HTML(js_on_load=LOCAL_TIMES)
+                self._truth: Any = gr.Radio([], label=words("history.truth"))
+                self._close = gr.Button(words("history.close"), size="sm", min_width=120)
+        # The cursor of every page from the first to the one that is shown, and of the next one.
+        self._cursors: Any = gr.State([None])
+        self._next: Any = gr.State(None)
+        self._chosen: Any = gr.State("")
+        self._listen(tab)
+
+    def _listen(self, tab: gr.Tab) -> None:
+        filters = [
+            *(self._age, self._label, self._version, self._verdict, self._kind),
+            *(self._least, self._most),
+        ]
+        shown: dict[str, Any] = {
+            "outputs": [self._table, self._newer, self._older, self._cursors, self._next],
+            "show_progress": "hidden",
+        }
+        one: dict[str, Any] = {
+            "outputs": [self._opened, self._detail, self._truth, self._chosen],
+            "show_progress": "hidden",
+        }
+        self.refresh: dict[str, Any] = {"fn": self._first, "inputs": filters, **shown}
+        choices = [self._label, self._version]
+        tab.select(self._choose, None, choices, show_progress="hidden").then(**self.refresh)
+        gr.on([each.change for each in filters], trigger_mode="always_last", **self.refresh)
+        self._older.click(self._further, [self._cursors, self._next, *filters], **shown)
+        self._newer.click(self._back, [self._cursors, *filters], **shown)
+        self._table.select(self._open, None, scroll_to_output=True, **one)
+        self._close.click(lambda: (gr.Column(visible=False), "", gr.Radio(value=None), ""), None, **one)
+        told = self._truth.input(self._tell, [self._chosen, self._truth], **one)
+        told.then(self._again, [self._cursors, *filters], **shown)
+
+    async def _choose(self, request: gr.Request) -> tuple[Any, Any]:
+        """The classes and versions that there are to choose from."""
+        client, everything = self._page.backend.of(request), (self._page.words("history.any"), ANY)
+        try:
+            classes = [(label, label) for label in (await client.model())["classes"]]
+            versions = [(each.version, each.version) for each in await client.versions(limit=100)]
+        except DandelionError:  # the table says why
+            return gr.skip(), gr.skip()
+        return gr.Dropdown([everything, *classes]), gr.Dropdown([everything, *versions])
+
+    async def _first(self, request: gr.Request, *filters: Any) -> Updates:
+        return await self._show([None], filters, request)
+
+    async def _further(self, request: gr.Request, cursors: list[str | None], following: str, *filters: Any) -> Updates:
+        return await self._show([*cursors, following], filters, request)
+
+    async def _back(self, request: gr.Request, cursors: list[str | None], *filters: Any) -> Updates:
+        return await self._show(cursors[:-1] or [None], filters, request)
+
+    async def _again(self, request: gr.Request, cursors: list[str | None], *filters: Any) -> Updates:
+        return await self._show(cursors, filters, request)
+
+    async def _show(self, cursors: list[str | None], filters: tuple[Any, ...], request: gr.Request) -> Updates:
+        wanted = _wanted(*filters)
+        try:
+            found = await self._page.backend.of(request).predictions(limit=ROWS, cursor=cursors[-1], **wanted)
+        except DandelionError as error:
+            off = gr.Button(interactive=False)
+            return {self._table: self._page.problem(error), self._newer: off, self._older: off}
+        first = ROWS * (len(cursors) - 1)
+        table = self._page.render("history", rows=found.predictions, first=first, export=urlencode(wanted))
+        return {
+            self._table: table,
+            self._newer: gr.Button(interactive=len(cursors) > 1),
+            self._older: gr.Button(interactive=found.next is not None),
+            self._cursors: cursors,
+            self._next: found.next,
+        }
+
+    async def _open(self, event: gr.EventData, request: gr.Request) -> Updates:
+        return await self._describe(str(event.chosen), request)
+
+    async def _tell(self, chosen: str, label: str, request: gr.Request) -> Updates:
+        try:
+            await self._page.backend.of(request).feedback(chosen, label)
+        except DandelionError as error:
+            self._page.warn(error)
+        return await self._describe(chosen, request)
+
+    async def _describe(self, chosen: str, request: gr.Request) -> Updates:
+        try:
+            found = await self._page.backend.of(request).prediction(str(UUID(chosen)))
+        except DandelionError as error:
+            self._page.warn(error)
+            return gr.skip()
+        return {
+            self._opened: gr.Column(visible=True),
+            self._detail: self._page.render("prediction", found=found),
+            self._truth: gr.Radio(list(found.probabilities), value=found.true_label),
+            self._chosen: found.prediction_id,
+        }
+
+
+def _wanted(
+    age: str, label: str, version: str, verdict: str, kind: str, least: float, most: float
+) -> dict[str, str | float | bool]:
+    """The filters as the API's route names them."""
+    named = {"label": label, "version": version, "verdict": verdict, "in_distribution": kind}
+    wanted: dict[str, str | float | bool] = {name: value for name, value in named.items() if value}
+    if age:
+        wanted["since"] = (datetime.now(UTC) - _AGES[age]).isoformat(timespec="seconds")
+    if least > 0:
+        wanted["min_confidence"] = least / 100
+    if most < 100:
+        wanted["max_confidence"] = most / 100
+    return wanted

@@ -1,0 +1,61 @@
+"""What the tabs of one language's page share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from dandelion.errors import AuthenticationError, DandelionError
+from dandelion.settings import Settings
+from dandelion.ui.backend import Backend
+from dandelion.ui.templates import Renderer
+from dandelion.ui.words import Words
+
+Updates = Any  # what Gradio takes from an event: new values by component
+
+# Times are rendered in UTC; the browser knows its own zone.
+LOCAL_TIMES = """
+const tell = () => element.querySelectorAll('time[datetime]').forEach(time => {
+  const at = new Date(time.dateTime);
+  time.title = time.textContent;
+  time.textContent = at.toLocaleString(document.documentElement.lang, {dateStyle: 'medium', timeStyle: 'medium'});
+});
+tell();
+watch('value', tell);
+"""
+
+# One listener for all buttons, also those that come later.
+PRESSED = """
+element.addEventListener('click', event => {
+  const button = event.target.closest('button[data-id]');
+  if (button) trigger('select', {chosen: button.dataset.id});
+});
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the tabs of one language's page share.
+
+    Attributes:
+        words: The catalogue in the page's language.
+        render: Templates in that language.
+        backend: The API.
+        settings: All of them.
+    """
+
+    words: Words
+    render: Renderer
+    backend: Backend
+    settings: Settings
+
+    def warn(self, error: DandelionError | FileNotFoundError) -> None:
+        """Tell the visitor, in passing, why something did not work."""
+        text = self.words("classify.gone") if isinstance(error, FileNotFoundError) else self.words.problem(error)
+        gr.Warning(text, title="")
+
+    def problem(self, error: DandelionError) -> str:
+        """HTML that tells, in place of what was asked for, why it is not there."""
+        return self.render("problem", text=self.words.problem(error), signs_in=isinstance(error, AuthenticationError))

@@ -1,0 +1,155 @@
+"""Photos and the history's file, which the page links to: asked of the API in the visitor's name."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
+from PIL import Image
+
+from dandelion.client import AsyncClient
+from dandelion.domain import Page, StoredPrediction
+from dandelion.errors import (
+    AuthenticationError,
+    DandelionError,
+    ObjectNotFoundError,
+    PredictionNotFoundError,
+    RegistryError,
+    ScopeError,
+)
+from dandelion.imaging import decode
+from dandelion.ui.backend import Backend
+
+THUMBNAIL = 160  # twice what is shown, for fine screens
+LARGEST = 1024
+PAGE_ROWS = 500
+# A photo of an id never changes, but it may be erased: nobody keeps it for long.
+_SHORTLY = {"Cache-Control": "private, max-age=300"}
+_STATUSES = {
+    AuthenticationError: 401,
+    ScopeError: 403,
+    ObjectNotFoundError: 404,
+    PredictionNotFoundError: 404,
+    RegistryError: 502,
+}
+_COLUMNS = (
+    *("prediction_id", "created_at", "label", "confidence", "in_distribution", "model_version", "track"),
+    *("duration_ms", "true_label", "verdict", "photo_key"),
+)
+# What spreadsheets take for the start of a formula.
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
+Side = Annotated[int, Query(ge=16, le=LARGEST)]
+
+
+def create_router(backend: Backend, examples: Sequence[Path]) -> APIRouter:
+    """`/examples/...`, `/photos/...`, `/queue/...`, `/plots/...` and `/history.csv`."""
+    router = APIRouter()
+
+    @router.get("/examples/{number}")
+    async def example(number: int) -> Response:
+        if not 0 <= number < len(examples):
+            return PlainTextResponse("There is no such example.", 404)
+        picture = await asyncio.to_thread(_shrink, examples[number].read_bytes(), THUMBNAIL)
+        return Response(picture, media_type="image/jpeg", headers=_SHORTLY)
+
+    @router.get("/photos/{prediction_id}")
+    async def photo(request: Request, prediction_id: UUID, side: Side = LARGEST) -> Response:
+        client = backend.of(request)
+        return await _picture(lambda: client.photo(str(prediction_id)), side)
+
+    @router.get("/photos/{prediction_id}/heatmap")
+    async def heatmap(request: Request, prediction_id: UUID) -> Response:
+        client = backend.of(request)
+
+        async def explained() -> bytes:
+            return await client.explain(await client.photo(str(prediction_id)))
+
+        return await _answer(explained, "image/png")
+
+    @router.get("/queue/{prediction_id}")
+    async def queued(request: Request, prediction_id: UUID, side: Side = LARGEST) -> Response:
+        client = backend.of(request)
+        return await _picture(lambda: client.queued_photo(str(prediction_id)), side)
+
+    @router.get("/plots/{version}/{name}")
+    async def plot(request: Request, version: str, name: str) -> Response:
+        client = backend.of(request)
+        return await _answer(lambda: client.plot(version, name), "image/png")
+
+    @router.get("/history.csv")
+    async def history(request: Request) -> Response:
+        client = backend.of(request)
+        filters = dict(request.query_params)
+        try:
+            first = await client.predictions(**_paged(filters, None))
+        except DandelionError as error:
+            return _refused(error)
+        name = {"Content-Disposition": 'attachment; filename="predictions.csv"'}
+        return StreamingResponse(_lines(client, filters, first), media_type="text/csv; charset=utf-8", headers=name)
+
+    return router
+
+
+async def _picture(fetch: Callable[[], Awaitable[bytes]], side: int) -> Response:
+    async def small() -> bytes:
+        return await asyncio.to_thread(_shrink, await fetch(), side)
+
+    return await _answer(small, "image/jpeg")
+
+
+async def _answer(make: Callable[[], Awaitable[bytes]], kind: str) -> Response:
+    try:
+        return Response(await make(), media_type=kind, headers=_SHORTLY)
+    except DandelionError as error:
+        return _refused(error)
+
+
+def _refused(error: DandelionError) -> Response:
+    status = next((_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES), 503)
+    return PlainTextResponse(str(error), status)
+
+
+def _shrink(photo: bytes, side: int) -> bytes:
+    """A JPEG that fits into a square."""
+    picture = Image.fromarray(np.ascontiguousarray(decode(photo, min_side=side)))
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=85)
+    return stream.getvalue()
+
+
+async def _lines(client: AsyncClient, filters: dict[str, str], page: Page) -> AsyncIterator[str]:
+    yield _csv(_COLUMNS)
+    while True:
+        for row in page.predictions:
+            yield _csv([_cell(row, column) for column in _COLUMNS])
+        if page.next is None:
+            return
+        page = await client.predictions(**_paged(filters, page.next))
+
+
+def _paged(filters: dict[str, str], cursor: str | None) -> dict[str, Any]:
+    return {**filters, "limit": PAGE_ROWS, "cursor": cursor}
+
+
+def _cell(row: StoredPrediction, column: str) -> str:
+    value = getattr(row, column)
+    if column == "created_at":
+        return str(value.isoformat())
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(_FORMULAS) else text
+
+
+def _csv(values: Any) -> str:
+    stream = io.StringIO()
+    csv.writer(stream).writerow(values)
+    return stream.getvalue()

@@ -1,0 +1,77 @@
+"""The part of the health tab that retrains the model: ask for it, and follow its seven steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from dandelion.errors import DandelionError, ScopeError
+from dandelion.ui.page import LOCAL_TIMES, Page, Updates
+
+SHOWN = 5
+STEPS = {
+    "check_performance": "retraining.check_performance",
+    "check_data": "retraining.check_data",
+    "prepare_data": "retraining.prepare_data",
+    "train_model": "retraining.train_model",
+    "validate_model": "retraining.validate_model",
+    "deploy_model": "retraining.deploy_model",
+    "notify": "retraining.notify",
+}
+STATES = {
+    "scheduled": "retraining.pending",
+    "pending": "retraining.pending",
+    "running": "retraining.running",
+    "completed": "retraining.completed",
+    "skipped": "retraining.skipped",
+    "failed": "retraining.failed",
+    "crashed": "retraining.failed",
+    "cancelled": "retraining.cancelled",
+}
+DECISIONS = {
+    "promoted": "retraining.promoted",
+    "rejected": "retraining.rejected",
+    "stopped": "retraining.stopped",
+    "skipped": "retraining.needless",
+    "rolled_back": "retraining.rolled_back",
+    "failed": "retraining.failed",
+}
+
+
+class Retrainings:
+    """The last retrainings, and a button for another."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        words = page.words
+        self.shown = gr.HTML(js_on_load=LOCAL_TIMES, elem_id="retrainings")
+        with gr.Column(visible=False, elem_id="retrain") as self.asked:
+            self._reason: Any = gr.Textbox(label=words("retraining.reason"), max_length=500)
+            self._force: Any = gr.Checkbox(False, label=words("retraining.force"), info=words("retraining.force_info"))
+            self._start = gr.Button(words("retraining.start"), variant="primary")
+        outputs = [self.shown, self.asked]
+        self._start.click(
+            self._ask, [self._reason, self._force], [*outputs, self._reason, self._force], show_progress="hidden"
+        )
+
+    async def describe(self, request: gr.Request) -> tuple[str, Updates]:
+        """The list, and whether the visitor may add to it."""
+        try:
+            runs = await self._page.backend.of(request).list_retrainings(SHOWN)
+        except ScopeError:
+            return self._page.render("hint", key="retraining.admin"), gr.Column(visible=False)
+        except DandelionError as error:
+            return self._page.problem(error), gr.Column(visible=False)
+        shown = self._page.render("retrainings", runs=runs, steps=STEPS, states=STATES, decisions=DECISIONS)
+        return shown, gr.Column(visible=True)
+
+    async def _ask(self, reason: str, force: bool, request: gr.Request) -> Updates:
+        try:
+            asked = await self._page.backend.of(request).retrain(force, reason)
+        except DandelionError as error:
+            self._page.warn(error)
+            return gr.skip()
+        said = "retraining.started" if asked.is_new else "retraining.goes_on"
+        gr.Info(self._page.words.safe(said, name=asked.name), title="")
+        return *await self.describe(request), "", False

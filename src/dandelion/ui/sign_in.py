@@ -1,0 +1,87 @@
+"""Signing in and out: a plain form, so that a key passes through no other part of the page."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from dandelion.access import RateLimiter
+from dandelion.errors import AuthenticationError, DandelionError, RateLimitedError
+from dandelion.ui.backend import Backend
+from dandelion.ui.sessions import COOKIE, Sessions
+from dandelion.ui.templates import Renderer
+from dandelion.ui.words import LANGUAGES, Words, choose_language
+
+LONGEST_KEY = 8192  # tokens of identity providers can be long
+
+
+def create_router(backend: Backend, sessions: Sessions, limiter: RateLimiter) -> APIRouter:
+    """`/sign-in` and `/sign-out`."""
+    router = APIRouter()
+
+    @router.get("/sign-in")
+    async def show(request: Request) -> HTMLResponse:
+        return _form(_words(request))
+
+    @router.post("/sign-in")
+    async def sign_in(request: Request) -> Response:
+        words = _words(request)
+        if not _is_ours(request):
+            return _form(words, words("sign_in.elsewhere"), 403)
+        key = str((await request.form(max_files=0, max_fields=4)).get("key", "")).strip()
+        if not key or len(key) > LONGEST_KEY or not key.isascii() or not key.isprintable():
+            return _form(words, words("sign_in.empty"), 422)
+        address = request.client.host if request.client else ""
+        try:
+            limiter.check_sign_in(address)
+            name = (await backend.signed_in(key, request).me()).name
+        except AuthenticationError:
+            limiter.count_failed_sign_in(address)
+            return _form(words, words("sign_in.wrong"), 401)
+        except RateLimitedError as error:
+            return _form(words, words.problem(error), 429)
+        except DandelionError as error:
+            return _form(words, words.problem(error), 503)
+        sessions.close(request.cookies)
+        answer = _to_page(words)
+        answer.set_cookie(
+            COOKIE,
+            sessions.open(key, name),
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return answer
+
+    @router.post("/sign-out")
+    async def sign_out(request: Request) -> Response:
+        words = _words(request)
+        if not _is_ours(request):
+            return _form(words, words("sign_in.elsewhere"), 403)
+        sessions.close(request.cookies)
+        answer = _to_page(words)
+        answer.delete_cookie(COOKIE)
+        return answer
+
+    return router
+
+
+def _words(request: Request) -> Words:
+    named = request.query_params.get("language", "")
+    return Words(named if named in LANGUAGES else choose_language(request.headers.get("accept-language", "")))
+
+
+def _is_ours(request: Request) -> bool:
+    """Whether a form was sent from a page of this server: browsers say where from."""
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+
+
+def _form(words: Words, problem: str = "", status: int = 200) -> HTMLResponse:
+    return HTMLResponse(Renderer(words)("sign_in", problem=problem), status)
+
+
+def _to_page(words: Words) -> RedirectResponse:
+    return RedirectResponse(f"{words.language}/", 303)

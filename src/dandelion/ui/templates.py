@@ -1,0 +1,36 @@
+"""HTML that the page shows; whatever fills a template is escaped."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from dandelion.ui.words import Words
+
+
+class Renderer:
+    """Templates in one language; a template's words are those of the catalogue."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+
+    def __call__(self, template: str, /, **values: Any) -> str:
+        """That template, filled."""
+        return _environment().get_template(f"{template}.html.jinja").render(words=self._words, say=self._say, **values)
+
+    def _say(self, key: str, **values: object) -> Markup:
+        return Markup(self._words.safe(key, **values))  # noqa: S704 -- what fills the places is escaped
+
+
+@functools.cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("dandelion.ui"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

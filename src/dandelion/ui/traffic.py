@@ -1,0 +1,212 @@
+"""The last hour of traffic, from the figures that every serving process has of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import structlog
+from prometheus_client.parser import text_string_to_metric_families
+
+from dandelion.client import AsyncClient
+from dandelion.errors import DandelionError
+
+SAMPLE_SECONDS = 5.0
+KEPT = int(3600 / SAMPLE_SECONDS)
+STEP_SECONDS = 30
+NOW_SAMPLES = 6  # figures of "now" are of half a minute
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one process tells of itself; counters rise until it ends.
+
+    Attributes:
+        answered: Photos answered.
+        strange: Of them, those unlike all known ones.
+        refused: Requests or photos refused.
+        within: Answers by their longest duration, seconds; each number holds the ones before it.
+        backlog_bytes: Predictions that wait for the database.
+        backlog_seconds: How long the oldest of them has waited.
+    """
+
+    answered: float = 0.0
+    strange: float = 0.0
+    refused: float = 0.0
+    within: Mapping[float, float] = field(default_factory=dict)
+    backlog_bytes: float = 0.0
+    backlog_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """All processes over a few seconds.
+
+    Attributes:
+        at: When they ended, UTC.
+        seconds: How many.
+        processes: How many processes answered.
+        change: What was counted in them; the backlog as it was at the end.
+    """
+
+    at: datetime
+    seconds: float
+    processes: int
+    change: Reading
+
+
+class Traffic:
+    """Asks every process now and then, and remembers an hour.
+
+    Args:
+        url: Where `/metrics` answers; every address behind its name is one process.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._url = url
+        self._clock = clock
+        self._clients: dict[str, AsyncClient] = {}
+        self._before: dict[str, Reading] = {}
+        self._asked_at: float | None = None
+        self.samples: deque[Sample] = deque(maxlen=KEPT)
+
+    async def watch(self) -> None:
+        """Sample until cancelled."""
+        try:
+            while True:
+                await self.sample()
+                await asyncio.sleep(SAMPLE_SECONDS)
+        finally:
+            for client in self._clients.values():
+                await client.aclose()
+
+    async def sample(self) -> None:
+        """Ask all processes once."""
+        found = dict(await asyncio.gather(*(self._ask(each) for each in await _addresses(self._url))))
+        readings: dict[str, Reading] = {name: each for name, each in found.items() if each is not None}
+        now, before_at = self._clock(), self._asked_at
+        # One that is seen for the first time may have counted for days.
+        changes = [_since(self._before[name], each) for name, each in readings.items() if name in self._before]
+        if before_at is not None and changes:
+            self.samples.append(Sample(datetime.now(UTC), now - before_at, len(changes), _sum(changes)))
+        self._before, self._asked_at = readings, now
+
+    async def _ask(self, url: str) -> tuple[str, Reading | None]:
+        client = self._clients.setdefault(url, AsyncClient(url, timeout_seconds=SAMPLE_SECONDS))
+        try:
+            return url, read(await client.metrics())
+        except (DandelionError, ValueError) as error:
+            log.debug("no_figures", url=url, reason=str(error))
+            return url, None
+
+
+def read(text: str) -> Reading:
+    """One process's figures from Prometheus text format."""
+    totals: dict[str, float] = {}
+    within: dict[float, float] = {}
+    for family in text_string_to_metric_families(text):
+        for each in family.samples:
+            if each.name == "prediction_duration_seconds_bucket":
+                limit = float(each.labels["le"])
+                within[limit] = within.get(limit, 0.0) + each.value
+            else:
+                totals[each.name] = totals.get(each.name, 0.0) + each.value
+    return Reading(
+        answered=totals.get("predictions_total", 0.0),
+        strange=totals.get("predictions_out_of_distribution_total", 0.0),
+        refused=totals.get("prediction_errors_total", 0.0),
+        within=within,
+        backlog_bytes=totals.get("journal_backlog_bytes", 0.0),
+        backlog_seconds=totals.get("journal_backlog_age_seconds", 0.0),
+    )
+
+
+def quantile(within: Mapping[float, float], share: float) -> float | None:
+    """The duration in seconds that a share of answers stayed below, as Prometheus estimates it; None without any."""
+    limits = sorted(within)
+    if not limits or within[limits[-1]] <= 0:
+        return None
+    wanted = share * within[limits[-1]]
+    below, least = 0.0, 0.0
+    for limit in limits:
+        if within[limit] >= wanted:
+            if limit == float("inf"):
+                return least
+            return least + (limit - least) * (wanted - below) / max(within[limit] - below, 1e-12)
+        below, least = within[limit], limit
+    return least
+
+
+def total(samples: list[Sample]) -> Reading:
+    """What was counted in all of them, with the last one's backlog."""
+    summed = _sum([each.change for each in samples])
+    last = samples[-1].change if samples else Reading()
+    return Reading(
+        answered=summed.answered,
+        strange=summed.strange,
+        refused=summed.refused,
+        within=summed.within,
+        backlog_bytes=last.backlog_bytes,
+        backlog_seconds=last.backlog_seconds,
+    )
+
+
+def in_steps(samples: list[Sample]) -> list[tuple[float, list[Sample]]]:
+    """Samples by half minutes, each with how many seconds ago it ended, oldest first."""
+    steps: dict[int, list[Sample]] = {}
+    for each in samples:
+        steps.setdefault(int(each.at.timestamp() // STEP_SECONDS), []).append(each)
+    now = datetime.now(UTC)
+    return [((now - some[-1].at).total_seconds(), some) for some in steps.values()]
+
+
+async def _addresses(url: str) -> list[str]:
+    """`url` with every address that its name stands for."""
+    parts = urlsplit(url)
+    if parts.scheme != "http":  # a certificate is for a name
+        return [url]
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(OSError):
+        found = await loop.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_STREAM)
+        by_family = {family: [str(place[0]) for kind, *_, place in found if kind == family] for family, *_ in found}
+        # A process of both families is one process.
+        hosts = sorted(set(by_family.get(socket.AF_INET) or [f"[{host}]" for host in by_family[socket.AF_INET6]]))
+        return [parts._replace(netloc=f"{host}:{parts.port or 80}").geturl() for host in hosts]
+    return [url]
+
+
+def _since(before: Reading, now: Reading) -> Reading:
+    if now.answered < before.answered or now.refused < before.refused:
+        return now  # it was started anew, and counts from nothing
+    return Reading(
+        answered=now.answered - before.answered,
+        strange=now.strange - before.strange,
+        refused=now.refused - before.refused,
+        within={limit: count - before.within.get(limit, 0.0) for limit, count in now.within.items()},
+        backlog_bytes=now.backlog_bytes,
+        backlog_seconds=now.backlog_seconds,
+    )
+
+
+def _sum(changes: list[Reading]) -> Reading:
+    within: dict[float, float] = {}
+    for each in changes:
+        for limit, count in each.within.items():
+            within[limit] = within.get(limit, 0.0) + count
+    return Reading(
+        answered=sum(each.answered for each in changes),
+        strange=sum(each.strange for each in changes),
+        refused=sum(each.refused for each in changes),
+        within=within,
+        backlog_bytes=sum(each.backlog_bytes for each in changes),
+        backlog_seconds=max((each.backlog_seconds for each in changes), default=0.0),
+    )

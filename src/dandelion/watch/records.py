@@ -1,0 +1,78 @@
+"""Keeps the figures that live in the database true in `/metrics`: runs, releases, and drift over all processes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from dandelion.db import runs, transact, watches
+from dandelion.errors import DandelionError
+from dandelion.telemetry import instruments
+
+PATIENCE_SECONDS = 2.0
+# After so long without a watch over all processes, its last figures are history.
+MERGED_FOR = timedelta(hours=24)
+
+log = structlog.get_logger(__name__)
+
+
+class Records:
+    """Reads what others wrote: processes that end before anybody could scrape them."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def refresh(self) -> None:
+        """Read again; while the database is down, the last figures stand."""
+        try:
+            await transact(self._engine, _read, patience_seconds=PATIENCE_SECONDS)
+        except DandelionError as error:
+            log.debug("records_unknown", reason=str(error))
+
+    async def refresh_for_ever(self, pause_seconds: float) -> None:
+        """Read again and again, until cancelled."""
+        while True:
+            await self.refresh()
+            await asyncio.sleep(pause_seconds * random.uniform(0.8, 1.2))  # noqa: S311 -- replicas should not march in step
+
+
+async def _read(connection: AsyncConnection) -> None:
+    found = await runs.tally(connection)
+    retrainings = [each for each in found if each.action == runs.RETRAIN]
+    backups = [each for each in found if each.action == runs.BACKUP]
+    counts: dict[tuple[str, ...], float] = {(each.outcome, each.decision): each.runs for each in retrainings}
+    # So that the first failure is a rise from 0.
+    instruments.RETRAINING_RUNS.tell({(runs.SUCCEEDED, ""): 0, (runs.FAILED, ""): 0} | counts)
+    instruments.RETRAINING_LAST.tell(_last(retrainings))
+    instruments.RETRAINING_LAST_SUCCESS.tell(_success(retrainings))
+    seconds = await runs.last_seconds(connection, runs.RETRAIN)
+    instruments.RETRAINING_SECONDS.tell({} if seconds is None else {(): seconds})
+    counts = {(each.outcome,): each.runs for each in backups}
+    instruments.BACKUP_RUNS.tell({(runs.SUCCEEDED,): 0, (runs.FAILED,): 0} | counts)
+    instruments.BACKUP_LAST_SUCCESS.tell(_success(backups))
+    instruments.RELEASES.tell({(state,): count for state, count in (await runs.releases_by_state(connection)).items()})
+    found_drift = await watches.last_watches(connection, datetime.now(UTC) - MERGED_FOR)
+    instruments.DRIFT_MERGED_AT.tell({(): found_drift[0].at.timestamp()} if found_drift else {})
+    instruments.DRIFT_MERGED.tell(
+        {
+            (str(figure["feature"]), watch.model_version): float(figure["score"])
+            for watch in found_drift
+            for figure in watch.figures
+        }
+    )
+
+
+def _last(found: list[runs.RunTally]) -> dict[tuple[str, ...], float]:
+    latest: dict[tuple[str, ...], float] = {}
+    for each in found:
+        latest[each.outcome,] = max(latest.get((each.outcome,), 0.0), each.last_at.timestamp())
+    return latest
+
+
+def _success(found: list[runs.RunTally]) -> dict[tuple[str, ...], float]:
+    last = _last(found).get((runs.SUCCEEDED,))
+    return {} if last is None else {(): last}

@@ -1,0 +1,220 @@
+"""What the watch found as one HTML page that needs nothing beside it: for people who look, not for machines."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+from PIL import Image
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from dandelion import __version__
+from dandelion.db import create_engine, predictions, transact, watches
+from dandelion.db.predictions import Filter, Summary
+from dandelion.domain import DriftFigure, StoredPrediction
+from dandelion.errors import DandelionError
+from dandelion.imaging import decode
+from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store
+from dandelion.settings import Settings
+from dandelion.watch.accuracy import AccuracyFigure, measure_accuracy
+from dandelion.watch.drift import compare
+from dandelion.watch.monitor import sum_of
+from dandelion.watch.sketch import Sketch
+
+PATIENCE_SECONDS = 30.0
+PERIODS = 14
+EXAMPLES = 8
+# Photos are kept for a part of the answers only: so many answers are looked through for examples that have one.
+LOOKED_THROUGH = 400
+SIDE = 160
+PUBLISHED = "watch/report.html"
+
+_KINDS = {
+    "Out of distribution": Filter(in_distribution=False),
+    "Wrong": Filter(verdict="wrong"),
+    "Unsure": Filter(max_confidence=0.7),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a report tells.
+
+    Attributes:
+        since: From when on, UTC.
+        until: To when, UTC.
+        periods: Begin of each period with what was answered in it.
+        accuracy: Live accuracy, version by version and window by window.
+        drifts: Model version, sketch of its photos, and what they say; the one with most photos first.
+        examples: Kind to answers with their thumbnails, data: URIs.
+    """
+
+    since: datetime
+    until: datetime
+    periods: list[tuple[datetime, Summary]]
+    accuracy: list[AccuracyFigure]
+    drifts: list[tuple[str, Sketch, list[DriftFigure]]]
+    examples: dict[str, list[tuple[StoredPrediction, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The page, and what it comes to.
+
+    Attributes:
+        html: The page.
+        drifted: Features of the model with most photos that have drifted.
+    """
+
+    html: str
+    drifted: list[str]
+
+
+async def make_report(settings: Settings, age: timedelta) -> Report:
+    """The page of the last `age`.
+
+    Raises:
+        DatabaseError: The database does not answer.
+        DandelionError: The page cannot be drawn; the message says what is missing.
+    """
+    engine = create_engine(settings)
+    try:
+        if settings.database.auto_upgrade:
+            from dandelion.db.migrate import upgrade
+
+            await upgrade(engine)
+        findings = await gather(engine, create_store(settings), settings, age)
+    finally:
+        await engine.dispose()
+    drifted = [each.feature for each in findings.drifts[0][2] if each.score >= 1] if findings.drifts else []
+    return Report(await asyncio.to_thread(render, findings), drifted)
+
+
+def write_report(report: Report, output: Path) -> None:
+    """Write the page to a file.
+
+    Raises:
+        DandelionError: It cannot be written.
+    """
+    try:
+        output.write_text(report.html, encoding="utf-8")
+    except OSError as error:
+        raise DandelionError(
+            f"{output} cannot be written ({error.strerror}).", "Give a path that you may write to."
+        ) from error
+
+
+def publish_report(report: Report, store: ObjectStore) -> str:
+    """Put the page where everybody finds the newest one, and return where that is.
+
+    Raises:
+        ObjectStoreError: The store does not take it.
+    """
+    store.put(PROCESSED, PUBLISHED, report.html.encode(), content_type="text/html; charset=utf-8")
+    return f"{PROCESSED}/{PUBLISHED}"
+
+
+async def gather(engine: AsyncEngine, store: ObjectStore, settings: Settings, age: timedelta) -> Findings:
+    """Everything that the page of the last `age` tells."""
+    until = datetime.now(UTC)
+    since, step = until - age, age / PERIODS
+    periods = []
+    for number in range(PERIODS):
+        start, end = since + number * step, since + (number + 1) * step
+        found = await transact(
+            engine,
+            lambda on: predictions.summarise(on, start, end),  # noqa: B023 -- runs here
+            patience_seconds=PATIENCE_SECONDS,
+        )
+        periods.append((start, found))
+    saved = await transact(engine, lambda on: watches.sketches_since(on, since), patience_seconds=PATIENCE_SECONDS)
+    parts: dict[tuple[str, str], list[Sketch]] = {}
+    for each in saved:
+        parts.setdefault((each.model_version, each.digest), []).append(msgspec.convert(each.sketch, Sketch))
+    sketches = [(version, sum_of(found)) for (version, _), found in parts.items()]
+    drifts = [(version, sketch, compare(sketch)) for version, sketch in sketches]
+    return Findings(
+        since=since,
+        until=until,
+        periods=periods,
+        accuracy=await measure_accuracy(engine, settings.watch.accuracy_windows),
+        drifts=sorted(drifts, key=lambda each: -each[1].photos),
+        examples={name: await _examples(engine, store, wanted, since) for name, wanted in _KINDS.items()},
+    )
+
+
+async def _examples(
+    engine: AsyncEngine, store: ObjectStore, wanted: Filter, since: datetime
+) -> list[tuple[StoredPrediction, str]]:
+    """The newest answers of a kind whose photos are kept, with thumbnails."""
+    found = await transact(
+        engine, lambda on: predictions.page(on, wanted, limit=LOOKED_THROUGH), patience_seconds=PATIENCE_SECONDS
+    )
+    kept = [each for each in found if each.photo_key and each.created_at >= since]
+    thumbnails = await asyncio.gather(*(asyncio.to_thread(_thumbnail, store, each) for each in kept[:EXAMPLES]))
+    return [(each, thumbnail) for each, thumbnail in zip(kept, thumbnails, strict=False) if thumbnail]
+
+
+def _thumbnail(store: ObjectStore, given: StoredPrediction) -> str:
+    """A small JPEG as a data: URI; nothing where the photo is gone or the store does not answer."""
+    try:
+        picture = Image.fromarray(decode(store.get(DATA_LAKE, given.photo_key or ""), min_side=SIDE))
+    except DandelionError:
+        return ""
+    picture.thumbnail((SIDE, SIDE))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def render(findings: Findings) -> str:
+    """The page; whatever people sent is escaped.
+
+    Raises:
+        DandelionError: The libraries that draw it are not installed.
+    """
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+
+        from dandelion.watch import plots
+
+        drawn = plots.draw_periods(findings.periods)
+    except ImportError as error:
+        raise DandelionError(f"The report needs {error.name}.", "pip install 'dandelion[all]'") from error
+    environment = Environment(
+        loader=PackageLoader("dandelion.watch", package_path=""), autoescape=True, undefined=StrictUndefined
+    )
+    sections = [
+        {
+            "version": version,
+            "photos": sketch.photos,
+            "figures": figures,
+            "drifted": [each.feature for each in figures if each.score >= 1],
+            "scores": plots.draw_scores(figures),
+            "spreads": plots.draw_spreads(sketch, _classes(findings), [f.feature for f in figures if f.score >= 1]),
+        }
+        for version, sketch, figures in findings.drifts
+    ]
+    return environment.get_template("report.html.jinja").render(
+        findings=findings,
+        photos=sum(summary.photos for _, summary in findings.periods),
+        strange=sum(summary.strange for _, summary in findings.periods),
+        told=sum(summary.told for _, summary in findings.periods),
+        periods=drawn,
+        sections=sections,
+        release=__version__,
+    )
+
+
+def _classes(findings: Findings) -> Sequence[str]:
+    """Names for the class mix, where an example tells them; in the order of the model's outputs."""
+    for examples in findings.examples.values():
+        for given, _ in examples:
+            return tuple(sorted(given.probabilities))
+    return ()
