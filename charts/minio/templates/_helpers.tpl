@@ -1,0 +1,49 @@
+{{- define "dandelion-minio.name" -}}
+{{ include "dandelion.name" . }}-minio
+{{- end -}}
+
+{{/* What each account may do: actions by bucket. Nobody but the administrator makes or removes buckets. */}}
+{{- define "dandelion-minio.rights" -}}
+{{- $read := list "s3:GetBucketLocation" "s3:ListBucket" "s3:GetObject" -}}
+{{- $write := concat $read (list "s3:ListBucketVersions" "s3:PutObject" "s3:DeleteObject" "s3:DeleteObjectVersion" "s3:GetLifecycleConfiguration" "s3:AbortMultipartUpload" "s3:ListMultipartUploadParts" "s3:ListBucketMultipartUploads") -}}
+{{- $add := concat $read (list "s3:PutObject" "s3:AbortMultipartUpload" "s3:ListMultipartUploadParts" "s3:ListBucketMultipartUploads") -}}
+api:
+  data-lake: {{ toJson $write }}
+  processed-data: {{ toJson (append $read "s3:GetLifecycleConfiguration") }}
+  backups: {{ toJson (list "s3:GetLifecycleConfiguration") }}
+worker:
+  data-lake: {{ toJson $write }}
+  processed-data: {{ toJson $write }}
+  backups: {{ toJson $add }}
+mlflow:
+  mlflow-artifacts: {{ toJson $write }}
+backup:
+  mlflow-artifacts: {{ toJson $read }}
+  data-lake: {{ toJson $read }}
+  processed-data: {{ toJson $read }}
+  backups: {{ toJson $add }}
+{{- end -}}
+
+{{/* The administrator's own settings, for buckets and accounts. */}}
+{{- define "dandelion-minio.setup.env" -}}
+{{- $secret := .Values.global.existingSecrets.minio | default (include "dandelion-minio.name" .) -}}
+{{ include "dandelion.common.env" . }}
+- name: DANDELION_OBJECTS__URL
+  value: http://{{ include "dandelion-minio.name" . }}:9000
+- name: DANDELION_OBJECTS__ACCESS_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ $secret }}
+      key: root-user
+- name: DANDELION_OBJECTS__SECRET_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ $secret }}
+      key: root-password
+{{- range $name, $days := dict "DATA_LAKE" .Values.retention.dataLakeDays "PROCESSED_DATA" .Values.retention.processedDataDays "BACKUPS" .Values.retention.backupsDays }}
+{{- if $days }}
+- name: DANDELION_OBJECTS__{{ $name }}_DAYS
+  value: {{ $days | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}

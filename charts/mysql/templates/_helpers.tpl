@@ -1,0 +1,3 @@
+{{- define "dandelion-mysql.name" -}}
+{{ include "dandelion.name" . }}-mysql
+{{- end -}}

@@ -1,0 +1,3 @@
+{{- define "dandelion-ui.name" -}}
+{{ include "dandelion.name" . }}-ui
+{{- end -}}

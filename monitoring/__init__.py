@@ -1,0 +1,1 @@
+"""The Grafana dashboards as code; `python -m monitoring` writes dashboards/*.json from it."""

@@ -1,0 +1,253 @@
+"""*Platform*: what everything stands on."""
+
+from __future__ import annotations
+
+from monitoring.panels import Dashboard, Panel, Query, Row
+from monitoring.service import IN, RATE
+
+CONTAINERS = f'{IN}, container!="", container!="POD"'
+
+PAGE = Dashboard(
+    "dandelion-platform",
+    "Platform",
+    "What everything stands on: database, object store, MLflow, Prefect, volumes, pods, nodes.",
+    [
+        Row(
+            "Database",
+            [
+                Panel(
+                    "MySQL answers",
+                    "1 while its exporter can sign in.",
+                    "short",
+                    [Query(f"min by (instance) (mysql_up{{{IN}}})", "{{instance}}")],
+                    "DatabaseDown",
+                    "number",
+                    6,
+                ),
+                Panel(
+                    "Queries",
+                    "Queries a second.",
+                    "ops",
+                    [Query(f"sum by (instance) (rate(mysql_global_status_queries{{{IN}}}[{RATE}]))", "{{instance}}")],
+                    "DatabaseDown",
+                    span=6,
+                ),
+                Panel(
+                    "Connections",
+                    "Open now, and the most that may be.",
+                    "short",
+                    [
+                        Query(f"max(mysql_global_status_threads_connected{{{IN}}})", "open"),
+                        Query(f"max(mysql_global_variables_max_connections{{{IN}}})", "most"),
+                    ],
+                    "DatabaseDown",
+                    span=6,
+                ),
+                Panel(
+                    "Slow queries",
+                    "Queries that took longer than long_query_time.",
+                    "ops",
+                    [Query(f"sum(rate(mysql_global_status_slow_queries{{{IN}}}[{RATE}]))", "slow")],
+                    "JournalBacklog",
+                    span=6,
+                ),
+            ],
+        ),
+        Row(
+            "Object store",
+            [
+                Panel(
+                    "Used and usable",
+                    "Bytes in MinIO's volumes.",
+                    "bytes",
+                    [
+                        Query(f"sum(minio_cluster_capacity_usable_total_bytes{{{IN}}})", "usable"),
+                        Query(f"sum(minio_cluster_capacity_usable_free_bytes{{{IN}}})", "free"),
+                    ],
+                    "VolumeFilling",
+                ),
+                Panel(
+                    "Buckets",
+                    "Bytes by bucket.",
+                    "bytes",
+                    [Query(f"max by (bucket) (minio_bucket_usage_total_bytes{{{IN}}})", "{{bucket}}")],
+                    "VolumeFilling",
+                ),
+                Panel(
+                    "Requests",
+                    "S3 requests a second by call, and those that failed.",
+                    "reqps",
+                    [
+                        Query(f"sum by (api) (rate(minio_s3_requests_total{{{IN}}}[{RATE}]))", "{{api}}"),
+                        Query(f"sum(rate(minio_s3_requests_errors_total{{{IN}}}[{RATE}]))", "failed"),
+                    ],
+                    "JournalBacklog",
+                ),
+            ],
+        ),
+        Row(
+            "MLflow and Prefect",
+            [
+                Panel(
+                    "Parts that answer",
+                    "Every target that Prometheus scrapes: 1 is up.",
+                    "short",
+                    [Query(f"min by (job) (up{{{IN}}})", "{{job}}")],
+                    "APIDown",
+                    "states",
+                    12,
+                ),
+                Panel(
+                    "MLflow requests",
+                    "Requests to MLflow by status, where its exporter is on.",
+                    "reqps",
+                    [Query(f"sum by (status) (rate(mlflow_http_request_total{{{IN}}}[{RATE}]))", "{{status}}")],
+                    "ModelReloadFailing",
+                    span=6,
+                ),
+                Panel(
+                    "Prefect server",
+                    "Cores that its process uses.",
+                    "short",
+                    [
+                        Query(
+                            f'sum by (instance) (rate(process_cpu_seconds_total{{job=~"prefect.*", {IN}}}[{RATE}]))',
+                            "{{instance}}",
+                        )
+                    ],
+                    "RetrainingOverdue",
+                    span=6,
+                ),
+            ],
+        ),
+        Row(
+            "Volumes and pods",
+            [
+                Panel(
+                    "Volumes",
+                    "Share of each volume that is left; below 10 % an alert is raised.",
+                    "percentunit",
+                    [
+                        Query(
+                            f"kubelet_volume_stats_available_bytes{{{IN}}} / kubelet_volume_stats_capacity_bytes{{{IN}}}",
+                            "{{persistentvolumeclaim}}",
+                        )
+                    ],
+                    "VolumeFilling",
+                    top=1,
+                ),
+                Panel(
+                    "Restarts",
+                    "Containers that started anew within the hour.",
+                    "short",
+                    [
+                        Query(
+                            "sum by (pod, container) "
+                            f"(increase(kube_pod_container_status_restarts_total{{{IN}}}[1h])) > 0",
+                            "{{pod}} {{container}}",
+                        )
+                    ],
+                    "PodRestarting",
+                ),
+                Panel(
+                    "Certificates",
+                    "Time until each certificate runs out.",
+                    "s",
+                    [
+                        Query(
+                            f"min by (name) (certmanager_certificate_expiration_timestamp_seconds{{{IN}}}) - time()",
+                            "{{name}}",
+                        )
+                    ],
+                    "CertificateExpiring",
+                ),
+                Panel(
+                    "Processor by container",
+                    "Cores used.",
+                    "short",
+                    [
+                        Query(
+                            f"sum by (pod, container) (rate(container_cpu_usage_seconds_total{{{CONTAINERS}}}[{RATE}]))",
+                            "{{pod}} {{container}}",
+                        )
+                    ],
+                    "PodRestarting",
+                    span=12,
+                ),
+                Panel(
+                    "Memory by container",
+                    "Working set; at the limit a container is killed.",
+                    "bytes",
+                    [
+                        Query(
+                            f"sum by (pod, container) (container_memory_working_set_bytes{{{CONTAINERS}}})",
+                            "{{pod}} {{container}}",
+                        )
+                    ],
+                    "PodRestarting",
+                    span=12,
+                ),
+            ],
+        ),
+        Row(
+            "Nodes",
+            [
+                Panel(
+                    "Processor",
+                    "Share of each node's cores that is busy.",
+                    "percentunit",
+                    [
+                        Query(
+                            f'1 - avg by (instance) (rate(node_cpu_seconds_total{{mode="idle"}}[{RATE}]))',
+                            "{{instance}}",
+                        )
+                    ],
+                    "APIHighLatency",
+                    span=6,
+                    top=1,
+                ),
+                Panel(
+                    "Memory",
+                    "Share of each node's memory that is taken.",
+                    "percentunit",
+                    [Query("1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes", "{{instance}}")],
+                    "PodRestarting",
+                    span=6,
+                    top=1,
+                ),
+                Panel(
+                    "Disk",
+                    "Share of each file system that is taken.",
+                    "percentunit",
+                    [
+                        Query(
+                            '1 - node_filesystem_avail_bytes{fstype!~"tmpfs|overlay|squashfs"} '
+                            '/ node_filesystem_size_bytes{fstype!~"tmpfs|overlay|squashfs"}',
+                            "{{instance}} {{mountpoint}}",
+                        )
+                    ],
+                    "VolumeFilling",
+                    span=6,
+                    top=1,
+                ),
+                Panel(
+                    "Network",
+                    "Bytes a second in and out.",
+                    "Bps",
+                    [
+                        Query(
+                            f'sum by (instance) (rate(node_network_receive_bytes_total{{device!="lo"}}[{RATE}]))',
+                            "{{instance}} in",
+                        ),
+                        Query(
+                            f'sum by (instance) (rate(node_network_transmit_bytes_total{{device!="lo"}}[{RATE}]))',
+                            "{{instance}} out",
+                        ),
+                    ],
+                    "APIHighLatency",
+                    span=6,
+                ),
+            ],
+        ),
+    ],
+)

@@ -1,0 +1,146 @@
+"""*Retraining and releases*: what ran, what was decided, and how the canary does."""
+
+from __future__ import annotations
+
+from monitoring.panels import Dashboard, Panel, Query, Row
+from monitoring.service import IN, RATE, quantile
+
+BOTH = f'{IN}, track=~"stable|canary"'
+
+PAGE = Dashboard(
+    "dandelion-releases",
+    "Retraining and releases",
+    "What ran, what was decided, and how a canary does beside the stable track.",
+    [
+        Row(
+            "Retraining",
+            [
+                Panel(
+                    "Since the last one",
+                    "How long ago a retraining ran to its end; it runs daily.",
+                    "s",
+                    [Query(f"time() - max(retraining_last_success_timestamp_seconds{{{IN}}})", "ago")],
+                    "RetrainingOverdue",
+                    "number",
+                    6,
+                    limit=2 * 86400,
+                ),
+                Panel(
+                    "How long it took",
+                    "The last retraining.",
+                    "s",
+                    [Query(f"max(retraining_last_duration_seconds{{{IN}}})", "duration")],
+                    "RetrainingFailed",
+                    "number",
+                    6,
+                ),
+                Panel(
+                    "Runs and decisions",
+                    "Retrainings that ended, by outcome and decision.",
+                    "short",
+                    [
+                        Query(
+                            f"max by (outcome, decision) (retraining_runs_total{{{IN}}})",
+                            "{{outcome}} {{decision}}",
+                        )
+                    ],
+                    "RetrainingFailed",
+                    span=12,
+                ),
+            ],
+        ),
+        Row(
+            "Releases",
+            [
+                Panel(
+                    "Releases by how they ended",
+                    "All releases so far.",
+                    "short",
+                    [Query(f"max by (state) (model_releases_total{{{IN}}})", "{{state}}")],
+                    "CanaryWorse",
+                    span=12,
+                ),
+                Panel(
+                    "Traffic by track and version",
+                    "How photos are shared between tracks and versions.",
+                    "ops",
+                    [
+                        Query(
+                            f"sum by (track, version) (rate(predictions_total{{{BOTH}}}[{RATE}]))",
+                            "{{track}} {{version}}",
+                        )
+                    ],
+                    "CanaryWorse",
+                    "stack",
+                    12,
+                ),
+                Panel(
+                    "Error ratio, canary against stable",
+                    "Share of /predict that failed on our side.",
+                    "percentunit",
+                    [
+                        Query(
+                            f'(sum by (track) (rate(http_requests_total{{{BOTH}, route="/predict", status=~"5.."}}[{RATE}])) '
+                            f'or 0 * sum by (track) (rate(http_requests_total{{{BOTH}, route="/predict"}}[{RATE}]))) '
+                            f'/ sum by (track) (rate(http_requests_total{{{BOTH}, route="/predict"}}[{RATE}]))',
+                            "{{track}}",
+                        )
+                    ],
+                    "CanaryWorse",
+                ),
+                Panel(
+                    "95th percentile, canary against stable",
+                    "Duration of /predict.",
+                    "s",
+                    [Query(quantile(0.95, "prediction_duration_seconds", BOTH, ", track"), "{{track}}")],
+                    "CanaryWorse",
+                ),
+                Panel(
+                    "Accuracy, canary against stable",
+                    "Live accuracy of the version on each track, 24 h.",
+                    "percentunit",
+                    [
+                        Query(
+                            f'max by (track, version) (model_accuracy{{{IN}, window="24h"}} '
+                            f"* on (job, instance) group_left (track, version) model_info{{{BOTH}}})",
+                            "{{track}} {{version}}",
+                        )
+                    ],
+                    "CanaryWorse",
+                    limit=0.9,
+                    top=1,
+                ),
+            ],
+        ),
+        Row(
+            "Backups",
+            [
+                Panel(
+                    "Since the last backup",
+                    "How old the last backup that ended well is; 26 hours is the limit.",
+                    "s",
+                    [
+                        Query(f"time() - max(backup_last_success_timestamp_seconds{{{IN}}})", "flow"),
+                        Query(
+                            "time() - max by (cronjob) "
+                            f'(kube_cronjob_status_last_successful_time{{{IN}, cronjob=~".*backup.*"}})',
+                            "{{cronjob}}",
+                        ),
+                    ],
+                    "BackupTooOld",
+                    span=12,
+                    limit=26 * 3600,
+                ),
+                Panel(
+                    "Backups that ended",
+                    "By outcome.",
+                    "short",
+                    [Query(f"max by (outcome) (backup_runs_total{{{IN}}})", "{{outcome}}")],
+                    "BackupTooOld",
+                    span=12,
+                ),
+            ],
+        ),
+    ],
+    since="now-7d",
+)

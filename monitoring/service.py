@@ -1,0 +1,278 @@
+"""*Service*: whether photos are answered, how fast, and what they wait for."""
+
+from __future__ import annotations
+
+from monitoring.panels import Dashboard, Panel, Query, Row
+
+IN = 'namespace=~"$namespace"'
+TRACK = f'{IN}, track=~"$track"'
+PREDICT = f'{TRACK}, route="/predict"'
+RATE = "$__rate_interval"
+
+
+def quantile(q: float, metric: str, selector: str, by: str = "") -> str:
+    """A quantile of a histogram."""
+    return f"histogram_quantile({q}, sum by (le{by}) (rate({metric}_bucket{{{selector}}}[{RATE}])))"
+
+
+def mean(metric: str) -> str:
+    """The mean of a histogram."""
+    return f"sum(rate({metric}_sum{{{IN}}}[{RATE}])) / sum(rate({metric}_count{{{IN}}}[{RATE}]))"
+
+
+PAGE = Dashboard(
+    "dandelion-service",
+    "Service",
+    "Whether photos are answered, how fast, and what they wait for.",
+    [
+        Row(
+            "At a glance",
+            [
+                Panel(
+                    "Photos answered",
+                    "Photos a second over all processes.",
+                    "ops",
+                    [Query(f"sum(rate(predictions_total{{{TRACK}}}[{RATE}]))", "photos/s")],
+                    "NoTraffic",
+                    "number",
+                    6,
+                ),
+                Panel(
+                    "Availability, 1 h",
+                    "Share of /predict that did not fail on our side; 99.9 % is promised.",
+                    "percentunit",
+                    [
+                        Query(
+                            f'1 - (sum(rate(http_requests_total{{{PREDICT}, status=~"5.."}}[1h])) or vector(0)) '
+                            f"/ sum(rate(http_requests_total{{{PREDICT}}}[1h]))",
+                            "availability",
+                        )
+                    ],
+                    "ErrorBudgetBurnFast",
+                    "number",
+                    6,
+                ),
+                Panel(
+                    "95 % are faster than",
+                    "95th percentile of /predict; a second is the limit.",
+                    "s",
+                    [Query(quantile(0.95, "prediction_duration_seconds", TRACK), "p95")],
+                    "APIHighLatency",
+                    "number",
+                    6,
+                    limit=1,
+                ),
+                Panel(
+                    "Processes up",
+                    "API processes that Prometheus reaches, and those that it should.",
+                    "short",
+                    [
+                        Query(f'sum(up{{job="dandelion", {IN}}})', "up"),
+                        Query(f'count(up{{job="dandelion", {IN}}})', "of"),
+                    ],
+                    "APIDown",
+                    "number",
+                    6,
+                ),
+            ],
+        ),
+        Row(
+            "Traffic and errors",
+            [
+                Panel(
+                    "Requests by route",
+                    "All requests by route.",
+                    "reqps",
+                    [Query(f"sum by (route) (rate(http_requests_total{{{TRACK}}}[{RATE}]))", "{{route}}")],
+                    "NoTraffic",
+                    "stack",
+                ),
+                Panel(
+                    "Answers to /predict by status",
+                    "4xx are the callers' mistakes, 5xx are ours and burn the error budget.",
+                    "reqps",
+                    [Query(f"sum by (status) (rate(http_requests_total{{{PREDICT}}}[{RATE}]))", "{{status}}")],
+                    "ErrorBudgetBurnFast",
+                    "stack",
+                ),
+                Panel(
+                    "Refused, by reason",
+                    "Photos or requests that got no answer, by reason.",
+                    "ops",
+                    [Query(f"sum by (reason) (rate(prediction_errors_total{{{IN}}}[{RATE}]))", "{{reason}}")],
+                    "ErrorBudgetBurnSlow",
+                ),
+            ],
+        ),
+        Row(
+            "Latency",
+            [
+                Panel(
+                    "How long answers take",
+                    "Every answer of /predict by its duration; a second band above the first means that something queues.",
+                    "s",
+                    [Query(f"sum by (le) (increase(prediction_duration_seconds_bucket{{{TRACK}}}[{RATE}]))", "{{le}}")],
+                    "APIHighLatency",
+                    "heatmap",
+                    12,
+                ),
+                Panel(
+                    "Percentiles by track",
+                    "Median, 95th and 99th percentile of /predict.",
+                    "s",
+                    [
+                        Query(
+                            quantile(q, "prediction_duration_seconds", TRACK, ", track"), f"p{100 * q:g} {{{{track}}}}"
+                        )
+                        for q in (0.5, 0.95, 0.99)
+                    ],
+                    "APIHighLatency",
+                    span=12,
+                    limit=1,
+                ),
+                Panel(
+                    "Where the time goes",
+                    "Mean wait for a lane, decoding of a photo, and inference of a batch.",
+                    "s",
+                    [
+                        Query(mean("prediction_queue_seconds"), "queue"),
+                        Query(mean("prediction_decode_seconds"), "decode"),
+                        Query(mean("prediction_inference_seconds"), "inference"),
+                    ],
+                    "APIHighLatency",
+                    span=12,
+                ),
+                Panel(
+                    "Photos run together",
+                    "Mean batch; it grows with the load.",
+                    "short",
+                    [Query(mean("prediction_batch_photos"), "photos a batch")],
+                    "APIHighLatency",
+                    span=12,
+                ),
+            ],
+        ),
+        Row(
+            "Saturation",
+            [
+                Panel(
+                    "Queue",
+                    "Share of the places for waiting photos that are taken; at 100 % photos are refused.",
+                    "percentunit",
+                    [
+                        Query(
+                            f"sum by (instance) (prediction_queue_photos{{{IN}}}) "
+                            f"/ sum by (instance) (prediction_queue_capacity_photos{{{IN}}})",
+                            "{{instance}}",
+                        )
+                    ],
+                    "APIHighLatency",
+                    top=1,
+                ),
+                Panel(
+                    "In flight",
+                    "Photos taken and not yet answered.",
+                    "short",
+                    [Query(f"sum by (instance) (predictions_in_flight{{{IN}}})", "{{instance}}")],
+                    "APIHighLatency",
+                ),
+                Panel(
+                    "Processor",
+                    "Cores that each process uses.",
+                    "short",
+                    [
+                        Query(
+                            f'rate(process_cpu_seconds_total{{job="dandelion", {IN}}}[{RATE}])',
+                            "{{instance}}",
+                        )
+                    ],
+                    "APIHighLatency",
+                ),
+                Panel(
+                    "Memory",
+                    "Resident memory of each process.",
+                    "bytes",
+                    [Query(f'process_resident_memory_bytes{{job="dandelion", {IN}}}', "{{instance}}")],
+                    "PodRestarting",
+                ),
+                Panel(
+                    "Journal backlog",
+                    "Predictions and photos on disk that have not reached the database and the object store.",
+                    "bytes",
+                    [
+                        Query(f"sum(journal_backlog_bytes{{{IN}}})", "predictions"),
+                        Query(f"sum(journal_photos_backlog_bytes{{{IN}}})", "photos"),
+                    ],
+                    "JournalBacklog",
+                ),
+                Panel(
+                    "Age of the backlog",
+                    "How long the oldest prediction on disk has waited; seconds are normal.",
+                    "s",
+                    [Query(f"max(journal_backlog_age_seconds{{{IN}}})", "oldest")],
+                    "JournalBacklog",
+                    limit=60,
+                ),
+                Panel(
+                    "Lost",
+                    "Predictions and photos that were not kept, by reason; none is normal.",
+                    "short",
+                    [
+                        Query(
+                            f"sum by (reason) (increase(journal_lost_total{{{IN}}}[{RATE}]))", "prediction: {{reason}}"
+                        ),
+                        Query(
+                            f"sum by (reason) (increase(journal_photos_lost_total{{{IN}}}[{RATE}]))",
+                            "photo: {{reason}}",
+                        ),
+                    ],
+                    "JournalLosing",
+                ),
+                Panel(
+                    "Shipped",
+                    "Predictions that reached the database, and photos that reached the object store.",
+                    "ops",
+                    [
+                        Query(f"sum(rate(journal_shipped_total{{{IN}}}[{RATE}]))", "predictions"),
+                        Query(f"sum(rate(journal_photos_shipped_total{{{IN}}}[{RATE}]))", "photos"),
+                    ],
+                    "JournalBacklog",
+                ),
+            ],
+        ),
+        Row(
+            "Pods (in a cluster)",
+            [
+                Panel(
+                    "Replicas",
+                    "Pods of each autoscaler now, wanted, and at most.",
+                    "short",
+                    [
+                        Query(
+                            f"kube_horizontalpodautoscaler_status_current_replicas{{{IN}}}",
+                            "{{horizontalpodautoscaler}} now",
+                        ),
+                        Query(
+                            f"kube_horizontalpodautoscaler_status_desired_replicas{{{IN}}}",
+                            "{{horizontalpodautoscaler}} wanted",
+                        ),
+                        Query(
+                            f"kube_horizontalpodautoscaler_spec_max_replicas{{{IN}}}",
+                            "{{horizontalpodautoscaler}} most",
+                        ),
+                    ],
+                    "APIHighLatency",
+                    span=12,
+                ),
+                Panel(
+                    "Pods that are not ready",
+                    "Pods by phase that cannot answer; none is normal.",
+                    "short",
+                    [Query(f'sum by (pod) (kube_pod_status_ready{{{IN}, condition="false"}})', "{{pod}}")],
+                    "PodRestarting",
+                    span=12,
+                ),
+            ],
+        ),
+    ],
+)

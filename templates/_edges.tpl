@@ -1,0 +1,186 @@
+{{/*
+Who talks to whom, as JSON: {"components": {name: port or 0}, "edges": [[from, to]]}. Policies are made of this list alone,
+so that what one side may send the other may take.
+*/}}
+{{- define "dandelion.edges" -}}
+{{- $v := .Values -}}
+{{- $prefectServer := and $v.prefect.enabled $v.prefect.server.enabled -}}
+{{- $ports := dict -}}
+{{- $edges := list -}}
+{{- if $v.api.enabled -}}
+{{- $_ := set $ports "api" 8000 -}}{{- $_ := set $ports "api-setup" 0 -}}
+{{- end -}}
+{{- if $v.ui.enabled -}}{{- $_ := set $ports "ui" 7860 -}}{{- end -}}
+{{- if $v.mlflow.enabled -}}{{- $_ := set $ports "mlflow" 5000 -}}{{- end -}}
+{{- if $v.mysql.enabled -}}{{- $_ := set $ports "mysql" 3306 -}}{{- $_ := set $ports "mysql-accounts" 0 -}}{{- end -}}
+{{- if $v.minio.enabled -}}{{- $_ := set $ports "minio" 9000 -}}{{- $_ := set $ports "minio-setup" 0 -}}{{- end -}}
+{{- if $v.prefect.enabled -}}
+{{- range list "prefect-worker" "flow-run" "flows-setup" -}}{{- $_ := set $ports . 0 -}}{{- end -}}
+{{- end -}}
+{{- if $prefectServer -}}{{- $_ := set $ports "prefect-server" 4200 -}}{{- end -}}
+{{- if or $v.backups.enabled $v.backups.restore.enabled -}}{{- $_ := set $ports "backup" 0 -}}{{- end -}}
+{{- $_ := set $ports "test" 0 -}}
+{{- $wanted := dict
+      "api" (list "mysql" "minio" "mlflow" "prefect-server")
+      "api-setup" (list "mysql" "minio" "mlflow")
+      "ui" (list "api")
+      "mlflow" (list "mysql" "minio")
+      "mysql" (list "minio")
+      "mysql-accounts" (list "mysql")
+      "minio-setup" (list "minio")
+      "prefect-worker" (list "prefect-server")
+      "flows-setup" (list "prefect-server")
+      "flow-run" (list "api" "mysql" "minio" "mlflow" "prefect-server")
+      "backup" (list "mysql" "minio")
+      "test" (list "api" "ui" "mysql" "minio" "mlflow" "prefect-server") -}}
+{{- range $from, $targets := $wanted -}}
+{{- if hasKey $ports $from -}}
+{{- range $targets -}}
+{{- if and (hasKey $ports .) (or (ne $from "mysql") $v.mysql.binlogs.every) -}}
+{{- $edges = append $edges (list $from .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- dict "components" $ports "edges" $edges | toJson -}}
+{{- end -}}
+
+{{/* Ports of external parts that a component needs, as a JSON list. (list context component) */}}
+{{- define "dandelion.edges.external" -}}
+{{- $context := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- $global := $context.Values.global -}}
+{{- $ports := list -}}
+{{- if and $global.externalDatabase.host (has $component (list "api" "api-setup" "mlflow" "flow-run" "test")) -}}
+{{- $ports = append $ports (int $global.externalDatabase.port) -}}
+{{- end -}}
+{{- if and $global.externalS3.url (has $component (list "api" "api-setup" "mlflow" "flow-run" "backup" "test")) -}}
+{{- $ports = append $ports (include "dandelion.urlPort" $global.externalS3.url | int) -}}
+{{- end -}}
+{{- if and $global.externalMlflow.url (has $component (list "api" "api-setup" "flow-run" "test")) -}}
+{{- $ports = append $ports (include "dandelion.urlPort" $global.externalMlflow.url | int) -}}
+{{- end -}}
+{{- if and $global.externalPrefect.url (has $component (list "api" "prefect-worker" "flow-run" "flows-setup" "test")) -}}
+{{- $ports = append $ports (include "dandelion.urlPort" $global.externalPrefect.url | int) -}}
+{{- end -}}
+{{- if and (eq $component "backup") $context.Values.backups.mirror.url -}}
+{{- $ports = append $ports (include "dandelion.urlPort" $context.Values.backups.mirror.url | int) -}}
+{{- end -}}
+{{- if eq $component "api" -}}
+{{- with $context.Values.api.access.jwksUrl -}}
+{{- $ports = append $ports (include "dandelion.urlPort" . | int) -}}
+{{- end -}}
+{{- range $context.Values.networkPolicy.apiEgressPorts -}}
+{{- $ports = append $ports (int .) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq $component "flow-run" -}}
+{{- range $context.Values.networkPolicy.flowEgressPorts -}}
+{{- $ports = append $ports (int .) -}}
+{{- end -}}
+{{- end -}}
+{{- uniq $ports | toJson -}}
+{{- end -}}
+
+{{/* The port of an http or https address. */}}
+{{- define "dandelion.urlPort" -}}
+{{- $url := urlParse . -}}
+{{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) -}}
+{{- $port | default (ternary "443" "80" (eq $url.scheme "https")) -}}
+{{- end -}}
+
+{{/* Rules that let the outside in, as the values ask. (list context component port) */}}
+{{- define "dandelion.outside" -}}
+{{- $context := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- $values := $context.Values -}}
+{{- $host := printf "%sHost" $component -}}
+{{- $routed := or (and $values.ingress.enabled (index $values.ingress $host)) (and $values.gateway.enabled (index $values.gateway $host)) -}}
+{{- $type := (index $values $component).service.type -}}
+{{- if or $routed (ne $type "ClusterIP") $values.networkPolicy.ingressFrom }}
+- ports:
+    - {protocol: TCP, port: {{ index . 2 | int }}}
+  {{- if $values.networkPolicy.ingressFrom }}
+  from: {{- toYaml $values.networkPolicy.ingressFrom | nindent 4 }}
+  {{- else if eq $type "ClusterIP" }}
+  from:
+    - namespaceSelector: {}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* What a component may take. (list context component port sources) */}}
+{{- define "dandelion.ingress" -}}
+{{- $context := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- $port := index . 2 | int -}}
+{{- with index . 3 }}
+- ports:
+    - {protocol: TCP, port: {{ $port }}}
+  from:
+    {{- range . }}
+    - podSelector:
+        matchLabels: {{- include "dandelion.policySelector" (list $context .) | nindent 10 }}
+    {{- end }}
+{{- end }}
+{{- if has $component (list "api" "ui") }}
+{{- include "dandelion.outside" (list $context $component $port) }}
+{{- end }}
+{{- $scraped := list "api" "minio" "mlflow" "prefect-server" -}}
+{{- if and (eq $component "mysql") $context.Values.mysql.metrics.enabled }}{{ $scraped = append $scraped "mysql" }}{{ end }}
+{{- if and $context.Values.global.monitoring.enabled (has $component $scraped) }}
+- ports:
+    - {protocol: TCP, port: {{ ternary 9104 $port (eq $component "mysql") }}}
+  from:
+    - namespaceSelector: {}
+      podSelector:
+        matchLabels:
+          app.kubernetes.io/name: prometheus
+    {{- if eq $component "api" }}
+    - namespaceSelector: {}
+      podSelector:
+        matchLabels:
+          app.kubernetes.io/name: alertmanager
+    {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* What a component may send, beside names. (list context component edges targets) */}}
+{{- define "dandelion.egress" -}}
+{{- $context := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- $map := index . 2 -}}
+{{- range index . 3 }}
+- ports:
+    - {protocol: TCP, port: {{ index $map.components . | int }}}
+  to:
+    - podSelector:
+        matchLabels: {{- include "dandelion.policySelector" (list $context .) | nindent 10 }}
+{{- end }}
+{{- with include "dandelion.edges.external" (list $context $component) | fromJsonArray }}
+- ports:
+    {{- range . }}
+    - {protocol: TCP, port: {{ int . }}}
+    {{- end }}
+  to:
+    {{- range $context.Values.networkPolicy.externalCidrs }}
+    - ipBlock: {cidr: {{ . }}}
+    {{- end }}
+{{- end }}
+{{- if eq $component "prefect-worker" }}
+- ports:
+    - {protocol: TCP, port: 443}
+    - {protocol: TCP, port: 6443}
+  to:
+    - ipBlock: {cidr: {{ $context.Values.networkPolicy.kubernetesApiCidr }}}
+{{- end }}
+{{- if and (eq $component "flow-run") $context.Values.global.monitoring.enabled }}
+- ports:
+    - {protocol: TCP, port: 9090}
+  to:
+    - namespaceSelector: {}
+      podSelector:
+        matchLabels:
+          app.kubernetes.io/name: prometheus
+{{- end }}
+{{- end -}}

@@ -1,0 +1,19 @@
+{{/* The Gateways that routes hang on, with the defaults that the API server would write. */}}
+{{- define "dandelion.parentRefs" -}}
+{{- $refs := .Values.gateway.parentRefs -}}
+{{- if .Values.gateway.create -}}
+{{- $refs = append $refs (dict "name" (include "dandelion.name" .)) -}}
+{{- end -}}
+{{- range $refs }}
+- {{ merge (dict "group" "gateway.networking.k8s.io" "kind" "Gateway") . | toYaml | indent 2 | trim }}
+{{- end }}
+{{- end -}}
+
+{{/* (list service port weight) */}}
+{{- define "dandelion.backend" -}}
+- group: ""
+  kind: Service
+  name: {{ index . 0 }}
+  port: {{ index . 1 }}
+  weight: {{ index . 2 }}
+{{- end -}}
