@@ -18,8 +18,8 @@ import pytest
 
 from dandelion.package import seal_package
 from dandelion.package.starter import starter_path
-from tests.e2e.conftest import Running
 from tests.photos import jpeg
+from tests.servers.product import Running
 
 JPEG = {"Content-Type": "image/jpeg"}
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.conftest import Running, processes_of
 from tests.photos import labelled_photos
 from tests.servers.ports import free_ports
+from tests.servers.product import Running, processes_of
 
 
 def test_up_answers_real_photos_then_stops_cleanly(launch: Callable[..., Running]) -> None:
@@ -26,9 +26,19 @@ def test_up_answers_real_photos_then_stops_cleanly(launch: Callable[..., Running
     assert sum(label == truth for label, (truth, _) in zip(labels, photos, strict=True)) >= 8
 
     up.wait_for_output("Dandelion is up")
+    up.wait_for_output("All parts answer", 180)
     printed = up.output.read_text()
+    print("\n".join(line.strip() for line in printed.splitlines() if "answer" in line or "is up" in line))
     assert f"{up.url}/docs" in printed
+    prefect = f"http://127.0.0.1:{up.env['DANDELION_PREFECT__PORT']}"
+    assert prefect in printed
+    assert "Prefect" in httpx.get(prefect, follow_redirects=True).text
+    (schedule,) = httpx.get(f"{prefect}/api/deployments/name/retrain/retrain").json()["schedules"]
+    assert schedule["active"]
     assert f"http://127.0.0.1:{up.env['DANDELION_REGISTRY__PORT']}" in printed
+    page = f"http://127.0.0.1:{up.env['DANDELION_UI__PORT']}"
+    assert page in printed
+    assert "Dandelion" in httpx.get(page, follow_redirects=True).text
 
     deadline = time.monotonic() + 30
     while httpx.get(f"{up.url}/model").json()["version"] != "1":
@@ -37,7 +47,7 @@ def test_up_answers_real_photos_then_stops_cleanly(launch: Callable[..., Running
     assert httpx.get(f"{up.url}/model").json()["alias"] == "champion"
 
     children = processes_of(up.home)
-    assert len(children) >= 3  # up itself, API, MLflow
+    assert len(children) >= 6  # up itself, page, API, MLflow, Prefect, flows
     stopping = time.monotonic()
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(10) == 0
@@ -57,7 +67,7 @@ def test_a_second_up_on_the_same_folder_is_refused(launch: Callable[..., Running
 
 
 def test_a_port_in_use_is_named_with_its_setting(launch: Callable[..., Running]) -> None:
-    for setting in ("DANDELION_API__PORT", "DANDELION_REGISTRY__PORT"):
+    for setting in ("DANDELION_API__PORT", "DANDELION_REGISTRY__PORT", "DANDELION_UI__PORT", "DANDELION_PREFECT__PORT"):
         (port,) = free_ports(1)
         with socket.create_server(("127.0.0.1", port)):
             up = launch("up", **{setting: str(port)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,12 +14,29 @@ import httpx
 import pytest
 
 from dandelion.api.app import create_app
-from dandelion.api.server import DrainingServer, configure, listen
+from dandelion.api.server import DrainingServer, configure, listen_all
+from dandelion.cli.main import main
 from dandelion.inference.service import PredictionService
 from dandelion.package.starter import starter_path
 from dandelion.settings import Settings
 from tests.servers.mysql import MySqlServer
 from tests.servers.ports import free_ports
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def dandelion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command on a home of its own: status, output, errors."""
+    monkeypatch.setenv("DANDELION_HOME", str(tmp_path))
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["dandelion", *words])
+        status = main()
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
 
 
 @dataclass(frozen=True)
@@ -42,10 +60,10 @@ class Api:
 @contextmanager
 def running_api(settings: Settings) -> Iterator[Api]:
     """Serve in a thread of this process until the block ends."""
-    listener = listen(settings.api.host, settings.api.port)
+    listeners = listen_all(settings)
     app = create_app(settings)
     server = DrainingServer(configure(app, settings), app.state.service, settings.api.drain_seconds)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": listeners}, daemon=True)
     thread.start()
     deadline = time.monotonic() + 30
     while not server.started:
@@ -57,7 +75,8 @@ def running_api(settings: Settings) -> Iterator[Api]:
     finally:
         server.should_exit = True
         thread.join(30)
-        listener.close()
+        for listener in listeners:
+            listener.close()
         assert not thread.is_alive()
 
 
@@ -93,22 +112,6 @@ def http(api: Api) -> Iterator[httpx.Client]:
     """A client of that server."""
     with httpx.Client(base_url=api.url, timeout=30) as client:
         yield client
-
-
-@pytest.fixture(scope="session")
-def mysql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MySqlServer]:
-    """A MySQL server with an empty database `mlops_db`."""
-    server = MySqlServer("mysql", tmp_path_factory.mktemp("mysql"))
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MySqlServer]:
-    """A MariaDB server with an empty database `mlops_db`."""
-    server = MySqlServer("mariadb", tmp_path_factory.mktemp("mariadb"))
-    yield server
-    server.stop()
 
 
 @pytest.fixture(params=["sqlite", "mysql", "mariadb"])

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import select, text
+from sqlalchemy import Connection, event, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dandelion.db import create_engine, feedback, migrate, predictions, transact
@@ -58,16 +59,53 @@ async def store(engine: AsyncEngine, *entries: JournalEntry) -> None:
     await run(engine, lambda on: predictions.add(on, entries))
 
 
+def differences_to_the_code(connection: Connection) -> list[Any]:
+    context = MigrationContext.configure(connection, opts={"compare_type": False})
+    return list(compare_metadata(context, metadata))
+
+
 async def test_migrations_lead_to_the_tables_that_the_code_knows_and_back(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
-        differences = await connection.run_sync(
-            lambda sync: compare_metadata(MigrationContext.configure(sync, opts={"compare_type": False}), metadata)
-        )
-    assert differences == []
+        assert await connection.run_sync(differences_to_the_code) == []
     await migrate.downgrade(engine, "base")
     assert not any(step.applied for step in await migrate.status(engine))
     await migrate.upgrade(engine)
     assert all(step.applied for step in await migrate.status(engine))
+
+
+async def test_a_migration_that_breaks_off_after_any_statement_is_gone_on_with(database_url: str) -> None:
+    engine = create_engine(Settings.model_validate({"database": {"url": database_url}}))
+    changes = 0
+
+    def break_off(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        nonlocal changes
+        if statement.lstrip().startswith(("CREATE", "DROP")):
+            changes += 1
+            if changes == 2:
+                raise OperationalError(statement, None, Exception("the server died"))
+
+    async def until_done(work: Callable[[], Awaitable[None]]) -> int:
+        """One change at each try; how many tries broke off."""
+        nonlocal changes
+        for tries in range(200):
+            changes = 0
+            try:
+                await work()
+            except DatabaseError:
+                continue
+            return tries
+        raise AssertionError("it never ended")
+
+    event.listen(engine.sync_engine, "before_cursor_execute", break_off)
+    assert await until_done(lambda: migrate.upgrade(engine)) > 20
+    event.remove(engine.sync_engine, "before_cursor_execute", break_off)
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences_to_the_code) == []
+    event.listen(engine.sync_engine, "before_cursor_execute", break_off)
+    assert await until_done(lambda: migrate.downgrade(engine, "base")) > 10
+    event.remove(engine.sync_engine, "before_cursor_execute", break_off)
+    assert not any(step.applied for step in await migrate.status(engine))
+    await engine.dispose()
 
 
 async def test_replicas_that_start_together_take_turns(database_url: str) -> None:

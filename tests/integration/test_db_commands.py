@@ -4,34 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from dandelion.cli.main import main
 from dandelion.db import create_engine, predictions, transact
 from dandelion.db.tables import first_id
 from dandelion.domain import JournalEntry, ModelRef, Prediction
 from dandelion.settings import Settings
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def dandelion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run a command on a home of its own: status, output, errors."""
-    monkeypatch.setenv("DANDELION_HOME", str(tmp_path))
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["dandelion", *words])
-        status = main()
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+from tests.integration.conftest import Command
+from tests.servers.ports import free_ports
 
 
 def test_status_tells_what_is_missing_until_upgraded(dandelion: Command) -> None:
@@ -89,3 +74,29 @@ def test_an_unknown_revision_is_named(dandelion: Command) -> None:
     status, _, errors = dandelion("db", "upgrade", "9999")
     assert status == 2
     assert "9999" in errors
+
+
+def test_tables_of_a_newer_version_are_left_alone_after_a_rollback(dandelion: Command, tmp_path: Path) -> None:
+    dandelion("db", "upgrade")
+
+    async def come_from_the_future() -> None:
+        engine = create_engine(Settings.model_validate({"home": tmp_path}))
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        await engine.dispose()
+
+    asyncio.run(come_from_the_future())
+    status, _, errors = dandelion("db", "upgrade")
+    assert (status, "9999" in errors) == (2, True)
+    status, _, errors = dandelion("db", "upgrade", "--or-newer")
+    assert (status, "newer version" in errors) == (0, True)
+
+
+def test_an_upgrade_waits_for_a_database_that_is_not_there_yet(
+    dandelion: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DANDELION_DATABASE__URL", f"mysql://root@127.0.0.1:{free_ports(1)[0]}/mlops_db")
+    started = time.monotonic()
+    status, _, errors = dandelion("db", "upgrade", "--wait", "0m")
+    assert (status, "database failed" in errors) == (2, True)
+    assert time.monotonic() - started < 60

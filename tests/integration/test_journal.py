@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 import msgspec
@@ -15,57 +14,14 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils import uuid7
 
-from dandelion.db import create_engine, migrate, predictions, transact
+from dandelion.db import create_engine, predictions, transact
 from dandelion.domain import JournalEntry, ModelRef, Prediction, StoredPrediction
 from dandelion.errors import DatabaseError
 from dandelion.settings import Settings
 from tests.integration.conftest import Api, running_api
 from tests.photos import jpeg
-from tests.servers.mysql import MySqlServer
 
 JPEG = {"Content-Type": "image/jpeg"}
-
-
-class SteadyLoad:
-    """50 photos a second, whatever comes back; remembers what was acknowledged."""
-
-    def __init__(self, url: str, per_second: int = 50) -> None:
-        self.acknowledged: list[str] = []
-        self.failures: list[str] = []
-        self.seconds: list[float] = []
-        self._url, self._interval = url, 1 / per_second
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
-
-    def __enter__(self) -> SteadyLoad:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def p95_ms(self) -> float:
-        return sorted(self.seconds)[int(len(self.seconds) * 0.95)] * 1000
-
-    async def _run(self) -> None:
-        async with httpx.AsyncClient(base_url=self._url, timeout=30) as client, asyncio.TaskGroup() as tasks:
-            while not self._stop.is_set():
-                tasks.create_task(self._send(client))
-                await asyncio.sleep(self._interval)
-
-    async def _send(self, client: httpx.AsyncClient) -> None:
-        started = time.perf_counter()
-        try:
-            answer = await client.post("/predict", content=jpeg(), headers=JPEG)
-        except httpx.HTTPError as error:
-            self.failures.append(repr(error))
-            return
-        self.seconds.append(time.perf_counter() - started)
-        if answer.status_code == 200:
-            self.acknowledged.append(answer.json()["prediction_id"])
-        else:
-            self.failures.append(answer.text)
 
 
 def stored(settings: Settings, wanted: set[str], seconds: float = 40) -> list[str]:
@@ -94,19 +50,6 @@ async def _all(connection: AsyncConnection) -> list[StoredPrediction]:
         found += page
         before = page[-1].prediction_id
     return found
-
-
-@pytest.fixture
-def mysql_settings(mysql: MySqlServer, make_settings: Callable[..., Settings]) -> Iterator[Settings]:
-    settings = make_settings(database={"url": mysql.url(), "connect_timeout_seconds": 1.0})
-    yield settings
-
-    async def clean() -> None:
-        engine = create_engine(settings)
-        await migrate.downgrade(engine, "base")
-        await engine.dispose()
-
-    asyncio.run(clean())
 
 
 def test_a_prediction_is_in_the_history_and_takes_its_truth(api: Api, http: httpx.Client) -> None:
@@ -210,40 +153,3 @@ def test_a_torn_record_is_set_aside_and_the_rest_is_stored(make_settings: Callab
         found = stored(settings, {whole, entry.prediction.prediction_id})
     assert sorted(found) == sorted([whole, entry.prediction.prediction_id])
     assert (settings.spool / "refused.jsonl.kept").read_bytes() == line[: len(line) // 2] + b"\n"
-
-
-def drill(settings: Settings, name: str, fault: Callable[[], None]) -> None:
-    """Run `fault` under load, then account for every acknowledged prediction."""
-    with running_api(settings) as api:
-        with SteadyLoad(api.url) as load:
-            time.sleep(1)
-            fault()
-            time.sleep(1)
-        found = stored(settings, set(load.acknowledged))
-    lost = set(load.acknowledged) - set(found)
-    duplicated = len(found) - len(set(found))
-    print(
-        f"\n{name}: acknowledged {len(load.acknowledged)}, stored {len(found)}, lost = {len(lost)}, "
-        f"duplicated = {duplicated}, p95 {load.p95_ms():.0f} ms"
-    )
-    assert load.failures == []
-    assert lost == set()
-    assert duplicated == 0
-    assert len(found) == len(load.acknowledged)
-
-
-@pytest.mark.parametrize(("end", "seconds"), [(MySqlServer.kill, 1), (MySqlServer.stop, 4)], ids=["kill -9", "stop"])
-def test_mysql_gone_for_a_while_under_load_loses_nothing(
-    mysql: MySqlServer, mysql_settings: Settings, end: Callable[[MySqlServer], None], seconds: float
-) -> None:
-    def fault() -> None:
-        end(mysql)
-        time.sleep(seconds)
-        mysql.start()
-
-    drill(mysql_settings, f"MySQL gone by {end.__name__} for {seconds} s", fault)
-
-
-def test_mysql_down_at_the_start_loses_nothing(mysql: MySqlServer, mysql_settings: Settings) -> None:
-    mysql.stop()
-    drill(mysql_settings, "MySQL down at the start", mysql.start)

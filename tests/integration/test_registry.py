@@ -1,4 +1,4 @@
-"""The registry over real MLflow: the embedded database, and a server."""
+"""The registry over real MLflow: the embedded database, and a server over MySQL and MinIO."""
 
 from __future__ import annotations
 
@@ -6,44 +6,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
 
 from dandelion.errors import PackageError, RegistryError, VersionNotFoundError
+from dandelion.inference.source import ModelSource
 from dandelion.package.starter import starter_path
 from dandelion.registry import Registry, create_registry, recall_alias, remember_alias
 from dandelion.settings import Settings
-from tests.servers.ports import free_ports
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real MLflow server that proxies artifacts, as in a cluster."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    port = free_ports(1)[0]
-    argv = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--serve-artifacts"),
-        *("--artifacts-destination", str(folder / "artifacts")),
-    ]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{url}/health").status_code == 200:
-                break
-        except httpx.HTTPError:
-            time.sleep(0.2)
-        assert process.poll() is None, (folder / "log").read_text()
-    yield url
-    process.terminate()
-    process.wait(20)
 
 
 @pytest.fixture(params=["embedded", "server"])
@@ -51,7 +23,7 @@ def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Registry:
     """An empty registry: a database of its own, or a model of its own on the server."""
     if request.param == "embedded":
         return create_registry(Settings(home=tmp_path / "home"))
-    url = request.getfixturevalue("server")
+    url = request.getfixturevalue("mlflow").url
     name = f"model-{tmp_path.parent.name}-{tmp_path.name}".replace("_", "-")[:90]
     return create_registry(
         Settings.model_validate({"home": tmp_path, "registry": {"uri": url}, "model": {"name": name}})
@@ -139,3 +111,24 @@ def test_a_remembered_alias_is_recalled_without_a_registry(tmp_path: Path) -> No
     recalled = recall_alias(tmp_path / "cache", "champion")
     assert recalled is not None
     assert recalled[0] == version
+
+
+def test_a_version_that_the_settings_name_is_served_wherever_aliases_point(registry: Registry, tmp_path: Path) -> None:
+    first, second = (registry.register_package(starter_path()).version for _ in range(2))
+    registry.promote(second)
+    home = tmp_path / "home"
+    uri = {"uri": registry.uri} if registry.uri.startswith("http") else {}
+    pinned, missing = (
+        ModelSource(
+            Settings.model_validate(
+                {"home": home, "registry": uri, "model": {"name": registry.name, "version": version}}
+            )
+        )
+        for version in (first, "99")
+    )
+    found = pinned.current()
+    assert found is not None
+    assert (found.ref.version, found.ref.alias) == (first, None)
+    assert pinned.first().ref == found.ref
+    with pytest.raises(VersionNotFoundError, match="'99'"):
+        missing.current()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dandelion.cli.audit import actor
 from tests.photos import jpeg
 
 COMMANDS = [
@@ -91,3 +92,10 @@ def test_a_path_in_a_pipe_is_neither_cut_nor_read_as_colours(tmp_path: Path) -> 
     photo.write_text("no photo")
     shown = dandelion("predict", str(photo), home=tmp_path / "home")
     assert str(photo) in shown.stdout
+
+
+def test_who_types_has_a_number_where_the_machine_knows_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 54321)
+    assert actor() == "cli:uid 54321"

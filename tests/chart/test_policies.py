@@ -1,0 +1,181 @@
+"""Default deny, and one allow for every edge that is there: worked out from Services and the pods' environment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.chart.chart import Manifest, containers_of, of_kind, pods_of
+from tests.chart.matrix import MATRIX, Case
+from tests.chart.policies import Network, Peer
+
+STRANGER = Peer({"app": "stranger"}, {"kubernetes.io/metadata.name": "elsewhere"})
+PROMETHEUS = Peer({"app.kubernetes.io/name": "prometheus"}, {"kubernetes.io/metadata.name": "monitoring"})
+ALERTMANAGER = Peer({"app.kubernetes.io/name": "alertmanager"}, {"kubernetes.io/metadata.name": "monitoring"})
+
+
+@pytest.fixture(params=[case for case in MATRIX if case.name != "without networkPolicy"], ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    """Every way of installing the chart with policies."""
+    found: Case = request.param
+    return found
+
+
+def words_of(pod: dict[str, Any]) -> list[str]:
+    """Everything in a pod's environment and arguments that may be an address."""
+    found = []
+    for container in containers_of(pod):
+        found += [entry["value"] for entry in container.get("env", []) if "value" in entry]
+        for arguments in (container.get("args"), container.get("command")):
+            if isinstance(arguments, list):  # of a flow run, the worker fills them in
+                found += [word.split("=", 1)[-1] if "=http" in word else word for word in arguments]
+    return found
+
+
+def needed_edges(manifests: list[Manifest]) -> set[tuple[str, str, int]]:
+    """Pod, Service and port of every address in an environment that is one of the release's Services."""
+    services = {each["metadata"]["name"]: each["spec"] for each in of_kind(manifests, "Service")}
+    edges = set()
+    for name, _, pod in pods_of(manifests):
+        for word in words_of(pod):
+            for service, spec in services.items():
+                if re.search(rf"(^|[/@]){service}($|[:/])", word):
+                    port = re.search(rf"{service}:(\d+)", word)
+                    edges.add((name, service, int(port[1]) if port else spec["ports"][0]["port"]))
+    return edges
+
+
+def test_every_edge_of_an_environment_is_allowed(
+    manifests: list[Manifest], case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = Network(manifests)
+    pods = {name: labels for name, labels, _ in pods_of(manifests)}
+    services = {each["metadata"]["name"]: each["spec"] for each in of_kind(manifests, "Service")}
+    edges = needed_edges(manifests)
+    for name, service, port in edges:
+        (number,) = (each["targetPort"] for each in services[service]["ports"] if each["port"] == port)
+        targets = [labels for labels in pods.values() if services[service]["selector"].items() <= labels.items()]
+        assert targets, service
+        for target in targets:
+            if target != pods[name]:
+                assert network.allows(pods[name], target, _number(manifests, target, number)), (
+                    case.name,
+                    name,
+                    service,
+                )
+    with capsys.disabled():
+        print(f" {len(edges)} edges", end="")
+
+
+def test_every_rule_leads_to_a_port_that_somebody_listens_on(manifests: list[Manifest]) -> None:
+    pods = pods_of(manifests)
+    for policy in of_kind(manifests, "NetworkPolicy"):
+        own = policy["spec"]["podSelector"]["matchLabels"]
+        for rule in policy["spec"].get("ingress", []):
+            (port,) = (each["port"] for each in rule["ports"])
+            offered = {number for _, labels, pod in pods if own.items() <= labels.items() for number in _ports(pod)}
+            assert port in offered, policy["metadata"]["name"]
+        for rule in policy["spec"].get("egress", []):
+            for peer in rule["to"]:
+                wanted = peer.get("podSelector", {}).get("matchLabels", {})
+                if "dandelion/release" in wanted:
+                    (port,) = (each["port"] for each in rule["ports"])
+                    offered = {n for _, labels, pod in pods if wanted.items() <= labels.items() for n in _ports(pod)}
+                    assert port in offered, policy["metadata"]["name"]
+
+
+def test_nobody_else_gets_in(manifests: list[Manifest], case: Case) -> None:
+    network = Network(manifests)
+    routed = bool(of_kind(manifests, "Ingress", "HTTPRoute"))
+    for name, labels, pod in pods_of(manifests):
+        for port in _ports(pod):
+            is_front = labels["app.kubernetes.io/component"] in {"api", "ui"}
+            if not (routed and is_front and port in {8000, 7860}):
+                assert not network.lets_in(labels, STRANGER, port), f"{case.name}: {name} {port}"
+
+
+def test_policies_can_be_left_to_others(rendered: Callable[[Case], list[Manifest]]) -> None:
+    manifests = rendered(next(each for each in MATRIX if each.name == "without networkPolicy"))
+    assert of_kind(manifests, "NetworkPolicy") == []
+
+
+def test_what_is_not_needed_is_denied(rendered: Callable[[Case], list[Manifest]]) -> None:
+    manifests = rendered(MATRIX[0])
+    network = Network(manifests)
+    of = {labels["app.kubernetes.io/component"]: labels for _, labels, _ in pods_of(manifests)}
+    assert not network.allows(of["ui"], of["mysql"], 3306)
+    assert not network.allows(of["ui"], of["minio"], 9000)
+    assert not network.allows(of["mlflow"], of["api"], 8000)
+    assert not network.allows(of["api"], of["minio"], 9001)
+    assert not network.allows(of["prefect-worker"], of["mysql"], 3306)
+    for component in ("api", "ui", "mlflow", "mysql", "minio", "prefect-server"):
+        assert not network.lets_out(of[component], 443), component
+    assert network.lets_out(of["prefect-worker"], 6443)
+
+
+def test_monitoring_may_ask_what_it_scrapes_and_alert(rendered: Callable[[Case], list[Manifest]]) -> None:
+    for case in MATRIX:
+        manifests = rendered(case)
+        network = Network(manifests)
+        services = of_kind(manifests, "Service")
+        for monitor in of_kind(manifests, "ServiceMonitor"):
+            wanted = monitor["spec"]["selector"]["matchLabels"].items()
+            (service,) = (each for each in services if wanted <= each["metadata"]["labels"].items())
+            names = {each["port"] for each in monitor["spec"]["endpoints"]}
+            for _, labels, _ in pods_of(manifests):
+                if service["spec"]["selector"].items() <= labels.items():
+                    for port in service["spec"]["ports"]:
+                        if port["name"] in names:
+                            number = _number(manifests, labels, port["targetPort"])
+                            assert network.lets_in(labels, PROMETHEUS, number), (case.name, monitor["metadata"]["name"])
+                            if labels["app.kubernetes.io/component"] == "api":
+                                assert network.lets_in(labels, ALERTMANAGER, number)
+
+
+def test_names_can_be_looked_up_by_all(manifests: list[Manifest]) -> None:
+    for policy in of_kind(manifests, "NetworkPolicy"):
+        if policy["metadata"]["name"].endswith("-deny"):
+            ports = {(each["protocol"], each["port"]) for each in policy["spec"]["egress"][0]["ports"]}
+            assert ports == {("UDP", 53), ("TCP", 53), ("UDP", 5353), ("TCP", 5353)}
+            own = policy["spec"]["podSelector"]["matchLabels"].items()
+            assert all(own <= labels.items() for _, labels, _ in pods_of(manifests))
+
+
+def test_external_parts_can_be_reached(rendered: Callable[[Case], list[Manifest]]) -> None:
+    manifests = rendered(next(each for each in MATRIX if each.name == "everything external"))
+    network = Network(manifests)
+    of = {labels["app.kubernetes.io/component"]: labels for _, labels, _ in pods_of(manifests)}
+    for component in ("api", "flow-run", "api-setup", "test"):
+        for port in (3306, 443, 5000):
+            assert network.lets_out(of[component], port), (component, port)
+    assert not network.lets_out(of["ui"], 443)
+
+
+def test_an_address_elsewhere_is_no_edge() -> None:
+    """The edges are worked out by name: one that only looks alike must not count."""
+    service = {"ports": [{"port": 3306, "targetPort": "mysql"}], "selector": {"a": "b"}}
+    env = [{"name": "X", "value": "mysql://u@my-db:3306/x"}, {"name": "Y", "value": "tcp://db:3306"}]
+    manifests = [
+        {"kind": "Service", "metadata": {"name": "db"}, "spec": service},
+        {"kind": "Pod", "metadata": {"name": "p", "labels": {}}, "spec": {"containers": [{"name": "c", "env": env}]}},
+    ]
+    assert needed_edges(manifests) == {("Pod/p", "db", 3306)}
+
+
+def _ports(pod: dict[str, Any]) -> set[int]:
+    return {port["containerPort"] for container in containers_of(pod) for port in container.get("ports", [])}
+
+
+def _number(manifests: list[Manifest], labels: dict[str, str], name: str) -> int:
+    """A named port of the pod with these labels."""
+    return next(
+        int(port["containerPort"])
+        for _, own, pod in pods_of(manifests)
+        if own == labels
+        for container in containers_of(pod)
+        for port in container.get("ports", [])
+        if port["name"] == name
+    )

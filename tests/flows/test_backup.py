@@ -1,0 +1,151 @@
+"""Backups: what was dumped is what is restored, on each kind of database, and copies are whole."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from uuid_utils import uuid7
+
+from dandelion.backup import create_backup, list_backups, restore_backup, restore_objects, second_place
+from dandelion.db import audit, create_engine, feedback, predictions, transact
+from dandelion.db.dump import dump, restore
+from dandelion.db.migrate import upgrade
+from dandelion.domain import Feedback, JournalEntry, ModelRef, Prediction
+from dandelion.errors import BackupError, DatabaseError
+from dandelion.objects import BACKUPS, DATA_LAKE, create_store
+from dandelion.settings import Settings
+from tests.servers.mysql import MySqlServer
+
+ROWS = 4500  # more than two pages
+
+
+def entry(number: int) -> JournalEntry:
+    given = Prediction(
+        prediction_id=str(uuid7()),
+        label="löwenzahn" if number % 2 else "grass",
+        confidence=0.1 + number / (3 * ROWS),
+        probabilities={"löwenzahn": 0.3, "grass": 0.7},
+        in_distribution=bool(number % 3),
+        model=ModelRef(name="dandelion", version="1"),
+        duration_ms=1 / 3,
+    )
+    return JournalEntry(prediction=given, track="stable", client=None)
+
+
+async def fill(settings: Settings) -> None:
+    engine = create_engine(settings)
+    await upgrade(engine)
+    entries = [entry(number) for number in range(ROWS)]
+    await transact(engine, lambda on: predictions.add(on, entries), patience_seconds=30)
+    told = Feedback(prediction_id=entries[7].prediction.prediction_id, label="grass", at=datetime.now(UTC))
+    await transact(engine, lambda on: feedback.give(on, told, actor="somebody"), patience_seconds=30)
+    detail = {"words": "with 'quotes', ünïcode and\nlines", "number": 0.1}
+    await transact(
+        engine, lambda on: audit.record(on, actor="a", action="b", subject="c", detail=detail), patience_seconds=30
+    )
+    await engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "mysql", "mariadb"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """A filled database of each kind."""
+    url = f"sqlite:///{tmp_path}/full.db"
+    if request.param != "sqlite":
+        server: MySqlServer = request.getfixturevalue(request.param)
+        server.create("backups")
+        url = server.url("backups")
+    found = Settings.model_validate({"home": tmp_path / "home", "database": {"url": url}})
+    asyncio.run(fill(found))
+    return found
+
+
+def test_a_backup_is_proven_listed_and_restored(settings: Settings, tmp_path: Path) -> None:
+    store = create_store(settings)
+    store.put(DATA_LAKE, "uploads/grass/a.jpg", b"a photo")
+    done = create_backup(settings)
+    assert done.rows == ROWS + 3  # a truth, and two lines of the audit log
+    assert done.objects
+    (listed,) = list_backups(store)
+    assert listed["name"] == done.name
+    rows = restore_backup(settings, done.name, f"sqlite:///{tmp_path}/restored.db")
+    assert rows["predictions"] == ROWS
+    kept = json.loads(store.get(BACKUPS, f"dandelion/{done.name}/settings.json"))
+    assert kept["DANDELION_HOME"] == str(settings.home)
+    assert kept["DANDELION_DATABASE__URL"] == "**********"
+
+
+def test_mysqls_dump_fills_mariadb_and_reads_the_same(mysql: MySqlServer, mariadb: MySqlServer, tmp_path: Path) -> None:
+    async def move() -> None:
+        engines = []
+        for server in (mysql, mariadb):
+            server.create("moved")
+            engines.append(
+                create_engine(Settings.model_validate({"home": tmp_path, "database": {"url": server.url("moved")}}))
+            )
+        await fill(Settings.model_validate({"home": tmp_path, "database": {"url": mysql.url("moved")}}))
+        stream = io.BytesIO()
+        written = await dump(engines[0], stream)
+        await restore(engines[1], stream.getvalue().splitlines(keepends=True))
+        assert await dump(engines[1], io.BytesIO()) == written
+        for engine in engines:
+            await engine.dispose()
+
+    asyncio.run(move())
+
+
+def test_a_database_with_rows_is_not_overwritten(settings: Settings) -> None:
+    url = settings.database.url
+    assert url is not None
+    done = create_backup(settings)
+    with pytest.raises(DatabaseError, match="has rows already"):
+        restore_backup(settings, done.name, url.get_secret_value())
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Settings:
+    found = Settings.model_validate({"home": tmp_path / "home"})
+    asyncio.run(fill(found))
+    return found
+
+
+def test_a_damaged_dump_is_refused(small: Settings, tmp_path: Path) -> None:
+    done = create_backup(small)
+    store = create_store(small)
+    store.put(BACKUPS, f"dandelion/{done.name}/database.jsonl.gz", b"\x1f\x8b no dump")
+    with pytest.raises((DatabaseError, BackupError, OSError, EOFError)):
+        restore_backup(small, done.name, f"sqlite:///{tmp_path}/restored.db")
+    with pytest.raises(BackupError, match="dandelion backup list"):
+        restore_backup(small, "1999", f"sqlite:///{tmp_path}/restored.db")
+
+
+def test_objects_come_back_from_the_second_place(small: Settings) -> None:
+    store = create_store(small)
+    store.put(DATA_LAKE, "uploads/grass/a.jpg", b"a photo")
+    create_backup(small)
+    store.delete(DATA_LAKE, "uploads/grass/a.jpg")
+    assert second_place(small) is not None
+    assert restore_objects(small, lambda _: None) == 1
+    assert store.get(DATA_LAKE, "uploads/grass/a.jpg") == b"a photo"
+
+
+def test_the_commands_do_the_same(small: Settings, tmp_path: Path) -> None:
+    env = {**os.environ, "DANDELION_HOME": str(small.home)}
+
+    def run(*words: str) -> str:
+        argv = [sys.executable, "-m", "dandelion", "backup", *words]
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    made = json.loads(run("create", "--json"))
+    assert made["name"] in run("list")
+    told = run("restore", made["name"], "--database", f"sqlite:///{tmp_path}/restored.db")
+    assert f"{ROWS} predictions" in told

@@ -1,0 +1,337 @@
+"""The API with access on: real keys in a real database, real signatures, real sockets."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from dandelion.client import Client
+from dandelion.db.tables import audit_log
+from dandelion.domain import Identity
+from dandelion.errors import AuthenticationError, ScopeError
+from dandelion.settings import Settings
+from tests.integration.conftest import Api, running_api
+from tests.integration.test_photos import rows
+from tests.photos import jpeg
+from tests.servers.mysql import MySqlServer
+from tests.servers.ports import free_ports
+
+SECRET = "s" * 40
+NO_ID = "00000000-0000-7000-8000-000000000000"
+ROUTES = [
+    ("POST", "/predict", "predict"),
+    ("POST", "/explain", "predict"),
+    ("POST", "/feedback", "feedback"),
+    ("GET", "/predictions", "read"),
+    ("GET", f"/predictions/{NO_ID}", "read"),
+    ("GET", f"/predictions/{NO_ID}/photo", "read"),
+    ("GET", "/model", "read"),
+    ("GET", "/accuracy", "read"),
+    ("POST", "/admin/reload", "admin"),
+    ("GET", "/queue", "feedback"),
+    ("GET", "/models", "read"),
+    ("POST", "/admin/rollback", "admin"),
+]
+OPEN = ["/health", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/docs/assets/swagger-ui.css", "/me"]
+
+
+def dandelion(settings: Settings, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DANDELION_HOME": str(settings.home), **env}
+    argv = [sys.executable, "-m", "dandelion", *words]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def make_key(settings: Settings, name: str, *scopes: str, **env: str) -> str:
+    options = [word for scope in scopes for word in ("--scope", scope)]
+    done = dandelion(settings, "keys", "create", name, *options, **env)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def token(scope: str = "predict", **more: Any) -> str:
+    return jwt.encode({"sub": "ada", "exp": time.time() + 60, "scope": scope, **more}, SECRET, "HS256")
+
+
+def send(api: Api, method: str, path: str, credential: str | None = None, **headers: str) -> httpx.Response:
+    signed = {"Authorization": f"Bearer {credential}"} if credential else {}
+    body: dict[str, Any] = {"content": jpeg()} if path in {"/predict", "/explain"} else {}
+    if path == "/feedback":
+        body = {"json": {"prediction_id": NO_ID, "label": "grass"}}
+    kind = {"Content-Type": "image/jpeg"} if path in {"/predict", "/explain"} else {}
+    return httpx.request(method, api.url + path, headers={**signed, **kind, **headers}, **body)
+
+
+@pytest.fixture(scope="module")
+def settings(make_settings: Callable[..., Settings]) -> Settings:
+    access = {"enabled": True, "jwt_secrets": [SECRET], "key_cache_seconds": 0.0}
+    return make_settings(access=access, api={"cors_origins": ["https://shop.example"]})
+
+
+@pytest.fixture(scope="module")
+def guarded(settings: Settings) -> Iterator[Api]:
+    with running_api(settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def keys(settings: Settings) -> dict[str, str]:
+    return {scope: make_key(settings, f"for-{scope}", scope) for scope in ("predict", "feedback", "read", "admin")}
+
+
+@pytest.mark.parametrize(("method", "path", "needed"), ROUTES)
+def test_a_route_lets_in_who_has_its_scope(
+    guarded: Api, keys: dict[str, str], method: str, path: str, needed: str
+) -> None:
+    nobody = send(guarded, method, path)
+    assert (nobody.status_code, nobody.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert nobody.json()["reason"] == "authentication"
+    for scope, key in keys.items():
+        answer = send(guarded, method, path, key)
+        if scope in {needed, "admin"}:
+            assert answer.status_code in {200, 404}, answer.text
+        else:
+            assert answer.status_code == 403
+            assert needed in answer.headers["WWW-Authenticate"]
+    assert send(guarded, method, path, token(needed)).status_code in {200, 404}
+    assert send(guarded, method, path, token("")).status_code == 403
+    assert send(guarded, method, path, **{"X-API-Key": keys[needed]}).status_code in {200, 404}
+
+
+def test_every_route_is_guarded_or_meant_to_be_open(guarded: Api) -> None:
+    schema = httpx.get(f"{guarded.url}/openapi.json").json()
+    for path, operations in schema["paths"].items():
+        for method in operations:
+            answer = send(guarded, method.upper(), re.sub(r"\{\w+\}", NO_ID, path))
+            assert answer.status_code == (200 if path in OPEN else 401), f"{method} {path}"
+    for path in OPEN:
+        assert httpx.get(guarded.url + path, follow_redirects=True).status_code == 200
+
+
+def test_wrong_credentials_are_refused_before_the_body_is_read(guarded: Api, keys: dict[str, str]) -> None:
+    key = keys["predict"]
+    cut = [
+        key[:-1],
+        key + "A",
+        key[:40] + ("B" if key[40] != "B" else "C") + key[41:],
+        "dnd_",
+        "eyJhbGciOi",
+        "x" * 8000,
+    ]
+    hostile = ["' OR '1'='1", "dnd_'; DROP TABLE api_keys; --", "%0d%0aX-Evil: 1", "null"]
+    expired = [token(exp=time.time() - 60), jwt.encode({"sub": "a", "exp": time.time() + 60}, "", "none")]
+    for credential in [*cut, *hostile, *expired]:
+        answer = send(guarded, "POST", "/predict", credential)
+        assert answer.status_code == 401, credential
+        assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+        assert "X-Evil" not in answer.headers
+    for header in ("Basic YWRhOnB3", "Bearer"):
+        assert send(guarded, "POST", "/predict", Authorization=header).status_code == 401
+    assert send(guarded, "POST", "/predict", key).status_code == 200
+
+
+def test_a_key_that_was_revoked_or_is_over_opens_nothing(guarded: Api, settings: Settings) -> None:
+    key = make_key(settings, "leaver", "predict")
+    assert send(guarded, "POST", "/predict", key).status_code == 200
+    assert dandelion(settings, "keys", "revoke", "leaver").returncode == 0
+    refused = send(guarded, "POST", "/predict", key)
+    assert (refused.status_code, "revoked" in refused.json()["detail"]) == (401, True)
+    listed = json.loads(dandelion(settings, "keys", "list", "--json").stdout)
+    assert {each["name"]: each["state"] for each in listed}["leaver"] == "revoked"
+    assert key not in json.dumps(listed)
+    audited = rows(settings, audit_log.c.action, audit_log.c.subject, audit_log.c.actor)
+    of_key = [(action, actor.startswith("cli:")) for action, subject, actor in audited if subject == "leaver"]
+    assert of_key == [("key created", True), ("key revoked", True)]
+
+
+def test_keys_that_cannot_be_made_say_why(settings: Settings) -> None:
+    make_key(settings, "twice", "read")
+    for words, said in [
+        (["create", "twice", "--scope", "read"], "already"),
+        (["create", "x", "--scope", "root"], "root"),
+        (["create", "x", "--scope", "read", "--expires", "soon"], "soon"),
+        (["create", "a b", "--scope", "read"], "a b"),
+        (["create", "x"], "scope"),
+        (["revoke", "nobody"], "nobody"),
+    ]:
+        done = dandelion(settings, "keys", *words)
+        assert done.returncode == 2, done.stdout
+        assert said in done.stderr
+
+
+def test_what_was_done_is_in_the_audit_log_under_who_did_it(
+    guarded: Api, settings: Settings, keys: dict[str, str]
+) -> None:
+    with Client(guarded.url, key=keys["admin"]) as client:
+        answer = client.predict(jpeg())
+        client.feedback(answer.prediction_id, answer.label)
+        client.reload()
+    audited = rows(settings, audit_log.c.action, audit_log.c.actor)
+    assert ("feedback", "key:for-admin") in audited
+    assert ("reload", "key:for-admin") in audited
+
+
+def test_the_client_says_why_it_was_refused(guarded: Api, keys: dict[str, str]) -> None:
+    with Client(guarded.url) as client, pytest.raises(AuthenticationError):
+        client.predict(jpeg())
+    with Client(guarded.url, key=keys["predict"]) as client, pytest.raises(ScopeError):
+        client.model()
+
+
+def test_pages_of_named_origins_may_ask(guarded: Api) -> None:
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,x-api-key"}
+    ours = httpx.options(f"{guarded.url}/predict", headers={"Origin": "https://shop.example", **asked})
+    assert ours.status_code < 300
+    assert ours.headers["Access-Control-Allow-Origin"] == "https://shop.example"
+    theirs = httpx.options(f"{guarded.url}/predict", headers={"Origin": "https://evil.example", **asked})
+    assert "Access-Control-Allow-Origin" not in theirs.headers
+
+
+@pytest.mark.parametrize("path", ["/predict", "/model", "/docs", "/nowhere", "/metrics"])
+def test_every_answer_tells_browsers_to_be_careful(guarded: Api, path: str) -> None:
+    headers = httpx.get(guarded.url + path, follow_redirects=True).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert "Strict-Transport-Security" not in headers
+
+
+def test_limits_are_told_and_kept(make_settings: Callable[..., Settings]) -> None:
+    limited = make_settings(access={"requests_per_address": 3}, api={"hsts_seconds": 60})
+    with running_api(limited) as api:
+        answers = [send(api, "POST", "/predict") for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+        assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["2", "1", "0", "0"]
+        assert answers[0].headers["RateLimit-Policy"] == "3;w=60"
+        assert 1 <= int(answers[3].headers["Retry-After"]) <= 60
+        assert answers[3].json()["reason"] == "rate_limited"
+        assert answers[3].headers["Strict-Transport-Security"] == "max-age=60; includeSubDomains"
+        assert httpx.get(f"{api.url}/readyz").status_code == 200
+        spoofed = send(api, "POST", "/predict", **{"X-Forwarded-For": "203.0.113.9"})
+        assert spoofed.status_code == 429
+
+
+def test_a_proxy_that_is_trusted_tells_whose_request_it_is(make_settings: Callable[..., Settings]) -> None:
+    behind = make_settings(access={"requests_per_address": 1}, api={"trusted_proxies": ["127.0.0.0/8"]})
+    with running_api(behind) as api:
+        statuses = [
+            send(api, "POST", "/predict", **{"X-Forwarded-For": forwarded}).status_code
+            for forwarded in ("203.0.113.9", "203.0.113.9", "203.0.113.8", "203.0.113.8, 203.0.113.9")
+        ]
+    assert statuses == [200, 429, 200, 429]
+
+
+def test_who_fails_too_often_waits(make_settings: Callable[..., Settings]) -> None:
+    strict = make_settings(access={"enabled": True, "failed_sign_ins_per_address": 2})
+    key = make_key(strict, "good", "predict")
+    with running_api(strict) as api:
+        statuses = [send(api, "POST", "/predict", f"dnd_{n}").status_code for n in range(3)]
+        assert statuses == [401, 401, 429]
+        assert send(api, "POST", "/predict", key).status_code == 429
+
+
+def test_monitoring_has_a_port_of_its_own_where_that_is_set(make_settings: Callable[..., Settings]) -> None:
+    (port,) = free_ports(1)
+    apart = make_settings(api={"monitoring_port": port})
+    with running_api(apart) as api:
+        monitoring = f"http://127.0.0.1:{port}"
+        for path in ("/livez", "/readyz", "/health", "/metrics"):
+            assert httpx.get(monitoring + path).status_code == 200
+            assert httpx.get(api.url + path).status_code == 404
+        assert send(api, "POST", "/predict").status_code == 200
+        assert httpx.post(f"{monitoring}/predict", content=jpeg()).status_code == 404
+        assert httpx.get(f"{monitoring}/docs").status_code == 404
+
+
+def test_a_database_that_is_down_locks_out_nobody_who_was_seen(
+    mysql: MySqlServer, make_settings: Callable[..., Settings]
+) -> None:
+    mysql.create("access")
+    database = {"url": mysql.url("access"), "connect_timeout_seconds": 0.5}
+    shared = make_settings(access={"enabled": True, "key_cache_seconds": 0.0}, database=database)
+    seen, unseen = (make_key(shared, name, "predict", DANDELION_DATABASE__URL=mysql.url("access")) for name in "ab")
+    with running_api(shared) as api:
+        assert send(api, "POST", "/predict", seen).status_code == 200
+        mysql.stop()
+        try:
+            assert send(api, "POST", "/predict", seen).status_code == 200
+            refused = send(api, "POST", "/predict", unseen)
+            assert (refused.status_code, refused.json()["reason"]) == (503, "database")
+        finally:
+            mysql.start()
+        assert send(api, "POST", "/predict", unseen).status_code == 200
+
+
+@contextmanager
+def published(document: dict[str, Any]) -> Iterator[str]:
+    """An identity provider's keys, on a real socket."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(document).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/keys"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_tokens_of_an_identity_provider_open_and_its_keys_may_change(make_settings: Callable[..., Settings]) -> None:
+    first, second = rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1())
+    document: dict[str, Any] = {"keys": [{**RSAAlgorithm.to_jwk(first.public_key(), as_dict=True), "kid": "1"}]}
+
+    def signed(private: Any, algorithm: str, kid: str, **more: Any) -> str:
+        claims = {"sub": "ada", "aud": "dandelion", "exp": time.time() + 60, "scope": "predict", **more}
+        return jwt.encode(claims, private, algorithm, headers={"kid": kid})
+
+    with published(document) as url:
+        access = {"enabled": True, "jwks_url": url, "jwt_audience": "dandelion", "jwks_cooldown_seconds": 0}
+        with running_api(make_settings(access=access)) as api:
+            by_ec = signed(second, "ES256", "2")
+            assert send(api, "POST", "/predict", signed(first, "RS256", "1")).status_code == 200
+            assert send(api, "POST", "/predict", signed(first, "RS256", "1", aud="others")).status_code == 401
+            assert send(api, "POST", "/predict", by_ec).status_code == 401
+            document["keys"] = [{**ECAlgorithm.to_jwk(second.public_key(), as_dict=True), "kid": "2"}]
+            assert send(api, "POST", "/predict", by_ec).status_code == 200
+
+
+def test_everybody_may_ask_whom_the_api_takes_them_for(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(access={"enabled": True, "key_cache_seconds": 0.0, "anonymous_scopes": ["predict"]})
+    key = make_key(settings, "boss", "admin")
+    with running_api(settings) as api:
+        with Client(api.url) as nobody:
+            assert nobody.me() == Identity(name="anonymous", scopes=["predict"], is_asked=True)
+        with Client(api.url, key=key) as boss:
+            told = boss.me()
+        assert (told.name, set(told.scopes)) == ("key:boss", {"predict", "feedback", "read", "admin"})
+        with Client(api.url, key=key[:-1] + "?") as wrong, pytest.raises(AuthenticationError):
+            wrong.me()
+    with running_api(make_settings()) as api, Client(api.url) as client:
+        assert client.me().is_asked is False
+        assert len(client.me().scopes) == 4

@@ -1,0 +1,221 @@
+"""Truths in bulk, what they make of the model's accuracy, and the history as a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+from sqlalchemy import select
+
+from dandelion.client import Client
+from dandelion.db import create_engine, feedback, migrate, predictions, transact
+from dandelion.db.tables import audit_log
+from dandelion.domain import Feedback
+from dandelion.errors import FeedbackError, FeedbackFileError
+from dandelion.settings import Settings
+from dandelion.telemetry.instruments import expose
+from dandelion.truth import give_truths, read_truths
+from dandelion.watch import LiveAccuracy, measure_accuracy
+from tests.integration.conftest import Api, running_api
+from tests.integration.test_database import START, entry
+from tests.photos import jpeg
+
+CSV = {"Content-Type": "text/csv"}
+
+
+def predict(api: Api, count: int) -> list[tuple[str, str]]:
+    """Ids and labels of that many answers."""
+    with Client(api.url) as client:
+        found = [client.predict(jpeg()) for _ in range(count)]
+    return [(each.prediction_id, each.label) for each in found]
+
+
+def dandelion(settings: Settings, *words: str, url: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DANDELION_HOME": str(settings.home)}
+    if url:
+        environment["DANDELION_DATABASE__URL"] = url
+    argv = [sys.executable, "-m", "dandelion", *words]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+async def test_a_file_of_truths_keeps_its_good_lines_on_every_database(database_url: str) -> None:
+    engine = create_engine(Settings.model_validate({"database": {"url": database_url}}))
+    await migrate.upgrade(engine)
+    try:
+        made = [entry(number) for number in range(1200)]
+        await transact(engine, lambda on: predictions.add(on, made), patience_seconds=5)
+        ids = [each.prediction.prediction_id for each in made]
+        lines = [f"{identity},{'grass' if n % 4 else 'dandelion'}" for n, identity in enumerate(ids)]
+        lines += ["nonsense,grass", f"{ids[0]},oak", f"{ids[0]},grass", "00000000-0000-7000-8000-000000000000,grass"]
+        text = "prediction_id,label\n" + "\n".join(lines)
+        done = await give_truths(engine, read_truths(text.encode(), "csv"), actor="test")
+        assert (done.right, done.wrong, done.refused) == (901, 300, 3)
+        assert [each.line for each in done.refused_lines] == [1202, 1203, 1205]
+        first = await transact(engine, lambda on: predictions.find(on, ids[0]), patience_seconds=5)
+        assert first is not None
+        assert (first.true_label, first.verdict) == ("grass", "right")  # the last word
+        heard = await transact(
+            engine,
+            lambda on: on.scalars(select(audit_log.c.detail).where(audit_log.c.subject == ids[0])),
+            patience_seconds=5,
+        )
+        assert sorted(each["label"] for each in heard) == ["dandelion", "grass"]  # both kept
+        (figure,) = await measure_accuracy(engine, ["1h"])
+        assert (figure.told, figure.right) == (1200, 901)
+    finally:
+        await migrate.downgrade(engine, "base")
+        await engine.dispose()
+
+
+async def test_a_truth_from_the_future_is_refused(tmp_path: Path) -> None:
+    engine = create_engine(Settings(home=tmp_path))
+    await migrate.upgrade(engine)
+    made = entry(1)
+    await transact(engine, lambda on: predictions.add(on, [made]), patience_seconds=5)
+    told = Feedback(
+        prediction_id=made.prediction.prediction_id, label="grass", at=datetime.now(UTC) + timedelta(hours=1)
+    )
+    with pytest.raises(FeedbackError, match="future"):
+        await transact(engine, lambda on: feedback.give(on, told, actor="test"), patience_seconds=0)
+    await engine.dispose()
+
+
+async def test_accuracy_is_of_the_version_that_serves_and_goes_with_the_database(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    engine = create_engine(settings)
+    await migrate.upgrade(engine)
+    made = [entry(number, version="1" if number < 10 else "2") for number in range(14)]
+    await transact(engine, lambda on: predictions.add(on, made), patience_seconds=5)
+    told = [
+        Feedback(prediction_id=each.prediction.prediction_id, label="grass" if number % 2 else "dandelion", at=at)
+        for number, each in enumerate(made)
+        for at in [None if number != 13 else START]
+    ]
+    await transact(engine, lambda on: feedback.give_all(on, told, actor="test"), patience_seconds=5)
+    live = LiveAccuracy(engine, ["1h"], lambda: "2")
+    await live.refresh()
+    assert 'model_accuracy{window="1h"} 0.3333' in expose()[0].decode()  # of 10, 11, 12; 13 was told long ago
+    assert 'model_accuracy_samples{window="1h"} 3.0' in expose()[0].decode()
+    await engine.dispose()
+    down = create_engine(Settings.model_validate({"home": tmp_path, "database": {"url": "mysql://x@127.0.0.1:9/x"}}))
+    await LiveAccuracy(down, ["1h"], lambda: "2").refresh()
+    assert 'window="1h"' not in expose()[0].decode()
+    await down.dispose()
+
+
+def test_truths_over_http_count_at_once(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    settings = make_settings(watch={"refresh_seconds": 0.2})
+    with running_api(settings) as api:
+        answers = predict(api, 4)
+        body = "prediction_id,label\n" + "\n".join(f"{identity},{label}" for identity, label in answers[:3])
+        done = httpx.post(f"{api.url}/feedback/bulk", content=body, headers=CSV).raise_for_status().json()
+        assert done == {"right": 3, "wrong": 0, "refused": 0, "refused_lines": []}
+        with Client(api.url) as client:
+            wrong = json.dumps(
+                {"prediction_id": answers[3][0], "label": "grass" if answers[3][1] != "grass" else "dandelion"}
+            )
+            assert client.feedback_file(wrong.encode(), "jsonl").wrong == 1
+            figure = client.accuracy()[0]
+            assert (figure["told"], figure["right"], figure["window"]) == (4, 3, "1h")
+            assert figure["low"] < 0.75 < figure["high"]
+            with pytest.raises(FeedbackFileError):
+                client.feedback_file(b"nothing,here\n", "csv")
+        time.sleep(0.6)
+        assert 'model_accuracy{window="24h"} 0.75' in httpx.get(f"{api.url}/metrics").text
+        file = tmp_path / "truths.csv"
+        file.write_text(f"{body}\nnonsense,grass\n")
+        told = dandelion(settings, "feedback", str(file), "--url", api.url, "--json")
+        assert (told.returncode, json.loads(told.stdout)["refused"]) == (1, 1)
+    local = dandelion(settings, "feedback", str(file))
+    assert local.returncode == 1
+    assert "line 5" in local.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (b"", "text/csv", 422),
+        (b"\xff\xfe", "text/csv", 422),
+        (b"a,b\n1,2", "text/csv", 422),
+        (b"{}", "application/json", 415),
+        (b"x" * (8 * 1024 * 1024 + 1), "text/csv", 413),
+    ],
+)
+def test_a_body_that_is_no_file_of_truths_is_refused(
+    http: httpx.Client, content: bytes, kind: str, status: int
+) -> None:
+    answer = http.post("/feedback/bulk", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == status, answer.text
+
+
+def test_of_many_bad_lines_all_are_counted_and_the_first_are_named(http: httpx.Client) -> None:
+    lines = "prediction_id,label\n" + "x,grass\n" * 200_000
+    done = http.post("/feedback/bulk", content=lines, headers=CSV).raise_for_status().json()
+    assert (done["refused"], len(done["refused_lines"])) == (200_000, 100)
+
+
+def test_the_history_becomes_a_parquet_file(
+    database_url: str, tmp_path: Path, make_settings: Callable[..., Settings]
+) -> None:
+    import asyncio
+
+    settings = make_settings(database={"url": database_url})
+    made = [entry(number, label="grass" if number % 3 else "dandelion") for number in range(6000)]
+
+    async def fill() -> None:
+        engine = create_engine(settings)
+        await migrate.upgrade(engine)
+        await transact(engine, lambda on: predictions.add(on, made), patience_seconds=30)
+        told = Feedback(prediction_id=made[0].prediction.prediction_id, label="grass")
+        await transact(engine, lambda on: feedback.give(on, told, actor="test"), patience_seconds=5)
+        await engine.dispose()
+
+    async def empty() -> None:
+        engine = create_engine(settings)
+        await migrate.downgrade(engine, "base")
+        await engine.dispose()
+
+    asyncio.run(fill())
+    try:
+        file = tmp_path / "all.parquet"
+        done = dandelion(settings, "predictions", "export", str(file), "--json", url=database_url)
+        assert json.loads(done.stdout)["rows"] == 6000, done.stderr
+        table = pq.read_table(file)
+        assert table["prediction_id"].to_pylist() == [each.prediction.prediction_id for each in made]
+        assert table["created_at"][0].as_py() == START
+        assert dict(table["probabilities"][0].as_py()) == made[0].prediction.probabilities
+        assert (table["true_label"][0].as_py(), table["verdict"][0].as_py()) == ("grass", "wrong")
+        some = tmp_path / "some.parquet"
+        dandelion(
+            settings,
+            "predictions",
+            "export",
+            str(some),
+            "--label",
+            "dandelion",
+            "--verdict",
+            "unknown",
+            url=database_url,
+        )
+        assert pq.read_table(some).num_rows == 1999
+        none = tmp_path / "none.parquet"
+        dandelion(settings, "predictions", "export", str(none), "--since", "1h", url=database_url)
+        assert pq.read_table(none).num_rows == 0
+        nowhere = dandelion(settings, "predictions", "export", "/nowhere/x.parquet", url=database_url)
+        assert (nowhere.returncode, "/nowhere" in nowhere.stderr) == (2, True)
+        assert sorted(path.name for path in tmp_path.glob("*parquet*")) == [
+            "all.parquet",
+            "none.parquet",
+            "some.parquet",
+        ]
+    finally:
+        asyncio.run(empty())

@@ -1,0 +1,201 @@
+"""The same promises from a folder, MinIO and a second S3 server."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dandelion.errors import ObjectCorruptError, ObjectNotFoundError, ObjectStoreError, SettingsError
+from dandelion.objects import BUCKETS, DATA_LAKE, ObjectStore, create_store
+from dandelion.objects.folder import FolderStore
+from dandelion.objects.s3 import S3Store
+from dandelion.settings import Settings
+from tests.servers.s3 import S3Server
+
+KEY = "photos/2026/05/01/a.jpg"
+
+
+@pytest.fixture(scope="module", params=["folder", "minio", "versitygw"])
+def section(request: pytest.FixtureRequest) -> dict[str, object]:
+    if request.param == "folder":
+        return {}
+    server: S3Server = request.getfixturevalue(request.param)
+    return server.settings(bucket_prefix="objects-")
+
+
+@pytest.fixture
+def store(section: dict[str, object], make_settings: Callable[..., Settings]) -> Iterator[ObjectStore]:
+    made = create_store(make_settings(objects=section))
+    made.prepare()
+    yield made
+    for found in list(made.list_objects(DATA_LAKE)):
+        made.delete(DATA_LAKE, found.key)
+
+
+def test_an_object_reads_back_as_it_was_written_and_replaces_the_one_before(store: ObjectStore) -> None:
+    store.put(DATA_LAKE, KEY, b"first", content_type="image/jpeg")
+    store.put(DATA_LAKE, KEY, b"second", content_type="image/jpeg")
+    assert store.get(DATA_LAKE, KEY) == b"second"
+    found = store.stat(DATA_LAKE, KEY)
+    assert (found.size_bytes, found.content_type) == (6, "image/jpeg")
+    assert abs(found.modified_at - datetime.now(UTC)) < timedelta(minutes=1)
+    store.put(DATA_LAKE, "empty", b"")
+    assert store.get(DATA_LAKE, "empty") == b""
+
+
+def test_a_large_file_goes_both_ways_in_parts(store: ObjectStore, tmp_path: Path) -> None:
+    there, back = tmp_path / "there", tmp_path / "back"
+    there.write_bytes(os.urandom(40 * 1024 * 1024 + 7))
+    store.put_file(DATA_LAKE, "large.bin", there)
+    store.get_file(DATA_LAKE, "large.bin", back)
+    assert back.read_bytes() == there.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "there"]
+
+
+def test_a_listing_is_in_order_and_by_prefix(store: ObjectStore) -> None:
+    for key in ("b/2", "a/1", "b/1", "ba"):
+        store.put(DATA_LAKE, key, key.encode())
+    assert [found.key for found in store.list_objects(DATA_LAKE, "b/")] == ["b/1", "b/2"]
+    assert [found.key for found in store.list_objects(DATA_LAKE)] == ["a/1", "b/1", "b/2", "ba"]
+
+
+def test_what_is_not_there_is_said_and_may_be_deleted(store: ObjectStore, tmp_path: Path) -> None:
+    for look in (store.get, store.stat):
+        with pytest.raises(ObjectNotFoundError):
+            look(DATA_LAKE, "absent")
+    with pytest.raises(ObjectNotFoundError):
+        store.get_file(DATA_LAKE, "absent", tmp_path / "absent")
+    assert list(tmp_path.iterdir()) == []
+    store.delete(DATA_LAKE, "absent")
+
+
+IMPOSSIBLE = ["", "/a", "a/", "../a", "a/../b", "a//b", "a\nb"]
+
+
+@pytest.mark.parametrize("key", [*IMPOSSIBLE, ".a", "a\\b", "x" * 600, "ä", "a b"])
+def test_a_key_that_means_something_else_elsewhere_is_refused(store: ObjectStore, key: str) -> None:
+    for use in (store.delete, store.stat, lambda bucket, key: store.put(bucket, key, b"")):
+        with pytest.raises(ObjectStoreError, match="no key"):
+            use(DATA_LAKE, key)
+    # What others named is read, where a store can have such a name.
+    with pytest.raises(ObjectStoreError, match="no key" if key in IMPOSSIBLE else ""):
+        store.get(DATA_LAKE, key)
+
+
+def test_an_object_that_was_altered_is_not_passed_on(store: ObjectStore, tmp_path: Path) -> None:
+    store.put(DATA_LAKE, KEY, b"what was written")
+    _alter(store)
+    with pytest.raises(ObjectCorruptError):
+        store.get(DATA_LAKE, KEY)
+    with pytest.raises(ObjectCorruptError):
+        store.get_file(DATA_LAKE, KEY, tmp_path / "copy")
+    assert list(tmp_path.iterdir()) == []
+
+
+def _alter(store: ObjectStore) -> None:
+    """Other bytes of the same length under the digest of the first, as a bad disk would have it."""
+    if isinstance(store, FolderStore):
+        path = store._root / DATA_LAKE / KEY
+        before = path.stat()
+        path.write_bytes(b"what was WRITTEN")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    else:
+        assert isinstance(store, S3Store)
+        told: dict[str, str | list[str] | tuple[str]] = {"x-amz-meta-sha256": store.stat(DATA_LAKE, KEY).sha256 or ""}
+        store._client.put_object(store._names[DATA_LAKE], KEY, io.BytesIO(b"what was WRITTEN"), 16, metadata=told)
+
+
+def test_preparing_again_or_at_the_same_time_is_harmless(
+    section: dict[str, object], make_settings: Callable[..., Settings]
+) -> None:
+    if section:
+        section = section | {"bucket_prefix": "again-"}
+    stores = [create_store(make_settings(objects=section)) for _ in range(4)]
+    failures: list[Exception] = []
+
+    def prepare(store: ObjectStore) -> None:
+        try:
+            store.prepare()
+        except ObjectStoreError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=prepare, args=[store]) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stores[0].prepare()
+    assert failures == []
+
+
+def test_minio_keeps_versions_encrypts_and_expires(minio: S3Server, make_settings: Callable[..., Settings]) -> None:
+    store = create_store(make_settings(objects=minio.settings(bucket_prefix="features-", data_lake_days=7)))
+    assert store.prepare() == {}
+    client = minio.client()
+    for bucket in BUCKETS:
+        assert client.get_bucket_versioning(bucket_name=f"features-{bucket}").status == "Enabled"
+        assert client.get_bucket_encryption(bucket_name=f"features-{bucket}") is not None
+    rules = client.get_bucket_lifecycle(bucket_name="features-data-lake")
+    assert rules is not None
+    found = [
+        (rule.expiration.days, rule.rule_filter.prefix) for rule in rules.rules if rule.expiration and rule.rule_filter
+    ]
+    assert found == [(7, "predicted/")]
+
+
+def test_deleting_leaves_no_earlier_version(minio: S3Server, make_settings: Callable[..., Settings]) -> None:
+    store = create_store(make_settings(objects=minio.settings(bucket_prefix="versions-")))
+    store.prepare()
+    for data in (b"first", b"second"):
+        store.put(DATA_LAKE, KEY, data)
+    store.put(DATA_LAKE, f"{KEY}.other", b"stays")
+    store.delete(DATA_LAKE, KEY)
+    left = minio.client().list_objects(bucket_name="versions-data-lake", recursive=True, include_version=True)
+    assert [found.object_name for found in left] == [f"{KEY}.other"]
+
+
+def test_what_a_server_lacks_is_told_and_the_rest_works(
+    versitygw: S3Server, make_settings: Callable[..., Settings]
+) -> None:
+    store = create_store(make_settings(objects=versitygw.settings(bucket_prefix="lacks-", data_lake_days=1)))
+    missing = store.prepare()
+    print(f"\nversitygw: {dict(missing)}")
+    key = f"predicted/{KEY}"
+    store.put(DATA_LAKE, key, b"old")
+    assert store.expire(DATA_LAKE, datetime.now(UTC) - timedelta(days=1)) == 0
+    if "retention of lacks-data-lake" in missing:
+        assert store.expire(DATA_LAKE, datetime.now(UTC) + timedelta(minutes=1)) == 1
+        with pytest.raises(ObjectNotFoundError):
+            store.stat(DATA_LAKE, key)
+
+
+def test_a_folder_expires_what_is_old(make_settings: Callable[..., Settings]) -> None:
+    store = create_store(make_settings())
+    store.prepare()
+    for kind in ("predicted", "uploads"):
+        store.put(DATA_LAKE, f"{kind}/{KEY}", b"old")
+    assert store.expire(DATA_LAKE, datetime.now(UTC) + timedelta(minutes=1)) == 1
+    # What people put there stays until they remove it.
+    assert [found.key for found in store.list_objects(DATA_LAKE)] == [f"uploads/{KEY}"]
+
+
+def test_a_server_that_is_gone_or_refuses_us_is_named(minio: S3Server, make_settings: Callable[..., Settings]) -> None:
+    gone = create_store(make_settings(objects={"url": "http://127.0.0.1:9", "access_key": "a", "secret_key": "b" * 9}))
+    with pytest.raises(ObjectStoreError, match=r"127\.0\.0\.1:9"):
+        gone.put(DATA_LAKE, KEY, b"")
+    stranger = create_store(make_settings(objects=minio.settings(access_key="stranger")))
+    with pytest.raises(ObjectStoreError, match="InvalidAccessKeyId"):
+        stranger.get(DATA_LAKE, KEY)
+    with pytest.raises(ObjectStoreError, match="AccessDenied"):
+        stranger.prepare()
+
+
+def test_a_server_without_keys_is_a_setting_that_is_missing(make_settings: Callable[..., Settings]) -> None:
+    with pytest.raises(SettingsError, match="DANDELION_OBJECTS__ACCESS_KEY"):
+        create_store(make_settings(objects={"url": "http://127.0.0.1:9"}))

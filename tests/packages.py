@@ -1,0 +1,23 @@
+"""Model packages for the tests: the starter with other names for its classes, or another card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from dandelion.package import seal_package
+from dandelion.package.starter import starter_path
+
+
+def make_package(folder: Path, *, classes: Sequence[str] | None = None, note: str = "") -> Path:
+    """The starter as another model."""
+    shutil.copytree(starter_path(), folder)
+    card = folder / "MODEL_CARD.md"
+    card.write_text(f"{card.read_text()}\n{note}\n")
+    if classes is not None:
+        manifest = folder / "model.json"
+        manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "classes": list(classes)}))
+    seal_package(folder)
+    return folder

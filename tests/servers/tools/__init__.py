@@ -1,0 +1,61 @@
+"""Programs that tests use: those on PATH, else installed once into a cache outside the tree.
+
+python -m tests.servers.tools [NAME...]       # installs what is missing, and says where it is
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from tests.servers.tools import charts, debian, go, kubernetes, python, schemas
+from tests.servers.tools.install import CACHE, ToolMissingError, alone, on_path
+
+__all__ = ["CACHE", "TOOLS", "ToolMissingError", "find", "on_path"]
+
+TOOLS: dict[str, Callable[[], Path]] = {
+    # Servers.
+    "mariadb": debian.mariadb,
+    "mysql": debian.mysql_root,
+    "chromium": debian.chromium,
+    "minio": go.MINIO.find,
+    "versitygw": go.VERSITYGW.find,
+    "toxiproxy": go.TOXIPROXY.find,
+    "prometheus": partial(debian.by_unpacking, "prometheus", "prometheus"),
+    "promtool": partial(debian.by_unpacking, "prometheus", "promtool"),
+    "alertmanager": debian.alertmanager,
+    "amtool": partial(debian.by_unpacking, "prometheus-alertmanager", "amtool"),
+    "node-exporter": partial(debian.by_unpacking, "prometheus-node-exporter", "prometheus-node-exporter"),
+    "mysqld-exporter": partial(debian.by_unpacking, "prometheus-mysqld-exporter", "prometheus-mysqld-exporter"),
+    # Charts.
+    "helm": charts.HELM.find,
+    "helm3": charts.HELM3.find,
+    "helm-unittest": charts.HELM_UNITTEST.find,
+    "kubeconform": charts.KUBECONFORM.find,
+    "kube-score": charts.KUBE_SCORE.find,
+    "helm-docs": charts.HELM_DOCS.find,
+    "helm-values-schema-json": charts.HELM_SCHEMA.find,
+    "schemas": schemas.schemas,
+    # Clusters.
+    **{name: program.find for name, program in kubernetes.KUBERNETES.items()},
+    "etcd": kubernetes.ETCD.find,
+    "coredns": kubernetes.COREDNS.find,
+    "metrics-server": kubernetes.METRICS_SERVER.find,
+    "netpol": kubernetes.NETPOL.find,
+    "kwok": kubernetes.KWOK.find,
+    "contour": kubernetes.CONTOUR.find,
+    "envoy": python.envoy,
+    "prometheus-operator": charts.PROMETHEUS_OPERATOR.find,
+    "prometheus-config-reloader": charts.CONFIG_RELOADER.find,
+}
+
+
+def find(name: str) -> Path:
+    """Where the tool is, installed if it was missing.
+
+    Raises:
+        ToolMissingError: It cannot be had on this machine; says what to do.
+    """
+    with alone(name):
+        return TOOLS[name]()

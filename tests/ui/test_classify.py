@@ -1,0 +1,41 @@
+"""Photos in, answers out, as a visitor sees them."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.photos import labelled_photos
+from tests.servers.product import Running
+from tests.ui.conftest import Open
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_real_photo_of_each_class_is_answered_with_a_heat_map(open_page: Open, number: int) -> None:
+    label, photo = labelled_photos(per_class=1)[number]
+    with open_page() as visitor:
+        visitor.drop(("lawn.jpg", photo))
+        visitor.page.locator("#answer h2").get_by_text(label, exact=True).wait_for()
+        assert visitor.page.locator("#answer meter").count() == 2
+        assert "by version" in visitor.text_of("#answer")
+        picture = visitor.page.locator("#heatmap img")
+        picture.wait_for()
+        before = picture.get_attribute("src")
+        visitor.page.locator("#strength input[type=range]").press("ArrowRight")
+        visitor.page.wait_for_function(
+            "before => document.querySelector('#heatmap img').getAttribute('src') !== before", arg=before
+        )
+
+
+def test_one_click_tells_whether_the_answer_was_right(open_page: Open, up: Running) -> None:
+    label, photo = labelled_photos(per_class=1)[0]
+    with open_page() as visitor:
+        visitor.drop(("told.jpg", photo))
+        visitor.page.locator("#answer h2").wait_for()
+        visitor.page.get_by_role("button", name="Right").click()
+        visitor.wait_for_text("#answer", "kept as right")
+        visitor.page.get_by_role("button", name="Wrong").click()
+        visitor.wait_for_text("#answer", "kept as wrong")
+    newest = httpx.get(f"{up.url}/predictions?limit=1").json()["predictions"][0]
+    assert newest["label"] == label
+    assert newest["verdict"] == "wrong"

@@ -1,0 +1,93 @@
+"""Versions on the page: their figures, the two of them on one photo, and moving between them."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from dandelion.registry import CHALLENGER, create_registry
+from dandelion.settings import Settings
+from tests.packages import make_package
+from tests.photos import labelled_photos
+from tests.servers.product import Running
+from tests.ui.conftest import Open
+
+
+@pytest.fixture(scope="module")
+def challenger(up: Running, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A version on trial that takes each class for the other, with a plot."""
+    registry = create_registry(
+        Settings.model_validate(
+            {"home": up.home, "registry": {"uri": f"http://127.0.0.1:{up.env['DANDELION_REGISTRY__PORT']}"}}
+        )
+    )
+    folder = tmp_path_factory.mktemp("challenger")
+    made = make_package(folder / "package", classes=["grass", "dandelion"], note="The challenger's card.")
+    version = registry.register_package(made)
+    registry.set_alias(CHALLENGER, version.version)
+    assert version.run_id is not None
+    plot = folder / "confusion_matrix.png"
+    Image.new("RGB", (200, 150), "lightgreen").save(plot)
+    registry.client.log_artifact(version.run_id, str(plot), "figures")
+    return version.version
+
+
+def test_a_version_is_shown_with_its_card_figures_and_plots(open_page: Open, challenger: str) -> None:
+    with open_page() as visitor:
+        visitor.tab("Model")
+        visitor.wait_for_text("#model", "Serves now: dandelion 1 (champion)")
+        visitor.page.get_by_role("button", name=f"Show {challenger}").click()
+        visitor.wait_for_text("#version", f"Figures of version {challenger}")
+        assert "Accuracy" in visitor.text_of("#version")
+        plot = visitor.page.locator("#version img").first
+        visitor.page.wait_for_function(
+            "image => image.complete && image.naturalWidth === 200", arg=plot.element_handle()
+        )
+        visitor.page.get_by_role("button", name="Model card").click()
+        visitor.wait_for_text("#card", "The challenger's card.")
+
+
+def test_champion_and_challenger_answer_the_same_photo_side_by_side(open_page: Open, challenger: str) -> None:
+    (_, photo), *_ = labelled_photos(per_class=1)
+    with open_page() as visitor:
+        visitor.tab("Model")
+        visitor.drop(("both.jpg", photo), ("text.jpg", b"no photo"), where="#compared")
+        visitor.wait_for_text("#opinions", "They differ")
+        sides = visitor.page.locator("#opinions section")
+        assert [side.get_attribute("aria-label") for side in sides.all()] == ["champion", "challenger"]
+        visitor.wait_for_text("#opinions", "This is no photo")
+
+
+def test_a_promotion_says_what_it_will_do_and_a_rollback_undoes_it(
+    open_page: Open, up: Running, challenger: str
+) -> None:
+    def serving() -> str:
+        return str(httpx.get(f"{up.url}/model").json()["version"])
+
+    with open_page() as visitor:
+        visitor.tab("Model")
+        promote = visitor.page.get_by_role("button", name=f"Promote {challenger}")
+        promote.click()
+        visitor.wait_for_text("#confirm", f"Version {challenger} will answer instead of version 1")
+        visitor.page.get_by_role("button", name="Cancel").click()
+        visitor.page.locator("#confirm").wait_for(state="hidden")
+        assert serving() == "1"
+        promote.click()
+        visitor.page.get_by_role("button", name="Yes, do it").click()
+        visitor.wait_for_text("#model", f"Serves now: dandelion {challenger}")
+        assert serving() == challenger
+        visitor.page.get_by_role("button", name="Roll back").click()
+        visitor.wait_for_text("#confirm", "which served before")
+        visitor.page.get_by_role("button", name="Yes, do it").click()
+        visitor.wait_for_text("#model", "Serves now: dandelion 1")
+        assert serving() == "1"
+
+
+def test_what_was_done_is_in_the_audit_log(up: Running, challenger: str) -> None:
+    with sqlite3.connect(Path(up.home) / "dandelion.db") as database:
+        actions = [row[0] for row in database.execute("SELECT action FROM audit_log ORDER BY id")]
+    assert actions.index("promote") < actions.index("rollback")

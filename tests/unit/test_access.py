@@ -1,0 +1,268 @@
+"""Tokens, keys, limits and their settings, without a server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from dandelion.access import Caller, RateLimiter
+from dandelion.access.gate import MOST_REMEMBERED, Gate
+from dandelion.access.keys import create_key, digest_of, id_of, matches
+from dandelion.access.tokens import TokenVerifier, sign_token
+from dandelion.domain import ApiKey
+from dandelion.errors import (
+    AuthenticationError,
+    DatabaseError,
+    NotReadyError,
+    RateLimitedError,
+    ScopeError,
+    SettingsError,
+)
+from dandelion.settings import AccessSettings, load_settings
+
+OLD, NEW, OTHER = "o" * 32, "n" * 32, "x" * 32
+
+
+def settings(**more: Any) -> AccessSettings:
+    return AccessSettings.model_validate({"enabled": True, "jwt_secrets": [NEW, OLD], "jwt_leeway_seconds": 0, **more})
+
+
+def token(secret: Any = NEW, algorithm: str = "HS256", **more: Any) -> str:
+    claims = {"sub": "ada", "exp": time.time() + 60, "scope": "predict read", **more}
+    return jwt.encode({name: value for name, value in claims.items() if value is not None}, secret, algorithm)
+
+
+def verify(text: str, **more: Any) -> Any:
+    return TokenVerifier(settings(**more)).verify(text)
+
+
+def test_a_token_that_we_sign_is_one_that_we_take() -> None:
+    text = sign_token(settings(jwt_audience="dandelion"), "smoke-test", ["predict", "read"], timedelta(minutes=1))
+    found = verify(text, jwt_audience="dandelion")
+    assert (found.subject, found.scopes) == ("smoke-test", {"predict", "read"})
+    assert 0 < found.expires_at - time.time() <= 60
+
+
+def test_without_a_secret_no_token_is_signed() -> None:
+    with pytest.raises(SettingsError, match="JWT_SECRETS"):
+        sign_token(settings(jwt_secrets=[]), "smoke-test", ["predict"], timedelta(minutes=1))
+
+
+@pytest.mark.parametrize("secret", [OLD, NEW])
+def test_a_token_of_either_secret_tells_who_and_what(secret: str) -> None:
+    found = verify(token(secret))
+    assert (found.subject, found.scopes) == ("ada", {"predict", "read"})
+
+
+@pytest.mark.parametrize(
+    ("claims", "scopes"),
+    [
+        ({"scope": "predict"}, {"predict"}),
+        ({"scope": None, "scp": ["read", "feedback"]}, {"read", "feedback"}),
+        ({"scope": None, "scopes": ["admin", "root", 7]}, {"admin"}),
+        ({"scope": "openid profile"}, set()),
+        ({"scope": None}, set()),
+        ({"scope": {"predict": True}}, set()),
+    ],
+)
+def test_scopes_are_read_where_providers_put_them(claims: dict[str, Any], scopes: set[str]) -> None:
+    assert verify(token(**claims)).scopes == scopes
+
+
+def forged(algorithm: str) -> str:
+    """Signed with a public key as if it were a secret."""
+    public = rsa.generate_private_key(65537, 2048).public_key()
+    text = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    import base64
+    import hashlib
+    import hmac
+    import json
+
+    def part(value: object) -> bytes:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
+
+    signed = part({"alg": algorithm, "typ": "JWT"}) + b"." + part({"sub": "mallory", "exp": time.time() + 60})
+    mac = base64.urlsafe_b64encode(hmac.new(text, signed, hashlib.sha256).digest()).rstrip(b"=")
+    return (signed + b"." + mac).decode()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(lambda: token(exp=time.time() - 1), id="expired"),
+        pytest.param(lambda: token(nbf=time.time() + 60), id="not yet"),
+        pytest.param(lambda: token(exp=None), id="without end"),
+        pytest.param(lambda: token(sub=None), id="of nobody"),
+        pytest.param(lambda: token(OTHER), id="of another secret"),
+        pytest.param(lambda: token("", "none"), id="unsigned"),
+        pytest.param(lambda: token()[:-4], id="cut off"),
+        pytest.param(lambda: token().rsplit(".", 1)[0], id="without signature"),
+        pytest.param(lambda: token(NEW * 2, "HS512"), id="another algorithm"),
+        pytest.param(lambda: forged("HS256"), id="forged by a public key"),
+        pytest.param(lambda: forged("RS256"), id="a lie about the algorithm"),
+        pytest.param(lambda: token(exp="soon"), id="end is no number"),
+        pytest.param(lambda: "' OR 1=1 --", id="injection"),
+        pytest.param(lambda: "a.b.c", id="no token"),
+        pytest.param(lambda: "\x00.\xff.\n", id="no text"),
+    ],
+)
+def test_a_bad_token_is_refused(bad: Callable[[], str]) -> None:
+    try:
+        text = bad()
+    except TypeError:  # the library makes no such token
+        return
+    with pytest.raises(AuthenticationError):
+        verify(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "good"),
+    [({}, False), ({"aud": "others"}, False), ({"aud": "dandelion"}, False), ({"aud": "dandelion", "iss": "us"}, True)],
+)
+def test_audience_and_issuer_are_asked_for_where_they_are_set(given: dict[str, str], good: bool) -> None:
+    asked = {"jwt_audience": "dandelion", "jwt_issuer": "us"}
+    if good:
+        assert verify(token(**given), **asked).subject == "ada"
+    else:
+        with pytest.raises(AuthenticationError):
+            verify(token(**given), **asked)
+
+
+def test_an_identity_provider_that_is_gone_is_not_the_callers_fault() -> None:
+    private = rsa.generate_private_key(65537, 2048)
+    text = jwt.encode({"sub": "ada", "exp": time.time() + 60}, private, "RS256", headers={"kid": "1"})
+    with pytest.raises(NotReadyError):
+        verify(text, jwks_url="http://127.0.0.1:9/keys", jwt_audience="dandelion")
+
+
+def key(name: str = "web", **more: Any) -> tuple[str, ApiKey]:
+    from datetime import UTC, datetime
+
+    text, identity, digest = create_key()
+    made = ApiKey(id=identity, name=name, digest=digest, scopes=("predict",), created_at=datetime.now(UTC), **more)
+    return text, made
+
+
+def test_a_key_is_known_by_its_digest_alone() -> None:
+    text, made = key()
+    assert len(text) == 80
+    assert id_of(text) == made.id
+    assert matches(text, made)
+    other = text[:-1] + ("A" if text[-1] != "A" else "B")
+    assert not matches(other, made)
+    assert text not in repr(made)
+
+
+@pytest.mark.parametrize("text", ["", "dnd_", "dnd_x_y", "dnd_" + "0" * 32 + "_" + "'" * 43, "eyJ", "dnd_\x00"])
+def test_what_is_no_key_is_looked_up_nowhere(text: str) -> None:
+    assert id_of(text) is None
+
+
+class Table:
+    """Stands for the database: keys by id, and a switch to have it down."""
+
+    def __init__(self, *known: ApiKey) -> None:
+        self.known = {each.id: each for each in known}
+        self.down = False
+        self.asked = 0
+
+    async def find(self, identity: str) -> ApiKey | None:
+        self.asked += 1
+        if self.down:
+            raise DatabaseError("down")
+        return self.known.get(identity)
+
+
+async def test_a_key_seen_lately_is_not_looked_up_again_and_works_while_the_database_is_down() -> None:
+    text, made = key()
+    table = Table(made)
+    gate = Gate(settings(key_cache_seconds=60), table.find)
+    for _ in range(3):
+        assert (await gate.identify(text, "")).name == "key:web"
+    assert table.asked == 1
+    impatient = Gate(settings(key_cache_seconds=0, key_grace_seconds=60), table.find)
+    await impatient.identify(text, "")
+    table.down = True
+    assert (await impatient.identify(text, "")).name == "key:web"
+    with pytest.raises(DatabaseError):
+        await impatient.identify(key()[0], "")
+    strict = Gate(settings(key_cache_seconds=0, key_grace_seconds=0), table.find)
+    with pytest.raises(DatabaseError):
+        await strict.identify(text, "")
+
+
+async def test_a_flood_of_wrong_keys_is_forgotten_again() -> None:
+    table = Table()
+    gate = Gate(settings(), table.find)
+    text, _ = key()
+    for number in range(MOST_REMEMBERED + 50):
+        with pytest.raises(AuthenticationError):
+            await gate.identify(f"{text[:4]}{number:032x}{text[36:]}", "")
+    assert len(gate._seen) == MOST_REMEMBERED
+
+
+def test_admin_may_all_and_others_what_they_were_given() -> None:
+    Caller("key:root", frozenset({"admin"})).check("predict")
+    Caller("key:web", frozenset({"predict"})).check("predict")
+    with pytest.raises(ScopeError, match="'read'"):
+        Caller("key:web", frozenset({"predict"})).check("read")
+
+
+def test_each_key_and_each_nameless_address_has_a_window_of_its_own() -> None:
+    limiter = RateLimiter(settings(requests_per_key=3, requests_per_address=2))
+    ada, bob = (Caller(f"key:{name}", address="10.0.0.1") for name in ("ada", "bob"))
+    nameless = Caller(address="10.0.0.1")
+    left = [standing.remaining for _ in range(3) if (standing := limiter.count(ada))]
+    assert left == [2, 1, 0]
+    with pytest.raises(RateLimitedError, match="key:ada") as refused:
+        limiter.count(ada)
+    assert 1 <= refused.value.retry_after_seconds <= 60
+    limiter.count(bob)
+    limiter.count(nameless)
+    limiter.count(nameless)
+    with pytest.raises(RateLimitedError, match="10\\.0\\.0\\.1"):
+        limiter.count(nameless)
+    limiter.count(Caller(address="10.0.0.2"))
+
+
+def test_addresses_of_one_ipv6_customer_count_as_one() -> None:
+    limiter = RateLimiter(settings(requests_per_address=1))
+    limiter.count(Caller(address="2001:db8:1:2::1"))
+    with pytest.raises(RateLimitedError):
+        limiter.count(Caller(address="2001:db8:1:2:ffff::9"))
+    limiter.count(Caller(address="2001:db8:1:3::1"))
+
+
+def test_without_limits_nothing_is_counted() -> None:
+    limiter = RateLimiter(settings())
+    assert [limiter.count(Caller(address="10.0.0.1")) for _ in range(100)] == [None] * 100
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("JWT_SECRETS", '["short-secret"]', "JWT_SECRETS"),
+        ("JWT_SECRETS", f'["{OLD}", "{NEW}", "{OTHER}"]', "at most 2"),
+        ("JWKS_URL", "https://idp/keys", "jwt_audience"),
+        ("ANONYMOUS_SCOPES", '["root"]', "ANONYMOUS_SCOPES"),
+    ],
+)
+def test_settings_that_cannot_be_meant_say_so_and_keep_secrets(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(f"DANDELION_ACCESS__{name}", value)
+    with pytest.raises(SettingsError, match=said) as wrong:
+        load_settings()
+    assert "short-secret" not in str(wrong.value)
+    assert OLD not in str(wrong.value)
+
+
+def test_digests_are_sha256() -> None:
+    assert digest_of("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

@@ -1,0 +1,80 @@
+"""Files of truths are read line by line, whatever is in them."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dandelion.domain import Feedback
+from dandelion.errors import FeedbackError, FeedbackFileError
+from dandelion.truth import Kind, read_truths
+from dandelion.watch.accuracy import seconds_of, wilson
+
+ONE, TWO = "01900000-0000-7000-8000-000000000001", "01900000-0000-7000-8000-000000000002"
+
+
+def read(text: str | bytes, kind: Kind = "csv") -> list[tuple[int, Feedback | FeedbackError]]:
+    return list(read_truths(text.encode() if isinstance(text, str) else text, kind))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"prediction_id,label\n{ONE},grass\n{TWO},dandelion\n",
+        f"\ufeffprediction_id,label\r\n{ONE},grass\r\n{TWO},dandelion",
+        f"label;prediction_id;note\ngrass;{ONE};x\ndandelion;{TWO};\n",
+        f'Prediction_ID\tLabel\n"{ONE}"\t"grass"\n\n{TWO}\tdandelion\n',
+    ],
+)
+def test_a_csv_is_read_as_spreadsheets_write_it(text: str) -> None:
+    found = [each for _, each in read(text)]
+    assert found == [Feedback(prediction_id=ONE, label="grass"), Feedback(prediction_id=TWO, label="dandelion")]
+
+
+def test_lines_of_json_are_read_and_times_have_a_zone() -> None:
+    lines = f'{{"prediction_id": "{ONE}", "label": "grass", "at": "2026-05-01T12:00:00"}}\n\n'
+    assert read(lines, "jsonl") == [
+        (1, Feedback(prediction_id=ONE, label="grass", at=datetime(2026, 5, 1, 12, tzinfo=UTC)))
+    ]
+
+
+def test_a_bad_line_is_named_and_spoils_no_other() -> None:
+    text = (
+        f"prediction_id,label,at\n7,grass,\n{ONE},grass,\n{ONE},,\n{ONE},{'x' * 101},\n{ONE},grass,soon\n{ONE},a,b,c\n"
+    )
+    found = read(text)
+    assert [(line, isinstance(each, Feedback)) for line, each in found] == [
+        (2, False), (3, True), (4, False), (5, False), (6, False), (7, False),
+    ]  # fmt: skip
+    lines = f'{{"prediction_id": "{ONE}"}}\nnonsense\n[]\n{{"prediction_id": "{ONE}", "label": "grass"}}\n'
+    assert [isinstance(each, Feedback) for _, each in read(lines, "jsonl")] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [(b"", "empty"), (b"  \n", "empty"), (b"\xff\xfe", "UTF-8"), (b"id,class\n1,2\n", "label, prediction_id")],
+)
+def test_a_file_that_cannot_be_read_says_why(data: bytes, said: str) -> None:
+    with pytest.raises(FeedbackFileError, match=said):
+        read(data)
+
+
+@given(st.binary(max_size=300), st.sampled_from(["csv", "jsonl"]))
+def test_whatever_the_bytes_are_nothing_breaks(data: bytes, kind: Kind) -> None:
+    for content in (data, b"prediction_id,label\n" + data):
+        with contextlib.suppress(FeedbackFileError):
+            read(content, kind)
+
+
+def test_an_interval_is_wide_for_few_and_narrow_for_many() -> None:
+    assert wilson(1, 1) == pytest.approx((0.2065, 1.0), abs=1e-3)
+    assert wilson(95, 100) == pytest.approx((0.8882, 0.9785), abs=1e-3)  # as published tables have it
+    assert wilson(0, 10)[0] == 0.0
+
+
+def test_windows_are_read() -> None:
+    assert [seconds_of(window) for window in ("30m", "24h", "7d")] == [1800, 86400, 604800]
