@@ -40,11 +40,13 @@ from benchmarks.report import markdown
 from dandelion import __version__
 from dandelion.domain import InputSpec
 from dandelion.imaging import prepare
+from dandelion.imaging.statistics import NAMES as STATISTICS
+from dandelion.imaging.statistics import SIZE
 from dandelion.inference.openvino_runtime import OpenVinoRuntime
-from dandelion.package import Manifest, Reference, open_package, seal_package
+from dandelion.package import Manifest, open_package, seal_package
 from dandelion.package.network import Network
 from dandelion.training import graphs
-from dandelion.training.scoring import MAX_DIRECTIONS
+from dandelion.training.reference import find_reference
 
 HERE = Path(__file__).resolve().parent
 REAL = HERE.parents[1] / "shared" / "data" / "photos"
@@ -170,9 +172,9 @@ def export(name: str, folder: Path, thumbnail: Path) -> tuple[Path, Path]:
     graphs.save(graphs.quantise(graph, varied), package / "openvino" / "int8.xml")
     graphs.save(graph, package / "openvino" / "model.xml")
     width = int(classifier.head_hidden_size if hasattr(classifier, "head_hidden_size") else classifier.num_features)
-    reference = Reference(
-        np.zeros((2, width), np.float32), np.zeros((width, min(width - 1, MAX_DIRECTIONS)), np.float32), 1.0
-    )
+    embeddings = np.random.default_rng(0).normal(size=(256, width)).astype(np.float32)
+    looks = {name: np.linspace(0, 1, 256, dtype=np.float32) for name in (*STATISTICS, SIZE)}
+    reference = find_reference(embeddings, np.arange(256) % 2, looks, np.full((256, 2), 0.5, np.float32))
     reference.save(package / "reference.npz")
     manifest = Manifest(
         architecture=name,
