@@ -81,16 +81,12 @@ class Worker:
         self._start_containerd()
         (folder / "resolv.conf").write_text("# nothing outside this node can be resolved\n")
         self._write("kubelet.json", self._kubelet_configuration())
-        space.start(
-            *("kubelet", tools.find("kubelet"), f"--config={folder}/kubelet.json"),
-            *(f"--kubeconfig={folder}/kubelet.conf", f"--hostname-override={NODE}", f"--node-ip={space.address}"),
-            *(f"--root-dir={folder}/kubelet", f"--cert-dir={folder}/pki"),
-        )
+        self._start_kubelet()
         who = ["--clusterrole=system:node-proxier", "--user=system:kube-proxy"]
         self._kubectl("create", "clusterrolebinding", "node-proxy", *who)
         self._write("proxy.json", self._proxy_configuration())
         space.start("proxy", tools.find("kube-proxy"), f"--config={folder}/proxy.json")
-        space.wait_for("kubelet", lambda: self._kubectl.succeeds("get", "node", NODE))
+        space.wait_for("kubelet", self._is_registered)
         space.start("netpol", tools.find("netpol"), folder / "admin.conf", SERVICES, NODE)
         ready = ("wait", "--for=condition=Ready", "--timeout=1s", f"node/{NODE}")
         space.wait_for("kubelet", lambda: self._kubectl.succeeds(*ready))
@@ -173,6 +169,20 @@ state = "{folder}/containerd-run"
         for program in (COREDNS, METRICS_SERVER):
             if f"node.local/{program.name}:{program.version}" not in present:
                 self._load_program(f"{program.name}:{program.version}", tools.find(program.name))
+
+    def _start_kubelet(self) -> None:
+        space, folder = self._space, self._folder
+        space.start(
+            *("kubelet", tools.find("kubelet"), f"--config={folder}/kubelet.json"),
+            *(f"--kubeconfig={folder}/kubelet.conf", f"--hostname-override={NODE}", f"--node-ip={space.address}"),
+            *(f"--root-dir={folder}/kubelet", f"--cert-dir={folder}/pki"),
+        )
+
+    def _is_registered(self) -> bool:
+        # containerd answers before its CRI service does, and a kubelet that finds it so gives up.
+        if not self._space.runs("kubelet"):
+            self._start_kubelet()
+        return self._kubectl.succeeds("get", "node", NODE)
 
     def _load_program(self, image: str, program: Path) -> None:
         """Make an image of one static program."""
