@@ -31,7 +31,10 @@ from dandelion.telemetry import instruments
 
 AT_ONCE = 64
 KEEPERS = 2
-SHIPPERS = 16
+# Many photos at a time hide how far away a store is, but each takes time of this processor that answers need: only as
+# many as bring this many a second over.
+FEWEST_SHIPPERS, MOST_SHIPPERS = 2, 16
+SHIPPED_PER_SECOND = 100
 RESERVE_BYTES = 128 * 1024 * 1024
 # A row that is not there by then was refused, dropped or pruned.
 ORPHAN_SECONDS = 3600
@@ -61,7 +64,8 @@ class Photos:
         self._one_at_a_time = asyncio.Lock()
         # Threads of their own: answers wait for keepers, who must never queue behind a slow store.
         self._keepers = ThreadPoolExecutor(KEEPERS, "photo-keeper")
-        self._shippers = ThreadPoolExecutor(SHIPPERS, "photo-shipper")
+        self._shippers = ThreadPoolExecutor(MOST_SHIPPERS, "photo-shipper")
+        self._side_by_side = FEWEST_SHIPPERS
         self._prepared = False
         self._waiting = sum(_size(path) for path in self._list())
         self._full = False
@@ -159,8 +163,7 @@ class Photos:
                 log.warning("object_store_lacks", feature=feature, reason=why)
             self._prepared = True
         placed = {path.stem: photo_key(path.stem, path.suffix) for path in ready}
-        run = asyncio.get_running_loop().run_in_executor
-        await asyncio.gather(*(run(self._shippers, self._put, path, placed[path.stem]) for path in ready))
+        await self._put_all([(path, placed[path.stem]) for path in ready])
         known = await transact(self._engine, lambda on: predictions.place_photos(on, placed), patience_seconds=0)
         for path in ready:
             if path.stem not in known:  # erased or pruned while it was on its way
@@ -169,8 +172,20 @@ class Photos:
         instruments.PHOTOS_SHIPPED.inc(len(known))
         return len(known)
 
-    def _put(self, path: Path, key: str) -> None:
+    async def _put_all(self, pairs: Sequence[tuple[Path, str]]) -> None:
+        run = asyncio.get_running_loop().run_in_executor
+        while pairs:
+            now, pairs = pairs[: self._side_by_side], pairs[self._side_by_side :]
+            seconds = await asyncio.gather(*(run(self._shippers, self._put, *pair) for pair in now))
+            # The quickest waited for nobody, so that photos which hinder each other are not taken for a far store.
+            wanted = round(min(seconds) * SHIPPED_PER_SECOND)
+            self._side_by_side = min(max(wanted, FEWEST_SHIPPERS), MOST_SHIPPERS)
+
+    def _put(self, path: Path, key: str) -> float:
+        """Put one, and tell how many seconds it took."""
+        begin = time.perf_counter()
         self._store.put_file(DATA_LAKE, key, path, content_type=PHOTO_TYPES[path.suffix])
+        return time.perf_counter() - begin
 
     def _give_up_when_old(self, path: Path) -> None:
         age = time.time() - moment_of(path.stem).timestamp()
