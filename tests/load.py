@@ -19,7 +19,7 @@ class SteadyLoad:
     def __init__(self, url: str, per_second: int = 50) -> None:
         self.acknowledged: list[str] = []
         self.failures: list[str] = []
-        self.seconds: list[float] = []
+        self.answered: list[tuple[float, float]] = []  # when each request left, and how many seconds its answer took
         self._url, self._interval = url, 1 / per_second
         # Made once: a client that is busy drawing would count as a slow server.
         self._photo = jpeg()
@@ -34,8 +34,10 @@ class SteadyLoad:
         self._stop.set()
         self._thread.join()
 
-    def p95_ms(self) -> float:
-        return sorted(self.seconds)[int(len(self.seconds) * 0.95)] * 1000
+    def p95_ms(self, away: tuple[float, float] = (0, 0)) -> float:
+        """Of the requests that did not leave while the server was away: they wait at its door as it starts."""
+        seconds = sorted(seconds for left, seconds in self.answered if not away[0] <= left <= away[1])
+        return seconds[int(len(seconds) * 0.95)] * 1000
 
     async def _run(self) -> None:
         async with httpx.AsyncClient(base_url=self._url, timeout=30) as client, asyncio.TaskGroup() as tasks:
@@ -50,7 +52,7 @@ class SteadyLoad:
         except httpx.HTTPError as error:
             self.failures.append(repr(error))
             return
-        self.seconds.append(time.perf_counter() - started)
+        self.answered.append((started, time.perf_counter() - started))
         if answer.status_code == 200:
             self.acknowledged.append(answer.json()["prediction_id"])
         else:

@@ -47,6 +47,7 @@ class Stack:
         to_mysql: The way there; likewise for the others.
         settings: The same as the API's, but past the proxies, to look at what it stored.
         registry: To register and promote.
+        away: From when to when a drill had taken the API itself away, as `time.perf_counter` tells it.
     """
 
     api: ApiProcess
@@ -58,6 +59,7 @@ class Stack:
     to_mlflow: Proxy
     settings: Settings
     registry: Registry
+    away: tuple[float, float] = (0, 0)
 
     def version(self) -> str:
         """What the API serves now."""
@@ -108,7 +110,7 @@ class Stack:
         print(
             f"\n{name}: acknowledged {len(load.acknowledged)}, stored {len(ids)}, lost = {len(lost)}, "
             f"duplicated = {duplicated}, photos {len(shown)}, refused {len(load.failures) - len(unforeseen)}, "
-            f"failed {len(unforeseen)}, p95 {load.p95_ms():.0f} ms, memory {growth / 2**20:+.0f} MiB"
+            f"failed {len(unforeseen)}, p95 {load.p95_ms(self.away):.0f} ms, memory {growth / 2**20:+.0f} MiB"
         )
         assert unforeseen == []
         assert lost == set()
@@ -116,7 +118,7 @@ class Stack:
         assert not photos or len(shown) == len(ids)
         assert growth < memory_bytes
         if SOAK:
-            assert load.p95_ms() < P95_MS
+            assert load.p95_ms(self.away) < P95_MS
         return load
 
     def stored(self, wanted: set[str], *, photos: bool) -> list[StoredPrediction]:

@@ -9,6 +9,7 @@ from dandelion.registry.registry import (
     create_registry,
     embedded_url,
     is_new,
+    load_client,
     tracking_uri,
 )
 
@@ -20,6 +21,7 @@ __all__ = [
     "create_registry",
     "embedded_url",
     "is_new",
+    "load_client",
     "recall_alias",
     "remember_alias",
     "tracking_uri",

@@ -11,7 +11,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,6 +55,12 @@ def is_new(settings: Settings) -> bool:
     """Whether the registry is an embedded one that nobody has made yet, so that it surely has no model."""
     is_embedded = settings.registry.uri in {None, embedded_url(settings)}
     return is_embedded and not (settings.home / "mlflow.db").exists()
+
+
+def load_client() -> None:
+    """Import MLflow's client, which keeps a processor busy for seconds, at a moment that suits."""
+    with suppress(ImportError):  # said where it is used
+        import mlflow.tracking  # noqa: F401
 
 
 def create_registry(settings: Settings) -> Registry:
