@@ -47,6 +47,7 @@ class ServerProcess:
 
     def __init__(self, argv: Sequence[str], port: int, log: Path, env: Mapping[str, str] | None = None) -> None:
         self.port = port
+        self.niceness = 0  # of the next start: a server that has another machine in a cluster may step back on this one
         self._argv = argv
         self._log = log
         self._env = {**os.environ, **(env or {})}
@@ -55,7 +56,8 @@ class ServerProcess:
     def start(self) -> None:
         """Start and wait until it takes connections."""
         with self._log.open("ab") as stream:
-            self._process = subprocess.Popen(self._argv, stdout=stream, stderr=stream, env=self._env)
+            argv = ["nice", "-n", str(self.niceness), *self._argv] if self.niceness else self._argv
+            self._process = subprocess.Popen(argv, stdout=stream, stderr=stream, env=self._env)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             assert self._process.poll() is None, self._log.read_text()[-3000:]
