@@ -57,7 +57,8 @@ class ServerProcess:
         """Start and wait until it takes connections."""
         with self._log.open("ab") as stream:
             argv = ["nice", "-n", str(self.niceness), *self._argv] if self.niceness else self._argv
-            self._process = subprocess.Popen(argv, stdout=stream, stderr=stream, env=self._env)
+            # A group of its own, so that its workers are killed with it.
+            self._process = subprocess.Popen(argv, stdout=stream, stderr=stream, env=self._env, start_new_session=True)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             assert self._process.poll() is None, self._log.read_text()[-3000:]
@@ -85,6 +86,9 @@ class ServerProcess:
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
-            self._process.send_signal(number)
+            if number == signal.SIGKILL:
+                os.killpg(self._process.pid, number)
+            else:
+                self._process.send_signal(number)
             self._process.wait(60)
             self._process = None
