@@ -80,7 +80,6 @@ class Stack:
         before: Callable[[], None] | None = None,
         refusals: tuple[str, ...] = (),
         photos: bool = True,
-        memory_bytes: int = MEMORY_BYTES,
     ) -> SteadyLoad:
         """Run `fault` under load, then account for every acknowledged prediction and its photo.
 
@@ -90,7 +89,6 @@ class Stack:
             before: Breaks something before the API starts.
             refusals: Words of failures that are part of the fault.
             photos: Whether every photo must arrive.
-            memory_bytes: Most that the API may hold more afterwards.
         """
         if before is not None:
             before()
@@ -116,7 +114,7 @@ class Stack:
         assert lost == set()
         assert duplicated == 0
         assert not photos or len(shown) == len(ids)
-        assert growth < memory_bytes
+        assert growth < MEMORY_BYTES
         if SOAK:
             assert load.p95_ms(self.away) < P95_MS
         return load

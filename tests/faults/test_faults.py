@@ -23,8 +23,6 @@ from tests.photos import jpeg
 
 GONE = ("ConnectError", "ReadError", "RemoteProtocolError", "WriteError")
 FULL = ("journal_full",)
-# MLflow's client is loaded only when it answers: 100 MiB that are there from the start in other drills.
-LATE_CLIENT_BYTES = 200 * 1024 * 1024
 
 
 def for_a_while(breaks: Callable[[], None], mends: Callable[[], None]) -> Callable[[], None]:
@@ -57,7 +55,7 @@ def test_mysql_down_at_the_start_of_a_pod_that_served_before(stack: Stack) -> No
     # MLflow keeps its tables there as well, so that neither can be asked.
     stack.served()
     fault = for_a_while(lambda: None, stack.mysql.start)
-    stack.drill("MySQL down at the start", fault, before=stack.mysql.stop, memory_bytes=LATE_CLIENT_BYTES)
+    stack.drill("MySQL down at the start", fault, before=stack.mysql.stop)
 
 
 @pytest.mark.parametrize("part", ["mysql", "minio", "mlflow"])
@@ -80,7 +78,7 @@ def test_mlflow_down_at_the_start_of_a_pod_that_served_before(stack: Stack) -> N
         time.sleep(FAULT_SECONDS)
         stack.to_mlflow.heal()
 
-    stack.drill("MLflow down at the start", fault, before=stack.to_mlflow.cut, memory_bytes=LATE_CLIENT_BYTES)
+    stack.drill("MLflow down at the start", fault, before=stack.to_mlflow.cut)
 
 
 def test_mlflow_down_at_the_first_start_is_waited_for_and_nobody_gets_another_model(stack: Stack) -> None:
