@@ -14,10 +14,10 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dandelion.db import feedback, transact
+from dandelion.db import feedback, predictions, transact
 from dandelion.db.tables import moment_of
 from dandelion.domain import BulkVerdict, Feedback, RefusedLine
-from dandelion.errors import DandelionError, FeedbackError, FeedbackFileError
+from dandelion.errors import DandelionError, FeedbackError, FeedbackFileError, PredictionNotFoundError
 from dandelion.telemetry import instruments
 
 Kind = Literal["csv", "jsonl"]
@@ -93,14 +93,28 @@ async def _give(
     told = [each for each in found if isinstance(each, Feedback)]
     if not told:
         return [each for each in found if isinstance(each, FeedbackError)]
-    given = await transact(
-        engine, lambda on: feedback.give_all(on, told, actor=actor), patience_seconds=PATIENCE_SECONDS
-    )
+    given = await _give_all(engine, told, actor)
+    late = [
+        number
+        for number, (each, outcome) in enumerate(zip(told, given, strict=True))
+        if isinstance(outcome, PredictionNotFoundError) and predictions.under_way(each.prediction_id)
+    ]
+    if late:  # answers of a moment ago, which another replica has still to ship
+        await asyncio.sleep(predictions.SHIPPED_WITHIN.total_seconds())
+        again = await _give_all(engine, [told[number] for number in late], actor)
+        for number, outcome in zip(late, again, strict=True):
+            given[number] = outcome
     for each, outcome in zip(told, given, strict=True):
         if not isinstance(outcome, DandelionError):
             observe_lag(each)
     outcomes = iter(given)
     return [each if isinstance(each, FeedbackError) else next(outcomes) for each in found]
+
+
+async def _give_all(engine: AsyncEngine, told: Sequence[Feedback], actor: str) -> list[bool | DandelionError]:
+    return await transact(
+        engine, lambda on: feedback.give_all(on, told, actor=actor), patience_seconds=PATIENCE_SECONDS
+    )
 
 
 def _read_csv(text: str) -> Iterator[tuple[int, Feedback | FeedbackError]]:

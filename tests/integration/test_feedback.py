@@ -15,6 +15,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import select
+from uuid_utils import uuid7
 
 from dandelion.client import Client
 from dandelion.db import create_engine, feedback, migrate, predictions, transact
@@ -138,6 +139,25 @@ def test_truths_over_http_count_at_once(make_settings: Callable[..., Settings], 
     local = dandelion(settings, "feedback", str(file))
     assert local.returncode == 1
     assert "line 5" in local.stdout
+
+
+def test_a_truth_told_to_one_replica_about_an_answer_of_another_counts(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    """A Service sends each request where it likes, and a person's click comes sooner than the other ships."""
+    both = {"url": f"sqlite:///{tmp_path}/both.db"}
+    slow, other = make_settings(database=both, journal={"ship_seconds": 1.0}), make_settings(database=both)
+    with running_api(slow) as answers, running_api(other) as listens:
+        for _ in range(3):
+            ((identity, label),) = predict(answers, 1)
+            assert httpx.get(f"{listens.url}/predictions/{identity}").raise_for_status().json()["label"] == label
+            ((identity, label),) = predict(answers, 1)
+            told = {"prediction_id": identity, "label": label}
+            assert httpx.post(f"{listens.url}/feedback", json=told).raise_for_status().json()["correct"]
+        ((identity, label),) = predict(answers, 1)
+        body = f"prediction_id,label\n{identity},{label}\n{uuid7()},{label}"
+        done = httpx.post(f"{listens.url}/feedback/bulk", content=body, headers=CSV).raise_for_status().json()
+        assert (done["right"], done["refused"]) == (1, 1)
 
 
 @pytest.mark.parametrize(

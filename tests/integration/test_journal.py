@@ -82,6 +82,7 @@ def test_pages_follow_each_other_by_cursor(api: Api, http: httpx.Client) -> None
     ("body", "status"),
     [
         ({"prediction_id": str(uuid.UUID(int=7)), "label": "grass"}, 404),
+        ({"prediction_id": str(uuid.UUID(int=2**128 - 1)), "label": "grass"}, 404),
         ({"prediction_id": "7", "label": "grass"}, 400),
         ({"prediction_id": str(uuid.UUID(int=7)), "label": ""}, 400),
         ({"prediction_id": str(uuid.UUID(int=7)), "label": "x" * 101}, 400),

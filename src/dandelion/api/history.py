@@ -31,6 +31,7 @@ from dandelion.truth import Kind, Line, give_truths, observe_lag, read_truths
 Result = TypeVar("Result")
 
 PATIENCE_SECONDS = 2.0
+LOOK_AGAIN_SECONDS = 0.1
 KINDS: dict[str, Kind] = {"text/csv": "csv", "application/x-ndjson": "jsonl", "application/jsonl": "jsonl"}
 # Bounds are checked, but Litestar leaves them out of the schema of what may be left out.
 _Probability = Annotated[float | None, Parameter(ge=0, le=1, schema_extra={"minimum": 0, "maximum": 1})]
@@ -89,7 +90,7 @@ async def list_predictions(
 )
 async def get_prediction(request: Request[Any, Any, Any], prediction_id: FromPath[UUID]) -> StoredPrediction:
     """One prediction with its truth, once that was told."""
-    return await _fresh(request, lambda on: existing(on, str(prediction_id)))
+    return await _fresh(request, prediction_id, lambda on: existing(on, str(prediction_id)))
 
 
 @get(
@@ -104,7 +105,7 @@ async def get_prediction(request: Request[Any, Any, Any], prediction_id: FromPat
 )
 async def get_photo(request: Request[Any, Any, Any], prediction_id: FromPath[UUID]) -> Response[bytes]:
     """The photo, where it was among those that are kept, and has not expired."""
-    found = await _fresh(request, lambda on: existing(on, str(prediction_id)))
+    found = await _fresh(request, prediction_id, lambda on: existing(on, str(prediction_id)))
     if found.photo_key is None:
         raise ObjectNotFoundError(
             f"No photo of {prediction_id} is kept.",
@@ -125,7 +126,9 @@ async def get_photo(request: Request[Any, Any, Any], prediction_id: FromPath[UUI
 async def give_feedback(request: Request[Any, Any, Any], data: JSONBody[Line]) -> Verdict:
     """Store the true class; told twice, the last word counts."""
     told = data.as_feedback()
-    correct = await _fresh(request, lambda on: feedback.give(on, told, actor=caller_of(request).name))
+    correct = await _fresh(
+        request, data.prediction_id, lambda on: feedback.give(on, told, actor=caller_of(request).name)
+    )
     instruments.FEEDBACK.labels("right" if correct else "wrong").inc()
     observe_lag(told)
     return Verdict(prediction_id=data.prediction_id, label=data.label, correct=correct)
@@ -140,7 +143,9 @@ async def give_feedback(request: Request[Any, Any, Any], data: JSONBody[Line]) -
 )
 async def withdraw_feedback(request: Request[Any, Any, Any], prediction_id: FromPath[UUID]) -> None:
     """Forget what was told about an answer; the audit log keeps that it was."""
-    await _fresh(request, lambda on: feedback.withdraw(on, str(prediction_id), actor=caller_of(request).name))
+    await _fresh(
+        request, prediction_id, lambda on: feedback.withdraw(on, str(prediction_id), actor=caller_of(request).name)
+    )
 
 
 @post(
@@ -185,14 +190,20 @@ async def existing(connection: AsyncConnection, prediction_id: str) -> StoredPre
     return found
 
 
-async def _fresh(request: Request[Any, Any, Any], work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
-    """Run `work`; a prediction that is not stored may be on its way, so ship what waits and look again."""
+async def _fresh(
+    request: Request[Any, Any, Any], prediction_id: UUID, work: Callable[[AsyncConnection], Awaitable[Result]]
+) -> Result:
+    """Run `work`; a prediction that is not stored may be on its way, from here or from another replica."""
     try:
         return await _transact(request, work)
     except PredictionNotFoundError:
         await _ship(request.app.state.journal)
-        # Even when there was nothing to ship: another turn may just have shipped it.
-        return await _transact(request, work)
+    while predictions.under_way(str(prediction_id)):
+        with contextlib.suppress(PredictionNotFoundError):
+            return await _transact(request, work)
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+    # Once more in any case: another turn here may just have shipped it.
+    return await _transact(request, work)
 
 
 async def _ship(journal: Journal) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Row, Select, TextClause, and_, bindparam, case, delete, func, select, text, update
@@ -16,6 +16,9 @@ from dandelion.domain import JournalEntry, StoredPrediction
 MAX_PAGE = 500
 # In place of a photo's key: it was erased, and none may come after.
 ERASED = "erased"
+# Every replica ships twice a second by default; a little more than that, for a database that is busy.
+SHIPPED_WITHIN = timedelta(seconds=2)
+_CLOCK_SKEW = timedelta(seconds=1)
 
 _COLUMNS = (
     *("id", "label", "confidence", "probabilities", "in_distribution"),
@@ -102,6 +105,12 @@ async def summarise(connection: AsyncConnection, since: datetime, until: datetim
     query = select(*columns).where(table.id >= first_id(since), table.id < first_id(until))
     photos, strange, confidence, duration, told, right = (await connection.execute(query)).one()
     return Summary(int(photos), int(strange), float(confidence), float(duration), int(told), int(right))
+
+
+def under_way(prediction_id: str) -> bool:
+    """Whether it was made so lately that whoever answered may still have to ship it."""
+    now = datetime.now(UTC)
+    return first_id(now - SHIPPED_WITHIN) <= prediction_id < first_id(now + _CLOCK_SKEW)
 
 
 async def add(connection: AsyncConnection, entries: Sequence[JournalEntry]) -> None:
