@@ -1,27 +1,48 @@
-"""Listening sockets, with an error that names the setting."""
+"""Sockets of servers, with an error that names the setting."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 
 from dandelion.errors import DandelionError, PortInUseError
 
+BACKLOG = 2048
 
-def listen(host: str, port: int, variable: str) -> socket.socket:
-    """A listening socket; `variable` is the setting of its port.
+
+def reserve(host: str, port: int, variable: str) -> socket.socket:
+    """A socket that has the port and lets nobody in before it listens; `variable` is the setting of its port.
 
     Raises:
-        PortInUseError: Somebody else listens there.
+        PortInUseError: Somebody listens there.
         DandelionError: The address is none of this machine's.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
+        with contextlib.ExitStack() as closing:
+            found = closing.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.bind((host, port))
+            closing.pop_all()
     except OSError as error:
         if "in use" in str(error).lower():
-            raise PortInUseError(
-                f"Port {port} on {host} is in use.", f"Stop what listens there, or set {variable}."
-            ) from error
+            raise port_in_use(host, port, variable) from error
         raise DandelionError(
             f"Cannot listen on {host}:{port} ({error}).", f"Set {variable.split('__', maxsplit=1)[0]}__HOST."
         ) from error
+    return found
+
+
+def listen(host: str, port: int, variable: str) -> socket.socket:
+    """The same, listening: who comes before the server answers waits at the door."""
+    found = reserve(host, port, variable)
+    try:
+        found.listen(BACKLOG)
+    except OSError as error:
+        raise port_in_use(host, port, variable) from error
+    return found
+
+
+def port_in_use(host: str, port: int, variable: str) -> PortInUseError:
+    """What to say when somebody else listens."""
+    return PortInUseError(f"Port {port} on {host} is in use.", f"Stop what listens there, or set {variable}.")

@@ -17,7 +17,9 @@ from litestar import Litestar
 from dandelion.api.app import create_app
 from dandelion.inference.service import PredictionService
 from dandelion.settings import Settings
-from dandelion.sockets import listen
+from dandelion.sockets import BACKLOG, port_in_use, reserve
+
+PORT = "DANDELION_API__PORT"
 
 
 class DrainingServer(uvicorn.Server):
@@ -42,6 +44,21 @@ class DrainingServer(uvicorn.Server):
         else:
             self.should_exit = True
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the door once a model is there.
+
+        Raises:
+            PortInUseError: Somebody else, who began at the same time, was quicker.
+        """
+        doors = [(each, *each.getsockname()[:2]) for each in sockets or ()]
+        await super().startup(sockets)
+        for each, host, port in doors:
+            try:
+                each.listen(BACKLOG)  # it does already; uvloop closes the socket and says nothing when it could not
+            except OSError as error:
+                await self.lifespan.shutdown()
+                raise port_in_use(host, port, PORT) from error
+
     async def on_tick(self, counter: int) -> bool:
         """Stop once the drain is over."""
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
@@ -55,7 +72,7 @@ def run(settings: Settings) -> int:
     Raises:
         PortInUseError: Somebody else listens on the port.
     """
-    listeners = listen_all(settings)
+    listeners = reserve_all(settings)
     app = create_app(settings)
     server = DrainingServer(configure(app, settings), app.state.service, settings.api.drain_seconds)
     try:
@@ -65,18 +82,21 @@ def run(settings: Settings) -> int:
     return 0 if server.started else 3
 
 
-def listen_all(settings: Settings) -> list[socket.socket]:
+def reserve_all(settings: Settings) -> list[socket.socket]:
     """A socket for every port that the settings name.
+
+    They listen once the model is loaded. Who comes before is refused at once and goes to another replica, or tries
+    again: at the door he would wait for seconds, and those behind him for as long again until all had been answered.
 
     Raises:
         PortInUseError: Somebody else listens on one.
         DandelionError: The address is none of this machine's.
     """
     host, port, monitoring = settings.api.host, settings.api.port, settings.api.monitoring_port
-    listeners = [listen(host, port, "DANDELION_API__PORT")]
+    reserved = [reserve(host, port, PORT)]
     if monitoring is not None:
-        listeners.append(listen(host, monitoring, "DANDELION_API__MONITORING_PORT"))
-    return listeners
+        reserved.append(reserve(host, monitoring, "DANDELION_API__MONITORING_PORT"))
+    return reserved
 
 
 def configure(app: Litestar, settings: Settings) -> uvicorn.Config:
@@ -86,6 +106,7 @@ def configure(app: Litestar, settings: Settings) -> uvicorn.Config:
         loop="uvloop",
         http="httptools",
         ws="none",
+        backlog=BACKLOG,
         lifespan="on",
         log_config=None,
         log_level=settings.log.level,

@@ -44,6 +44,8 @@ def configure_logging(settings: LogSettings) -> None:
     root.setLevel(settings.level.upper())
     for noisy in ("httpx", "httpcore", "alembic", "PIL"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It warns of every retry; who asked says once what does not answer.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 def _tracebacks() -> structlog.processors.ExceptionRenderer:
