@@ -11,7 +11,7 @@ import numpy as np
 
 from dandelion.errors import PhotoError
 from dandelion.imaging import prepare
-from dandelion.inference.runtime import Floats, Pixels, Runtime, create_runtime
+from dandelion.inference.runtime import Floats, Pixels, Runtime, create_runtime, leave_algebra_one_thread
 from dandelion.package import Manifest, ModelPackage, softmax
 from dandelion.settings import InferenceSettings
 from dandelion.telemetry import instruments
@@ -82,6 +82,7 @@ class Classifier:
         max_pixels: int | None = None,
     ) -> Classifier:
         """Compile `package` for this machine."""
+        leave_algebra_one_thread()
         return cls(package, create_runtime(package, settings, lanes), max_pixels=max_pixels)
 
     @property

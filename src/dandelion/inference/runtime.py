@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import ThreadpoolController
 
 from dandelion.errors import SettingsError
 from dandelion.package import ModelPackage
@@ -66,6 +67,15 @@ def create_runtime(package: ModelPackage, settings: InferenceSettings, lanes: in
     from dandelion.inference.openvino_runtime import OpenVinoRuntime
 
     return OpenVinoRuntime(package, settings.precision, lanes)
+
+
+def leave_algebra_one_thread() -> None:
+    """Let NumPy's OpenBLAS work in the thread that calls it, in this process and from now on.
+
+    A lane's matrices are small. Spread over all cores, they took a third of the processor's time: OpenBLAS's threads
+    spin while they wait for the next one, beside lanes that have photos to decode. Torch's own libraries keep theirs.
+    """
+    ThreadpoolController().select(internal_api="openblas").limit(limits=1)
 
 
 def usable_cores() -> int:
