@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,6 +107,14 @@ async def test_a_migration_that_breaks_off_after_any_statement_is_gone_on_with(d
     event.remove(engine.sync_engine, "before_cursor_execute", break_off)
     assert not any(step.applied for step in await migrate.status(engine))
     await engine.dispose()
+
+
+async def test_two_databases_are_not_confused_in_one_process(tmp_path: Path) -> None:
+    engines = [create_engine(Settings(home=tmp_path / name)) for name in ("one", "two", "three")]
+    await asyncio.gather(*(migrate.upgrade(each) for each in engines))
+    for each in engines:
+        assert all(step.applied for step in await migrate.status(each))
+        await each.dispose()
 
 
 async def test_replicas_that_start_together_take_turns(database_url: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -27,6 +28,8 @@ from dandelion.errors import DatabaseError
 
 LOCK = "dandelion-migration"
 LOCK_SECONDS = 120
+
+_alembic = threading.Lock()
 
 log = structlog.get_logger(__name__)
 
@@ -130,7 +133,7 @@ async def _run(engine: AsyncEngine, work: Callable[[Config], None]) -> None:
         work(config)
 
     try:
-        async with engine.connect() as connection, _turn(connection):
+        async with engine.connect() as connection, _turn(connection), _alone():
             if connection.dialect.name == "sqlite":
                 await _let_readers_in(connection)
             await connection.run_sync(migrate)
@@ -175,14 +178,32 @@ async def _turn(connection: AsyncConnection) -> AsyncIterator[None]:
             await connection.execute(text("SELECT RELEASE_LOCK(:name)"), parameters)
 
 
+@asynccontextmanager
+async def _alone() -> AsyncIterator[None]:
+    """Wait for whoever else migrates in this process, whichever database: Alembic keeps its work in a global."""
+    await _until(lambda: _alembic.acquire(blocking=False))
+    try:
+        yield
+    finally:
+        _alembic.release()
+
+
 async def _flock(file: IO[str]) -> None:
-    for _ in range(LOCK_SECONDS * 10):
+    def locks() -> bool:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            await asyncio.sleep(0.1)
-        else:
+            return False
+        return True
+
+    await _until(locks)
+
+
+async def _until(locks: Callable[[], bool]) -> None:
+    for _ in range(LOCK_SECONDS * 10):
+        if locks():
             return
+        await asyncio.sleep(0.1)
     raise _busy()
 
 
