@@ -48,6 +48,7 @@ class Watched:
         settings: The same database, for tests that look inside.
         apis: The two processes.
         began: When the traffic began, by the monotonic clock.
+        away_seconds: How long a test had taken a process away.
     """
 
     prometheus: Prometheus
@@ -58,6 +59,7 @@ class Watched:
     settings: Settings
     apis: list[ApiProcess]
     began: float
+    away_seconds: float = 0.0
 
     def wait(self, holds: Callable[[], bool], seconds: float, what: str) -> float:
         """Seconds until `holds`.

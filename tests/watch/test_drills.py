@@ -18,6 +18,7 @@ from tests.watch.conftest import SCALE, WINDOW, Watched, merged, metric
 from tests.watch.files import alerts, queries, rules
 from tests.watch.traffic import spoiler
 
+SCRAPE_SECONDS = 2.0
 SLACK_SECONDS = 25.0
 RESOLVE_SECONDS = 60.0
 
@@ -77,8 +78,10 @@ def test_figures_of_two_processes_add_up_and_outlive_a_restart(watched: Watched)
     watched.wait(counted, 60, "the sum over two processes is not what they have answered")
     canary = watched.apis[1]
     answered = metric(canary.url, "predictions_total")
+    since = time.monotonic()
     canary.stop()
     canary.start()
+    watched.away_seconds = time.monotonic() - since
     watched.traffic.failures.clear()
     assert metric(canary.url, "predictions_total") < answered
     watched.wait(lambda: metric(canary.url, "model_accuracy_samples") > 50, 20, "accuracy did not come back")
@@ -97,9 +100,12 @@ def test_an_hour_of_clean_traffic_raises_no_alarm(watched: Watched) -> None:
     slowest = watched.traffic.slowest_p95()
     print(f"{watched.traffic.answered} photos, slowest p95 {slowest:.2f} s, raised: {raised or 'nothing'}")
     # Where others take the machine from the API, answers are slow indeed, and the alarms that say so are not false.
-    starved = {"APIHighLatency ", "APIDown "} if slowest > 1 else set()
-    assert raised <= starved
-    assert {alert["labels"]["alertname"] + " " for _, _, alert in watched.webhook.told} <= starved
+    true = {"APIHighLatency ", "APIDown "} if slowest > 1 else set()
+    # To a clock that runs so fast, the seconds of the restart may be the minutes after which somebody is told.
+    if watched.away_seconds + 2 * SCRAPE_SECONDS > waits("APIDown"):
+        true.add("APIDown ")
+    assert raised <= true
+    assert {alert["labels"]["alertname"] + " " for _, _, alert in watched.webhook.told} <= true
 
 
 def waits(name: str) -> float:
