@@ -19,7 +19,8 @@ from dandelion.inference.service import PredictionService
 from dandelion.settings import Settings
 from dandelion.sockets import BACKLOG, port_in_use, reserve
 
-PORT = "DANDELION_API__PORT"
+# Settings of the ports, in the order of their sockets.
+PORTS = "DANDELION_API__PORT", "DANDELION_API__MONITORING_PORT"
 
 
 class DrainingServer(uvicorn.Server):
@@ -50,14 +51,14 @@ class DrainingServer(uvicorn.Server):
         Raises:
             PortInUseError: Somebody else, who began at the same time, was quicker.
         """
-        doors = [(each, *each.getsockname()[:2]) for each in sockets or ()]
+        doors = [(each, *each.getsockname()[:2], name) for each, name in zip(sockets or (), PORTS, strict=False)]
         await super().startup(sockets)
-        for each, host, port in doors:
+        for each, host, port, name in doors:
             try:
                 each.listen(BACKLOG)  # it does already; uvloop closes the socket and says nothing when it could not
             except OSError as error:
                 await self.lifespan.shutdown()
-                raise port_in_use(host, port, PORT) from error
+                raise port_in_use(host, port, name) from error
 
     async def on_tick(self, counter: int) -> bool:
         """Stop once the drain is over."""
@@ -92,11 +93,9 @@ def reserve_all(settings: Settings) -> list[socket.socket]:
         PortInUseError: Somebody else listens on one.
         DandelionError: The address is none of this machine's.
     """
-    host, port, monitoring = settings.api.host, settings.api.port, settings.api.monitoring_port
-    reserved = [reserve(host, port, PORT)]
-    if monitoring is not None:
-        reserved.append(reserve(host, monitoring, "DANDELION_API__MONITORING_PORT"))
-    return reserved
+    api = settings.api
+    asked = zip((api.port, api.monitoring_port), PORTS, strict=True)
+    return [reserve(api.host, port, name) for port, name in asked if port is not None]
 
 
 def configure(app: Litestar, settings: Settings) -> uvicorn.Config:
