@@ -37,6 +37,7 @@ from dandelion.journal import Journal, Photos
 from dandelion.objects import create_store, expire_for_ever
 from dandelion.privacy import ClientHasher
 from dandelion.settings import Settings, load_settings
+from dandelion.tasks import end_all
 from dandelion.telemetry import tracing
 from dandelion.telemetry.logs import configure_logging
 from dandelion.watch import DriftMonitor, LiveAccuracy, Records, save_for_ever, save_sketches
@@ -93,9 +94,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         try:
             yield
         finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await end_all(running)
             await asyncio.to_thread(service.close)
             await asyncio.to_thread(monitor.close)
             photos.close()

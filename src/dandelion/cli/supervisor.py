@@ -14,6 +14,8 @@ from pathlib import Path
 
 import httpx
 
+from dandelion.tasks import end_all
+
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 STABLE_SECONDS = 60.0
@@ -74,9 +76,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End every part, politely and then not, within `STOP_SECONDS` and a bit."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_all(self._tasks)
         for process in self._processes.values():
             _signal_group(process, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
 from dandelion.access import RateLimiter
 from dandelion.settings import Settings
+from dandelion.tasks import end_all
 from dandelion.ui import photos, sign_in
 from dandelion.ui.backend import Backend
 from dandelion.ui.examples import find_examples
@@ -45,9 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
         try:
             yield
         finally:
-            for task in watching:
-                task.cancel()
-            await asyncio.gather(*watching, return_exceptions=True)
+            await end_all(watching)
             await backend.close()
             folder.cleanup()
 

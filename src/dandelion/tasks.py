@@ -1,0 +1,30 @@
+"""Background tasks of a process, and their end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+
+AGAIN_SECONDS = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+async def end_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel `tasks` and wait until they have ended, whatever they end with.
+
+    They are cancelled again while they go on: before Python 3.12 `asyncio.wait_for`, with which aiomysql connects,
+    loses a cancellation that comes in the moment in which the connection is there, and a server that only waited then
+    would wait for ever.
+    """
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        ended, running = await asyncio.wait(running, timeout=AGAIN_SECONDS)
+        for task in ended:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("task_failed", task=task.get_name(), exc_info=error)
