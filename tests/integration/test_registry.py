@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from dandelion.inference.source import ModelSource
 from dandelion.package.starter import starter_path
 from dandelion.registry import Registry, create_registry, recall_alias, remember_alias
 from dandelion.settings import Settings
+from tests.servers.mlflow import MlflowServer
 
 
 @pytest.fixture(params=["embedded", "server"])
@@ -84,6 +86,35 @@ def test_a_registry_that_is_down_is_an_error_within_seconds(tmp_path: Path) -> N
     with pytest.raises(RegistryError, match=r"127\.0\.0\.1:9"):
         create_registry(settings).find_alias("champion")
     assert time.monotonic() - started < 30
+
+
+ASKED = """
+import sys
+from dandelion.registry import create_registry
+from dandelion.settings import Settings
+
+settings = Settings.model_validate_json(sys.argv[1])
+registry = create_registry(settings)
+registry.promote(sys.argv[2])
+registry.tag_version(sys.argv[2], {"note": "é"})
+found = registry.find_alias("champion")
+assert found.tags["note"] == "é", found
+assert [each.aliases for each in registry.list_versions()] == [("champion",)]
+assert registry.read_card(found) and registry.read_metrics(found) and registry.list_plots(found) == []
+assert registry.download(found, settings.home / "cache").digest == found.digest
+registry.drop_alias("champion")
+assert registry.find_alias("champion") is None
+print("mlflow" in sys.modules)
+"""
+
+
+def test_a_server_is_asked_without_mlflow_s_own_client(mlflow: MlflowServer, tmp_path: Path) -> None:
+    """Its import would take half of a serving pod's start."""
+    told = {"home": str(tmp_path), "registry": {"uri": mlflow.url}, "model": {"name": "asked-lightly"}}
+    version = create_registry(Settings.model_validate(told)).register_package(starter_path()).version
+    argv = [sys.executable, "-c", ASKED, json.dumps(told), version]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "False"), done.stderr
 
 
 def test_two_processes_may_make_the_embedded_registry_at_once(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ async def _ask(
         return otherwise()
 
     def work() -> Result:
-        if state.registry is None:  # made when first needed, since it imports MLflow
+        if state.registry is None:  # an embedded one imports MLflow's client, so not before it is needed
             state.registry = create_registry(settings)
         return ask(state.registry)
 

@@ -10,7 +10,7 @@ from dandelion.domain import ModelRef, ModelVersion
 from dandelion.errors import NotReadyError, PackageError
 from dandelion.package import ModelPackage, open_package
 from dandelion.package.starter import starter_path
-from dandelion.registry import Registry, create_registry, is_new, load_client, recall_alias, remember_alias
+from dandelion.registry import Registry, create_registry, is_new, recall_alias, remember_alias
 from dandelion.settings import Settings
 
 STARTER = "starter"
@@ -66,8 +66,6 @@ class ModelSource:
         try:
             if recalled := recall_alias(self._cache, self._note):
                 version, package = recalled
-                # Else the first look at the alias would do it while requests come.
-                load_client()
                 return Found(self._ref(version), package)
         except PackageError as error:
             log.warning("cached_model_unusable", reason=str(error))

@@ -9,7 +9,6 @@ from dandelion.registry.registry import (
     create_registry,
     embedded_url,
     is_new,
-    load_client,
     tracking_uri,
 )
 
@@ -21,7 +20,6 @@ __all__ = [
     "create_registry",
     "embedded_url",
     "is_new",
-    "load_client",
     "recall_alias",
     "remember_alias",
     "tracking_uri",

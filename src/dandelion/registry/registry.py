@@ -1,7 +1,7 @@
 """The registered model in MLflow: versions, aliases, packages.
 
-MLflow is imported when a registry is made, never with this module: it costs a second that a serving process with a
-cached model does not need to wait for.
+A server is asked over HTTP. Whoever trains, or uses the embedded database, needs MLflow's own client, which is imported
+then and never with this module.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +23,7 @@ from dandelion.errors import PackageError, RegistryError, VersionNotFoundError
 from dandelion.package import ModelPackage, open_package
 from dandelion.package.store import CARD, METRICS
 from dandelion.registry.cache import fetch_into
+from dandelion.registry.rest import RestClient, is_plain
 from dandelion.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,12 +59,6 @@ def is_new(settings: Settings) -> bool:
     return is_embedded and not (settings.home / "mlflow.db").exists()
 
 
-def load_client() -> None:
-    """Import MLflow's client, which keeps a processor busy for seconds, at a moment that suits."""
-    with suppress(ImportError):  # said where it is used
-        import mlflow.tracking  # noqa: F401
-
-
 def create_registry(settings: Settings) -> Registry:
     """The registry that the settings name; an embedded one is created when it is not there yet."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(settings.registry.timeout_seconds)))
@@ -74,7 +70,7 @@ def create_registry(settings: Settings) -> Registry:
     os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
     os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "false")
     if settings.registry.uri is not None:
-        return Registry(tracking_uri(settings), settings.model.name)
+        return Registry(settings.registry.uri, settings.model.name, timeout_seconds=settings.registry.timeout_seconds)
     settings.home.mkdir(parents=True, exist_ok=True)
     artifacts = (settings.home / "artifacts").absolute().as_uri()
     with (settings.home / "mlflow.lock").open("a") as lock:
@@ -90,30 +86,33 @@ class Registry:
         uri: MLflow tracking server or database.
         name: Registered model.
         artifacts: Where an embedded registry keeps artifacts; a server decides for itself.
+        timeout_seconds: Longest wait for one answer of a server.
     """
 
-    def __init__(self, uri: str, name: str, *, artifacts: str | None = None) -> None:
+    def __init__(self, uri: str, name: str, *, artifacts: str | None = None, timeout_seconds: float = 10.0) -> None:
         self.uri = uri
         self.name = name
         self._artifacts = artifacts
         self._metrics: dict[str, dict[str, float]] = {}  # by digest, so they never change
         with self.asking("open the registry"):
-            from mlflow import MlflowClient
+            self._mlflow: RestClient | MlflowClient = (
+                RestClient(uri, timeout_seconds, lambda: self.client) if is_plain(uri) else self.client
+            )
 
-            for chatty in ("mlflow", "mlflow.store.db.utils"):
-                logging.getLogger(chatty).setLevel(logging.WARNING)
-            self._client: MlflowClient = MlflowClient(tracking_uri=uri, registry_uri=uri)
-
-    @property
+    @cached_property
     def client(self) -> MlflowClient:
         """MLflow's own client, for what a training run writes of itself."""
-        return self._client
+        from mlflow import MlflowClient
+
+        for chatty in ("mlflow", "mlflow.store.db.utils"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     def list_versions(self) -> list[ModelVersion]:
         """All versions, newest first."""
         with self.asking("list the versions"):
-            found = self._client.search_model_versions(f"name = '{self.name}'", max_results=1000)
-            model = self._absent_is_none(lambda: self._client.get_registered_model(self.name))
+            found = self._mlflow.search_model_versions(f"name = '{self.name}'", max_results=1000)
+            model = _absent_is_none(lambda: self._mlflow.get_registered_model(self.name))
         # MLflow leaves aliases out of search results.
         aliases: dict[str, list[str]] = {}
         for alias, version in (model.aliases if model else {}).items():
@@ -124,7 +123,7 @@ class Registry:
     def find_alias(self, alias: str) -> ModelVersion | None:
         """The version that `alias` points at, if it points anywhere."""
         with self.asking(f"look up the alias {alias!r}"):
-            found = self._absent_is_none(lambda: self._client.get_model_version_by_alias(self.name, alias))
+            found = _absent_is_none(lambda: self._mlflow.get_model_version_by_alias(self.name, alias))
         return None if found is None else self._version(found, found.aliases or [alias])
 
     def get_version(self, version: str) -> ModelVersion:
@@ -134,7 +133,7 @@ class Registry:
             VersionNotFoundError: There is none of that number.
         """
         with self.asking(f"look up version {version}"):
-            found = self._absent_is_none(lambda: self._client.get_model_version(self.name, version))
+            found = _absent_is_none(lambda: self._mlflow.get_model_version(self.name, version))
         if found is None:
             raise VersionNotFoundError(
                 f"{self.name} has no version {version!r}.", "`dandelion models list` shows the versions there are."
@@ -157,7 +156,7 @@ class Registry:
         if version.run_id is None:
             return []
         with self.asking(f"list the plots of version {version.version}"):
-            found = self._client.list_artifacts(version.run_id, FIGURES)
+            found = self._mlflow.list_artifacts(version.run_id, FIGURES)
         return sorted(Path(each.path).name for each in found if each.path.endswith(".png"))
 
     def read_plot(self, version: ModelVersion, name: str) -> bytes:
@@ -173,18 +172,18 @@ class Registry:
     def set_alias(self, alias: str, version: str) -> None:
         """Point `alias` at `version`."""
         with self.asking(f"set the alias {alias!r}"):
-            self._client.set_registered_model_alias(self.name, alias, version)
+            self._mlflow.set_registered_model_alias(self.name, alias, version)
 
     def drop_alias(self, alias: str) -> None:
         """Let `alias` point nowhere; harmless when it does."""
         with self.asking(f"drop the alias {alias!r}"):
-            self._client.delete_registered_model_alias(self.name, alias)
+            self._mlflow.delete_registered_model_alias(self.name, alias)
 
     def tag_version(self, version: str, tags: Mapping[str, str]) -> None:
         """Write `tags` on a version."""
         with self.asking(f"tag version {version}"):
             for key, value in tags.items():
-                self._client.set_model_version_tag(self.name, version, key, value)
+                self._mlflow.set_model_version_tag(self.name, version, key, value)
 
     def promote(self, version: str) -> ModelVersion:
         """Let `version` serve, and remember the one that served until now.
@@ -230,13 +229,13 @@ class Registry:
         """
         package = open_package(path)
         with self.asking("register the package"):
-            run = run_id or self._client.create_run(self.experiment_id(), run_name="import").info.run_id
+            run = run_id or self.client.create_run(self.experiment_id(), run_name="import").info.run_id
             created = None
             try:
-                self._client.log_artifacts(run, str(path), FOLDER)
+                self.client.log_artifacts(run, str(path), FOLDER)
                 self._create_model()
-                source = f"{self._client.get_run(run).info.artifact_uri}/{FOLDER}"
-                created = self._client.create_model_version(
+                source = f"{self.client.get_run(run).info.artifact_uri}/{FOLDER}"
+                created = self.client.create_model_version(
                     self.name,
                     source,
                     run_id=run,
@@ -247,12 +246,12 @@ class Registry:
                     },
                 )
                 if run_id is None:
-                    self._client.set_terminated(run)
+                    self.client.set_terminated(run)
             except BaseException:
                 if created is not None:
-                    self._client.delete_model_version(self.name, created.version)
+                    self.client.delete_model_version(self.name, created.version)
                 if run_id is None:
-                    self._client.delete_run(run)
+                    self.client.delete_run(run)
                 raise
         return self.get_version(str(created.version))
 
@@ -261,13 +260,13 @@ class Registry:
         from mlflow.exceptions import MlflowException
 
         with self.asking("open the experiment"):
-            found = self._client.get_experiment_by_name(EXPERIMENT)
+            found = self.client.get_experiment_by_name(EXPERIMENT)
             if found is not None:
                 return str(found.experiment_id)
             try:
-                return str(self._client.create_experiment(EXPERIMENT, artifact_location=self._artifacts))
+                return str(self.client.create_experiment(EXPERIMENT, artifact_location=self._artifacts))
             except MlflowException:  # another process was quicker
-                found = self._client.get_experiment_by_name(EXPERIMENT)
+                found = self.client.get_experiment_by_name(EXPERIMENT)
                 if found is None:
                     raise
                 return str(found.experiment_id)
@@ -287,19 +286,19 @@ class Registry:
 
         def fetch(folder: Path) -> Path:
             with self.asking(f"download version {version.version}"):
-                return Path(self._client.download_artifacts(run_id, FOLDER, str(folder)))
+                return Path(self._mlflow.download_artifacts(run_id, FOLDER, str(folder)))
 
         return fetch_into(cache, version.digest, fetch)
 
     def _read(self, version: ModelVersion, path: str) -> bytes:
         with self.asking(f"read {path} of version {version.version}"), tempfile.TemporaryDirectory() as folder:
-            return Path(self._client.download_artifacts(version.run_id or "", path, folder)).read_bytes()
+            return Path(self._mlflow.download_artifacts(version.run_id or "", path, folder)).read_bytes()
 
     def _create_model(self) -> None:
         from mlflow.exceptions import MlflowException
 
         try:
-            self._client.create_registered_model(self.name)
+            self.client.create_registered_model(self.name)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -314,17 +313,6 @@ class Registry:
             run_id=found.run_id or None,
             tags=dict(found.tags),
         )
-
-    def _absent_is_none(self, ask: Callable[[], T]) -> T | None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return ask()
-        except MlflowException as error:
-            # An unknown alias is INVALID_PARAMETER_VALUE in some versions and RESOURCE_DOES_NOT_EXIST in others.
-            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-                return None
-            raise
 
     @contextmanager
     def asking(self, what: str) -> Iterator[None]:
@@ -343,3 +331,13 @@ class Registry:
             raise RegistryError(
                 f"Could not {what} at {self.uri}: {first}", "Check that MLflow runs there and DANDELION_REGISTRY__URI."
             ) from error
+
+
+def _absent_is_none(ask: Callable[[], T]) -> T | None:
+    try:
+        return ask()
+    except Exception as error:
+        # An unknown alias is INVALID_PARAMETER_VALUE in some versions and RESOURCE_DOES_NOT_EXIST in others.
+        if getattr(error, "error_code", "") in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            return None
+        raise

@@ -1,0 +1,223 @@
+"""What is asked of an MLflow server by those who serve, over MLflow's REST API.
+
+MLflow's own client keeps a processor busy for three seconds until it is imported, and holds 65 MB: as much as all
+else that a serving process needs to start. Its methods are named here as there, so that either can be asked; those who
+train, which write runs, have it in any case.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit
+
+import httpx
+import msgspec
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+API = "/api/2.0/mlflow"
+ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
+# Ways to sign in, and a division of the server, that MLflow's own client knows better.
+_SPECIAL = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_WORKSPACE")
+
+
+class RestError(Exception):
+    """The server answered, and refused.
+
+    Attributes:
+        error_code: MLflow's word for it, such as `RESOURCE_DOES_NOT_EXIST`; the status where it said none.
+        status: HTTP status.
+    """
+
+    def __init__(self, answer: httpx.Response) -> None:
+        try:
+            said: Mapping[str, Any] = msgspec.json.decode(answer.content, type=dict[str, Any])
+        except msgspec.MsgspecError:  # a proxy's page
+            said = {}
+        self.status = answer.status_code
+        self.error_code = str(said.get("error_code", answer.status_code))
+        super().__init__(str(said.get("message") or f"HTTP {answer.status_code} {answer.reason_phrase}"))
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredVersion:
+    """A version as MLflow tells of it; `creation_timestamp` in milliseconds since 1970."""
+
+    name: str
+    version: str
+    creation_timestamp: int
+    run_id: str | None
+    tags: dict[str, str]
+    aliases: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredModel:
+    """A model's aliases and the numbers of the versions that they point at."""
+
+    aliases: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file or folder of a run; `path` is relative to the run's artifacts."""
+
+    path: str
+    is_dir: bool
+
+
+def is_plain(uri: str) -> bool:
+    """Whether `uri` is a server that can be asked here: over HTTP, and signed in to by name or token if at all."""
+    special = any(os.environ.get(name) for name in _SPECIAL) or (Path.home() / ".mlflow" / "credentials").exists()
+    return urlsplit(uri).scheme in {"http", "https"} and not special
+
+
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, httpx.TransportError) or (isinstance(error, RestError) and error.status in {502, 503, 504})
+
+
+# Once more: a server that restarts cuts connections. More often would only hide for longer that it is down.
+_twice = retry(
+    retry=retry_if_exception(_is_transient),
+    stop=stop_after_attempt(2),
+    wait=wait_random_exponential(multiplier=0.2, max=1),
+    reraise=True,
+)
+
+
+class RestClient:
+    """An MLflow server. Methods raise `RestError` where it refuses, `httpx.HTTPError` where it does not answer.
+
+    Args:
+        uri: Its address. MLflow's variables say how to sign in: `MLFLOW_TRACKING_USERNAME` and `_PASSWORD`, or
+            `MLFLOW_TRACKING_TOKEN`; and `MLFLOW_TRACKING_SERVER_CERT_PATH`, `_CLIENT_CERT_PATH`, `_INSECURE_TLS`.
+        timeout_seconds: Longest wait for a connection and for the next bytes of an answer.
+        whole: MLflow's own client, for artifacts that only it can fetch.
+    """
+
+    def __init__(self, uri: str, timeout_seconds: float, whole: Callable[[], MlflowClient]) -> None:
+        self._whole = whole
+        self._http = httpx.Client(
+            base_url=uri.rstrip("/"), timeout=timeout_seconds, follow_redirects=True, **_credentials()
+        )
+
+    def get_model_version_by_alias(self, name: str, alias: str) -> RegisteredVersion:
+        """The version that an alias points at."""
+        return _version(self._ask("GET", "registered-models/alias", name=name, alias=alias)["model_version"])
+
+    def get_model_version(self, name: str, version: str) -> RegisteredVersion:
+        """One version by its number."""
+        return _version(self._ask("GET", "model-versions/get", name=name, version=version)["model_version"])
+
+    def get_registered_model(self, name: str) -> RegisteredModel:
+        """The model with its aliases."""
+        found = self._ask("GET", "registered-models/get", name=name)["registered_model"]
+        return RegisteredModel({each["alias"]: str(each["version"]) for each in found.get("aliases", [])})
+
+    def search_model_versions(self, filter_string: str, max_results: int) -> list[RegisteredVersion]:
+        """Versions that a filter names, without their aliases."""
+        found = self._ask("GET", "model-versions/search", filter=filter_string, max_results=max_results)
+        return [_version(each) for each in found.get("model_versions", [])]
+
+    def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
+        """Point an alias at a version."""
+        self._ask("POST", "registered-models/alias", name=name, alias=alias, version=version)
+
+    def delete_registered_model_alias(self, name: str, alias: str) -> None:
+        """Let an alias point nowhere."""
+        self._ask("DELETE", "registered-models/alias", name=name, alias=alias)
+
+    def set_model_version_tag(self, name: str, version: str, key: str, value: str) -> None:
+        """Write a tag on a version."""
+        self._ask("POST", "model-versions/set-tag", name=name, version=version, key=key, value=value)
+
+    def list_artifacts(self, run_id: str, path: str) -> Sequence[Artifact]:
+        """What lies in a folder of a run; nothing where `path` is a file."""
+        return self._list(run_id, path)[1]
+
+    def download_artifacts(self, run_id: str, path: str, dst_path: str) -> str:
+        """Fetch a file, or a folder with all that is in it, into the folder `dst_path`; return where it lies there."""
+        root, found = self._list(run_id, path)
+        place = urlsplit(root)
+        target = Path(dst_path) / path
+        if place.scheme == "file" and (source := Path(unquote(place.path)) / path).exists():
+            # The embedded server's, on this machine.
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
+        elif place.scheme == "mlflow-artifacts" and not place.netloc:
+            for file in self._files(run_id, found) if found else [path]:
+                self._fetch(f"{ARTIFACTS}/{quote(place.path.strip('/'))}/{quote(file)}", Path(dst_path) / file)
+        else:
+            return str(self._whole().download_artifacts(run_id, path, dst_path))
+        return str(target)
+
+    def _list(self, run_id: str, path: str) -> tuple[str, list[Artifact]]:
+        said = self._ask("GET", "artifacts/list", run_id=run_id, path=path)
+        found = [Artifact(each["path"], bool(each.get("is_dir"))) for each in said.get("files", [])]
+        for each in found:
+            if ".." in PurePosixPath(each.path).parts or not PurePosixPath(each.path).is_relative_to(path):
+                raise ValueError(f"MLflow lists {each.path!r} in {path!r}")
+        return said["root_uri"], found
+
+    def _files(self, run_id: str, found: Sequence[Artifact]) -> list[str]:
+        files = [each.path for each in found if not each.is_dir]
+        for folder in (each.path for each in found if each.is_dir):
+            files += self._files(run_id, self._list(run_id, folder)[1])
+        return files
+
+    @_twice
+    def _ask(self, method: str, path: str, /, **words: str | int) -> dict[str, Any]:
+        sent: dict[str, Any] = {"params": words} if method == "GET" else {"json": words}
+        answer = self._http.request(method, f"{API}/{path}", **sent)
+        if answer.is_error:
+            raise RestError(answer)
+        return msgspec.json.decode(answer.content or b"{}", type=dict[str, Any])
+
+    @_twice
+    def _fetch(self, path: str, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with self._http.stream("GET", path) as answer, target.open("wb") as stream:
+            if answer.is_error:
+                answer.read()
+                raise RestError(answer)
+            for chunk in answer.iter_bytes():
+                stream.write(chunk)
+
+
+def _version(said: Mapping[str, Any]) -> RegisteredVersion:
+    return RegisteredVersion(
+        name=said["name"],
+        version=str(said["version"]),
+        creation_timestamp=int(said.get("creation_timestamp", 0)),
+        run_id=said.get("run_id") or None,
+        tags={each["key"]: each.get("value", "") for each in said.get("tags", [])},
+        aliases=list(said.get("aliases", [])),
+    )
+
+
+def _credentials() -> dict[str, Any]:
+    """How MLflow's own variables say that its server is reached."""
+    read = os.environ.get
+    given: dict[str, Any] = {}
+    if user := read("MLFLOW_TRACKING_USERNAME"):
+        given["auth"] = (user, read("MLFLOW_TRACKING_PASSWORD", ""))
+    elif token := read("MLFLOW_TRACKING_TOKEN"):
+        given["headers"] = {"Authorization": f"Bearer {token}"}
+    authority, certificate = read("MLFLOW_TRACKING_SERVER_CERT_PATH"), read("MLFLOW_TRACKING_CLIENT_CERT_PATH")
+    insecure = read("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in {"1", "true"}
+    if authority or certificate or insecure:
+        context = ssl.create_default_context(cafile=authority)
+        if insecure:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if certificate:
+            context.load_cert_chain(certificate)
+        given["verify"] = context
+    return given
