@@ -212,8 +212,10 @@ class JournalSettings(Section):
         "refuse",
         description="`refuse` answers 503 rather than lose a prediction; `drop` answers and counts what was lost.",
     )
-    ship_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
-        0.5, description="How long predictions wait at most before they are shipped while the database answers."
+    ship_seconds: Annotated[float, Field(gt=0, le=10)] = Field(
+        0.5,
+        description="How long predictions wait at most before they are shipped while the database answers; a truth "
+        "about an answer of the last moment waits as long.",
     )
     batch_rows: Annotated[int, Field(ge=1, le=10_000)] = Field(1000, description="Most rows in one transaction.")
     photos: Literal["none", "some", "all"] = Field(

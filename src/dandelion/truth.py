@@ -14,10 +14,11 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dandelion.db import feedback, predictions, transact
+from dandelion.db import feedback, transact
+from dandelion.db.arrivals import wait_for_arrival
 from dandelion.db.tables import moment_of
 from dandelion.domain import BulkVerdict, Feedback, RefusedLine
-from dandelion.errors import DandelionError, FeedbackError, FeedbackFileError, PredictionNotFoundError
+from dandelion.errors import DandelionError, FeedbackError, FeedbackFileError
 from dandelion.telemetry import instruments
 
 Kind = Literal["csv", "jsonl"]
@@ -62,9 +63,15 @@ def read_truths(data: bytes, kind: Kind) -> Iterator[tuple[int, Feedback | Feedb
 
 
 async def give_truths(
-    engine: AsyncEngine, truths: Iterator[tuple[int, Feedback | FeedbackError]], *, actor: str
+    engine: AsyncEngine, truths: Iterator[tuple[int, Feedback | FeedbackError]], *, actor: str, ship_seconds: float
 ) -> BulkVerdict:
     """Store what can be stored, some hundred lines a transaction, and tell of the rest.
+
+    Args:
+        engine: Where the predictions are.
+        truths: Line numbers and what stands there.
+        actor: Who tells.
+        ship_seconds: How long after an answer its prediction may arrive; truths about such ones wait for them.
 
     Raises:
         FeedbackFileError: The file as a whole cannot be read.
@@ -74,7 +81,7 @@ async def give_truths(
     shown: list[RefusedLine] = []
     while lines := list(islice(truths, AT_ONCE)):
         await asyncio.sleep(0)  # others take a turn, also where every line is refused
-        outcomes = await _give(engine, [found for _, found in lines], actor)
+        outcomes = await _give(engine, [found for _, found in lines], actor, ship_seconds)
         for (number, _), outcome in zip(lines, outcomes, strict=True):
             if isinstance(outcome, DandelionError):
                 refused += 1
@@ -88,33 +95,21 @@ async def give_truths(
 
 
 async def _give(
-    engine: AsyncEngine, found: Sequence[Feedback | FeedbackError], actor: str
+    engine: AsyncEngine, found: Sequence[Feedback | FeedbackError], actor: str, ship_seconds: float
 ) -> list[bool | DandelionError]:
     told = [each for each in found if isinstance(each, Feedback)]
     if not told:
         return [each for each in found if isinstance(each, FeedbackError)]
-    given = await _give_all(engine, told, actor)
-    late = [
-        number
-        for number, (each, outcome) in enumerate(zip(told, given, strict=True))
-        if isinstance(outcome, PredictionNotFoundError) and predictions.under_way(each.prediction_id)
-    ]
-    if late:  # answers of a moment ago, which another replica has still to ship
-        await asyncio.sleep(predictions.SHIPPED_WITHIN.total_seconds())
-        again = await _give_all(engine, [told[number] for number in late], actor)
-        for number, outcome in zip(late, again, strict=True):
-            given[number] = outcome
+    about = [each.prediction_id for each in told]
+    await wait_for_arrival(engine, about, ship_seconds=ship_seconds, patience_seconds=PATIENCE_SECONDS)
+    given = await transact(
+        engine, lambda on: feedback.give_all(on, told, actor=actor), patience_seconds=PATIENCE_SECONDS
+    )
     for each, outcome in zip(told, given, strict=True):
         if not isinstance(outcome, DandelionError):
             observe_lag(each)
     outcomes = iter(given)
     return [each if isinstance(each, FeedbackError) else next(outcomes) for each in found]
-
-
-async def _give_all(engine: AsyncEngine, told: Sequence[Feedback], actor: str) -> list[bool | DandelionError]:
-    return await transact(
-        engine, lambda on: feedback.give_all(on, told, actor=actor), patience_seconds=PATIENCE_SECONDS
-    )
 
 
 def _read_csv(text: str) -> Iterator[tuple[int, Feedback | FeedbackError]]:

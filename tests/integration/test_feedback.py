@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pyarrow.parquet as pq
@@ -58,7 +59,7 @@ async def test_a_file_of_truths_keeps_its_good_lines_on_every_database(database_
         lines = [f"{identity},{'grass' if n % 4 else 'dandelion'}" for n, identity in enumerate(ids)]
         lines += ["nonsense,grass", f"{ids[0]},oak", f"{ids[0]},grass", "00000000-0000-7000-8000-000000000000,grass"]
         text = "prediction_id,label\n" + "\n".join(lines)
-        done = await give_truths(engine, read_truths(text.encode(), "csv"), actor="test")
+        done = await give_truths(engine, read_truths(text.encode(), "csv"), actor="test", ship_seconds=0.5)
         assert (done.right, done.wrong, done.refused) == (901, 300, 3)
         assert [each.line for each in done.refused_lines] == [1202, 1203, 1205]
         first = await transact(engine, lambda on: predictions.find(on, ids[0]), patience_seconds=5)
@@ -145,9 +146,8 @@ def test_a_truth_told_to_one_replica_about_an_answer_of_another_counts(
     make_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
     """A Service sends each request where it likes, and a person's click comes sooner than the other ships."""
-    both = {"url": f"sqlite:///{tmp_path}/both.db"}
-    slow, other = make_settings(database=both, journal={"ship_seconds": 1.0}), make_settings(database=both)
-    with running_api(slow) as answers, running_api(other) as listens:
+    both: dict[str, Any] = {"database": {"url": f"sqlite:///{tmp_path}/both.db"}, "journal": {"ship_seconds": 3.0}}
+    with running_api(make_settings(**both)) as answers, running_api(make_settings(**both)) as listens:
         for _ in range(3):
             ((identity, label),) = predict(answers, 1)
             assert httpx.get(f"{listens.url}/predictions/{identity}").raise_for_status().json()["label"] == label

@@ -21,6 +21,7 @@ from dandelion.api.bodies import TruthsOperation
 from dandelion.api.problems import documented
 from dandelion.api.uploads import read_body
 from dandelion.db import feedback, predictions, transact
+from dandelion.db.arrivals import wait_for_arrival
 from dandelion.domain import BulkVerdict, Page, StoredPrediction
 from dandelion.errors import MediaTypeError, ObjectNotFoundError, PredictionNotFoundError
 from dandelion.journal import Journal
@@ -31,7 +32,6 @@ from dandelion.truth import Kind, Line, give_truths, observe_lag, read_truths
 Result = TypeVar("Result")
 
 PATIENCE_SECONDS = 2.0
-LOOK_AGAIN_SECONDS = 0.1
 KINDS: dict[str, Kind] = {"text/csv": "csv", "application/x-ndjson": "jsonl", "application/jsonl": "jsonl"}
 # Bounds are checked, but Litestar leaves them out of the schema of what may be left out.
 _Probability = Annotated[float | None, Parameter(ge=0, le=1, schema_extra={"minimum": 0, "maximum": 1})]
@@ -173,7 +173,12 @@ async def give_bulk_feedback(request: Request[Any, Any, Any]) -> BulkVerdict:
     journal: Journal = request.app.state.journal
     await journal.prepare()
     await _ship(journal)  # they may be about answers of a moment ago
-    done = await give_truths(request.app.state.engine, truths, actor=caller_of(request).name)
+    done = await give_truths(
+        request.app.state.engine,
+        truths,
+        actor=caller_of(request).name,
+        ship_seconds=request.app.state.settings.journal.ship_seconds,
+    )
     instruments.FEEDBACK.labels("right").inc(done.right)
     instruments.FEEDBACK.labels("wrong").inc(done.wrong)
     return done
@@ -198,11 +203,12 @@ async def _fresh(
         return await _transact(request, work)
     except PredictionNotFoundError:
         await _ship(request.app.state.journal)
-    while predictions.under_way(str(prediction_id)):
-        with contextlib.suppress(PredictionNotFoundError):
-            return await _transact(request, work)
-        await asyncio.sleep(LOOK_AGAIN_SECONDS)
-    # Once more in any case: another turn here may just have shipped it.
+    await wait_for_arrival(
+        request.app.state.engine,
+        [str(prediction_id)],
+        ship_seconds=request.app.state.settings.journal.ship_seconds,
+        patience_seconds=PATIENCE_SECONDS,
+    )
     return await _transact(request, work)
 
 

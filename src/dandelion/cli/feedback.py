@@ -55,7 +55,9 @@ def _remote(url: str, key: str | None, data: bytes, kind: Kind) -> BulkVerdict:
 
 
 def _local(data: bytes, kind: Kind) -> BulkVerdict:
+    from dandelion.settings import load_settings
     from dandelion.truth import give_truths, read_truths
 
     truths = read_truths(data, kind)
-    return with_engine(lambda engine: give_truths(engine, truths, actor=actor()))
+    pause = load_settings().journal.ship_seconds
+    return with_engine(lambda engine: give_truths(engine, truths, actor=actor(), ship_seconds=pause))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import Row, Select, TextClause, and_, bindparam, case, delete, func, select, text, update
@@ -16,9 +16,6 @@ from dandelion.domain import JournalEntry, StoredPrediction
 MAX_PAGE = 500
 # In place of a photo's key: it was erased, and none may come after.
 ERASED = "erased"
-# Every replica ships twice a second by default; a little more than that, for a database that is busy.
-SHIPPED_WITHIN = timedelta(seconds=2)
-_CLOCK_SKEW = timedelta(seconds=1)
 
 _COLUMNS = (
     *("id", "label", "confidence", "probabilities", "in_distribution"),
@@ -107,12 +104,6 @@ async def summarise(connection: AsyncConnection, since: datetime, until: datetim
     return Summary(int(photos), int(strange), float(confidence), float(duration), int(told), int(right))
 
 
-def under_way(prediction_id: str) -> bool:
-    """Whether it was made so lately that whoever answered may still have to ship it."""
-    now = datetime.now(UTC)
-    return first_id(now - SHIPPED_WITHIN) <= prediction_id < first_id(now + _CLOCK_SKEW)
-
-
 async def add(connection: AsyncConnection, entries: Sequence[JournalEntry]) -> None:
     """Store predictions; those that are stored already stay as they are, so a batch may be sent again."""
     await connection.execute(_INSERTS[connection.dialect.name], [_row(entry) for entry in entries])
@@ -122,6 +113,11 @@ async def find(connection: AsyncConnection, prediction_id: str) -> StoredPredict
     """One prediction, or None."""
     row = (await connection.execute(_with_truth().where(predictions.c.id == prediction_id))).one_or_none()
     return None if row is None else stored(row)
+
+
+async def known(connection: AsyncConnection, ids: Sequence[str]) -> set[str]:
+    """Those of `ids` that are stored."""
+    return set((await connection.scalars(select(predictions.c.id).where(predictions.c.id.in_(ids)))).all())
 
 
 async def page(
