@@ -115,6 +115,9 @@ class Namespace:
             left = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, text=True, check=False)
             for pid in left.stdout.split():
                 _send(int(pid), signal.SIGKILL)
+        for process in self._started:
+            process.wait(30)
+        self._started.clear()
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for mount in sorted((each for each in mounts if Path(each).is_relative_to(self.folder)), reverse=True):
             quick("umount", "-l", mount, check=False)
