@@ -7,6 +7,9 @@ from typing import Any, cast
 
 import pytest
 import schemathesis
+
+# Imported now: as late as it would import itself, deep in Hypothesis's stack, Python 3.11 may fail to compile it.
+import schemathesis.specs.openapi.object_authorization
 from hypothesis import HealthCheck, given, settings
 from litestar.serialization import encode_json
 from schemathesis.checks import not_a_server_error
