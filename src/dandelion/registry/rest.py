@@ -106,7 +106,12 @@ class RestClient:
     def __init__(self, uri: str, timeout_seconds: float, whole: Callable[[], MlflowClient]) -> None:
         self._whole = whole
         self._http = httpx.Client(
-            base_url=uri.rstrip("/"), timeout=timeout_seconds, follow_redirects=True, **_credentials()
+            base_url=uri.rstrip("/"),
+            timeout=timeout_seconds,
+            follow_redirects=True,
+            # Looks are half a minute apart: a connection that was kept would be one that the server has closed.
+            limits=httpx.Limits(max_keepalive_connections=0),
+            **_credentials(),
         )
 
     def get_model_version_by_alias(self, name: str, alias: str) -> RegisteredVersion:
