@@ -7,11 +7,9 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import httpx
@@ -30,6 +28,7 @@ from tests.integration.test_photos import rows
 from tests.photos import jpeg
 from tests.servers.mysql import MySqlServer
 from tests.servers.ports import free_ports
+from tests.servers.scripted import Handler, listening
 
 SECRET = "s" * 40
 NO_ID = "00000000-0000-7000-8000-000000000000"
@@ -280,26 +279,12 @@ def test_a_database_that_is_down_locks_out_nobody_who_was_seen(
 def published(document: dict[str, Any]) -> Iterator[str]:
     """An identity provider's keys, on a real socket."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Keys(Handler):
         def do_GET(self) -> None:
-            body = json.dumps(document).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(200, json.dumps(document).encode())
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/keys"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with listening(Keys) as url:
+        yield f"{url}/keys"
 
 
 def test_tokens_of_an_identity_provider_open_and_its_keys_may_change(make_settings: Callable[..., Settings]) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import msgspec
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from dandelion.client import AsyncClient, Client
 from dandelion.domain import ModelRef, Prediction
 from dandelion.errors import DandelionError, NotAnImageError, OverloadedError
+from tests.servers.scripted import Handler, listening
 
 ANSWER = Prediction(
     prediction_id="019a0000-0000-7000-8000-000000000000",
@@ -39,35 +38,24 @@ class Script:
         asked: Paths that were asked for.
     """
 
-    url: str
+    url: str = ""
     answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
 def script() -> Iterator[Script]:
-    class Handler(BaseHTTPRequestHandler):
+    told = Script()
+
+    class Server(Handler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             told.asked.append(self.path)
             status, headers, body = told.answers[min(len(told.asked), len(told.answers)) - 1]
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(status, body, headers)
 
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told = Script(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield told
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with listening(Server) as told.url:
+        yield told
 
 
 GOOD: tuple[int, dict[str, str], bytes] = (200, {}, msgspec.json.encode(ANSWER))

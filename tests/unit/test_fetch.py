@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-import threading
 import zipfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from dandelion.errors import DataError
 from dandelion.training.fetch import fetch_archive
+from tests.servers.scripted import Handler, listening
 
 
 class Shelf:
@@ -33,7 +32,7 @@ class Shelf:
 def shelf() -> Iterator[Shelf]:
     shelf = Shelf()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Photos(Handler):
         def do_GET(self) -> None:
             asked = self.headers.get("Range")
             shelf.asked.append(asked)
@@ -50,17 +49,9 @@ def shelf() -> Iterator[Shelf]:
             self.end_headers()
             self.wfile.write(body if shelf.cut_after is None else body[: shelf.cut_after])
 
-        def log_message(self, *_: object) -> None:
-            """Keep the test's output clean."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    shelf.url = f"http://127.0.0.1:{server.server_address[1]}/photos"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield shelf
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with listening(Photos) as url:
+        shelf.url = f"{url}/photos"
+        yield shelf
 
 
 def zipped(members: dict[str, bytes]) -> bytes:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +13,7 @@ import msgspec
 import pytest
 
 from dandelion.registry.rest import API, ARTIFACTS, RestClient, RestError, is_plain
+from tests.servers.scripted import Handler, listening
 
 VERSION = {"name": "plants", "version": "3", "creation_timestamp": 1764000000000, "run_id": "r1"}
 PROXIED = "mlflow-artifacts:/7/r1/artifacts"
@@ -38,27 +37,14 @@ class Server:
 def server() -> Iterator[Server]:
     told = Server()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Mlflow(Handler):
         def do_GET(self) -> None:
             told.asked.append((self.path, self.headers.get("Authorization")))
             answers = told.answers.get(self.path) or told.answers.get(self.path.split("?")[0], [(404, b"")])
-            status, body = answers.pop(0) if len(answers) > 1 else answers[0]
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(*(answers.pop(0) if len(answers) > 1 else answers[0]))
 
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.url = f"http://127.0.0.1:{listening.server_port}"
-    thread = threading.Thread(target=listening.serve_forever)
-    thread.start()
-    yield told
-    listening.shutdown()
-    thread.join()
-    listening.server_close()
+    with listening(Mlflow) as told.url:
+        yield told
 
 
 class WholeClient:
