@@ -10,7 +10,7 @@ import os
 import shutil
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
@@ -62,7 +62,7 @@ class RegisteredVersion:
 class RegisteredModel:
     """A model's aliases and the numbers of the versions that they point at."""
 
-    aliases: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
