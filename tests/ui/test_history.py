@@ -79,5 +79,9 @@ def test_pages_follow_each_other(open_page: Open, up: Running) -> None:
         assert newer.is_disabled()
         older.click()
         visitor.wait_for_text("#history", "Predictions 26 to")
+        visitor.tab("Model")
+        visitor.tab("History")
+        visitor.page.wait_for_timeout(2000)  # that it is asked again changes nothing to wait for
+        visitor.wait_for_text("#history", "Predictions 26 to")
         newer.click()
         visitor.wait_for_text("#history", "Predictions 1 to 25")

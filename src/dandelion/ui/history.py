@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -22,6 +23,24 @@ _AGES = {
 }
 _VERDICTS = {"right": "history.right", "wrong": "history.wrong", "unknown": "history.unknown"}
 _KINDS = {"true": "history.known", "false": "history.strange"}
+
+
+@dataclass
+class View:
+    """Where in the history one visitor is.
+
+    It moves before the API is asked, and only what was asked last is shown: an answer that comes late, to a tab that
+    was opened or an API that came back, takes nobody away from the page that was turned to since.
+
+    Attributes:
+        cursors: Of every page from the first to the one that is shown.
+        following: Of the next one.
+        asked: How often the API was asked.
+    """
+
+    cursors: list[str | None] = field(default_factory=lambda: [None])
+    following: str | None = None
+    asked: int = 0
 
 
 class HistoryTab:
@@ -53,9 +72,7 @@ class HistoryTab:
                 self._detail = gr.HTML(js_on_load=LOCAL_TIMES)
                 self._truth: Any = gr.Radio([], label=words("history.truth"))
                 self._close = gr.Button(words("history.close"), size="sm", min_width=120)
-        # The cursor of every page from the first to the one that is shown, and of the next one.
-        self._cursors: Any = gr.State([None])
-        self._next: Any = gr.State(None)
+        self._view: Any = gr.State(View())
         self._chosen: Any = gr.State("")
         self._listen(tab)
 
@@ -65,23 +82,25 @@ class HistoryTab:
             *(self._least, self._most),
         ]
         shown: dict[str, Any] = {
-            "outputs": [self._table, self._newer, self._older, self._cursors, self._next],
+            "inputs": [self._view, *filters],
+            "outputs": [self._table, self._newer, self._older],
             "show_progress": "hidden",
         }
         one: dict[str, Any] = {
             "outputs": [self._opened, self._detail, self._truth, self._chosen],
             "show_progress": "hidden",
         }
-        self.refresh: dict[str, Any] = {"fn": self._first, "inputs": filters, **shown}
+        self.refresh: dict[str, Any] = {"fn": self._show, **shown}
         choices = [self._label, self._version]
         tab.select(self._choose, None, choices, show_progress="hidden").then(**self.refresh)
-        gr.on([each.change for each in filters], trigger_mode="always_last", **self.refresh)
-        self._older.click(self._further, [self._cursors, self._next, *filters], **shown)
-        self._newer.click(self._back, [self._cursors, *filters], **shown)
+        # What visitors choose; not that `_choose` fills a list.
+        gr.on([each.input for each in filters], self._first, trigger_mode="always_last", **shown)
+        self._older.click(self._further, **shown)
+        self._newer.click(self._back, **shown)
         self._table.select(self._open, None, scroll_to_output=True, **one)
         self._close.click(lambda: (gr.Column(visible=False), "", gr.Radio(value=None), ""), None, **one)
         told = self._truth.input(self._tell, [self._chosen, self._truth], **one)
-        told.then(self._again, [self._cursors, *filters], **shown)
+        told.then(self._show, **shown)
 
     async def _choose(self, request: gr.Request) -> tuple[Any, Any]:
         """The classes and versions that there are to choose from."""
@@ -93,33 +112,37 @@ class HistoryTab:
             return gr.skip(), gr.skip()
         return gr.Dropdown([everything, *classes]), gr.Dropdown([everything, *versions])
 
-    async def _first(self, request: gr.Request, *filters: Any) -> Updates:
-        return await self._show([None], filters, request)
+    async def _first(self, request: gr.Request, view: View, *filters: Any) -> Updates:
+        view.cursors, view.following = [None], None
+        return await self._show(request, view, *filters)
 
-    async def _further(self, request: gr.Request, cursors: list[str | None], following: str, *filters: Any) -> Updates:
-        return await self._show([*cursors, following], filters, request)
+    async def _further(self, request: gr.Request, view: View, *filters: Any) -> Updates:
+        if view.following is not None:
+            view.cursors, view.following = [*view.cursors, view.following], None
+        return await self._show(request, view, *filters)
 
-    async def _back(self, request: gr.Request, cursors: list[str | None], *filters: Any) -> Updates:
-        return await self._show(cursors[:-1] or [None], filters, request)
+    async def _back(self, request: gr.Request, view: View, *filters: Any) -> Updates:
+        if len(view.cursors) > 1:
+            *view.cursors, view.following = view.cursors
+        return await self._show(request, view, *filters)
 
-    async def _again(self, request: gr.Request, cursors: list[str | None], *filters: Any) -> Updates:
-        return await self._show(cursors, filters, request)
-
-    async def _show(self, cursors: list[str | None], filters: tuple[Any, ...], request: gr.Request) -> Updates:
-        wanted = _wanted(*filters)
+    async def _show(self, request: gr.Request, view: View, *filters: Any) -> Updates:
+        view.asked += 1
+        asked, wanted, first = view.asked, _wanted(*filters), ROWS * (len(view.cursors) - 1)
+        following, can_turn = view.following, False
         try:
-            found = await self._page.backend.of(request).predictions(limit=ROWS, cursor=cursors[-1], **wanted)
+            found = await self._page.backend.of(request).predictions(limit=ROWS, cursor=view.cursors[-1], **wanted)
+            table = self._page.render("history", rows=found.predictions, first=first, export=urlencode(wanted))
+            following, can_turn = found.next, True
         except DandelionError as error:
-            off = gr.Button(interactive=False)
-            return {self._table: self._page.problem(error), self._newer: off, self._older: off}
-        first = ROWS * (len(cursors) - 1)
-        table = self._page.render("history", rows=found.predictions, first=first, export=urlencode(wanted))
+            table = self._page.problem(error)
+        if view.asked != asked:
+            return gr.skip()
+        view.following = following
         return {
             self._table: table,
-            self._newer: gr.Button(interactive=len(cursors) > 1),
-            self._older: gr.Button(interactive=found.next is not None),
-            self._cursors: cursors,
-            self._next: found.next,
+            self._newer: gr.Button(interactive=can_turn and first > 0),
+            self._older: gr.Button(interactive=can_turn and following is not None),
         }
 
     async def _open(self, event: gr.EventData, request: gr.Request) -> Updates:
