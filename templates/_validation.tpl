@@ -117,4 +117,9 @@ in values.schema.json before.
 {{- if $wrong -}}
 {{- fail (printf "\n\nThe values contradict each other:\n- %s\n" (join "\n- " $wrong)) -}}
 {{- end -}}
+{{- if .Values.api.enabled -}}
+{{- with include "dandelion.steps.first" . -}}
+{{- fail (printf "\n\nRequests would go to pods that are not there yet:\n- %s (docs/releases.md)\n" .) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}

@@ -133,6 +133,33 @@ def test_coming_from_a_rolling_release_the_old_pods_serve_until_the_slots_are_th
     assert not namespace.succeeds("get", "deployment", "dandelion-api")
 
 
+def test_a_step_that_would_send_requests_to_no_pod_is_refused(chart: Path, namespace: Kubectl) -> None:
+    """And what it says comes first is taken, through all strategies and back."""
+    helm = Helm(namespace.kubeconfig, namespace.namespace)
+
+    def step(**values: str) -> None:
+        dotted = {f"api.release.{name.replace('__', '.')}": value for name, value in values.items()}
+        helm("upgrade", "dandelion", chart, *options({**GATEWAY, **dotted}), "--wait", "--timeout=5m")
+
+    def refused(says: str, **values: str) -> None:
+        with pytest.raises(subprocess.CalledProcessError) as caught:
+            step(**values)
+        assert says in caught.value.stderr
+
+    helm("install", "dandelion", chart, *options(GATEWAY), "--wait", "--timeout=5m")
+    refused("canary.weight is 20", strategy="canary", canary__weight="20")
+    step(strategy="canary", canary__weight="0")
+    step(strategy="canary", canary__weight="20")
+    refused("activeSlot is blue", strategy="blue-green", blueGreen__activeSlot="blue")
+    step(strategy="blue-green", blueGreen__activeSlot="stable")
+    step(strategy="blue-green", blueGreen__activeSlot="blue")
+    refused("stableReplicas=2", strategy="rolling")
+    refused("stableReplicas=2", strategy="blue-green", blueGreen__activeSlot="stable")
+    step(strategy="blue-green", blueGreen__activeSlot="blue", blueGreen__stableReplicas="2")
+    step(strategy="blue-green", blueGreen__activeSlot="stable")
+    step(strategy="rolling")
+
+
 def test_a_canarys_weight_lands_in_the_route(chart: Path, namespace: Kubectl) -> None:
     helm = Helm(namespace.kubeconfig, namespace.namespace)
 
@@ -141,12 +168,12 @@ def test_a_canarys_weight_lands_in_the_route(chart: Path, namespace: Kubectl) ->
         return {each["name"].rsplit("-", 1)[-1]: each["weight"] for each in rule["backendRefs"]}
 
     helm("install", "dandelion", chart, *file("canary"), *options(GATEWAY), "--wait", "--timeout=5m")
-    assert weights() == {"stable": 90, "canary": 10}
+    assert weights() == {"api": 0, "stable": 90, "canary": 10}
     weight = {**GATEWAY, "api.release.canary.weight": "60"}
     helm("upgrade", "dandelion", chart, *file("canary"), *options(weight), "--wait", "--timeout=5m")
-    assert weights() == {"stable": 40, "canary": 60}
+    assert weights() == {"api": 0, "stable": 40, "canary": 60}
     helm("rollback", "dandelion", "1", "--wait", "--timeout=5m")
-    assert weights() == {"stable": 90, "canary": 10}
+    assert weights() == {"api": 0, "stable": 90, "canary": 10}
     assert helm("history", "dandelion").count("\n") >= 4
 
 

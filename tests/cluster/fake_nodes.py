@@ -11,6 +11,8 @@ from tests.servers.tools.go import module_folder
 from tests.servers.tools.kubernetes import KWOK
 
 COUNT = 3
+# Those of ended tests are not given out again.
+VOLUMES = 80
 # What a node and a pod go through: all at once, and jobs come to their end.
 STAGES = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
 ANNOTATION = "kwok.x-k8s.io/node"
@@ -26,7 +28,7 @@ def start_fake_nodes(namespace: Namespace, kubectl: Kubectl) -> None:
     kubectl.apply(*(_node(f"fake-{number}") for number in range(COUNT)))
     ready = ("wait", "--for=condition=Ready", "--timeout=1s", "node", "--all")
     namespace.wait_for("kwok", lambda: kubectl.succeeds(*ready))
-    kubectl.apply(_STORAGE_CLASS, *(_volume(number) for number in range(40)))
+    kubectl.apply(_STORAGE_CLASS, *(_volume(number) for number in range(VOLUMES)))
 
 
 _STORAGE_CLASS = {

@@ -206,8 +206,16 @@ GATEWAY = {
 def test_a_canary_gets_its_share_and_goes_back(walk: Walk, gateway: str) -> None:
     walk.in_api("python", "-c", _set_alias("challenger", "2"))
     canary = {**GATEWAY, "api__release__strategy": "canary"}
-    walk.upgrade(**canary, api__release__canary__weight="20")
+    walk.upgrade(**GATEWAY)
     assert within(30, lambda: _routed(walk, gateway))
+    with walk.load(url=gateway, host=HOST) as load:
+        walk.upgrade(**canary, api__release__canary__weight="0")
+    walk.note("canary started", load.outcome)
+    assert load.outcome.versions.keys() == {"1"}
+    with walk.load(url=gateway, host=HOST) as load:
+        walk.upgrade(**canary, api__release__canary__weight="20")
+        time.sleep(2)
+    walk.note("canary to 20 %", load.outcome)
     with walk.load(url=gateway, host=HOST) as load:
         time.sleep(15)
     walk.note("canary at 20 %", load.outcome)
