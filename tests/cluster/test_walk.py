@@ -221,7 +221,7 @@ def test_a_canary_gets_its_share_and_goes_back(walk: Walk, gateway: str) -> None
     walk.note("canary at 20 %", load.outcome)
     share = load.outcome.versions.get("2", 0) / load.outcome.answered
     print(f"the canary answered {share:.0%} of {load.outcome.answered}")
-    assert 0.1 < share < 0.3
+    assert 0.07 < share < 0.35  # of a hundred; less than one run in a thousand falls out by chance
     with walk.load(url=gateway, host=HOST) as load:
         walk.upgrade(**canary, api__release__canary__weight="60")
         time.sleep(10)

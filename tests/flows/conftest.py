@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,8 +30,8 @@ from tests.photos import photos_folder
 from tests.servers.api import ApiProcess
 from tests.servers.mlflow import MlflowServer
 from tests.servers.mysql import MySqlServer
-from tests.servers.ports import free_ports
 from tests.servers.s3 import S3Server
+from tests.servers.scripted import Handler, listening
 
 # A short recipe, and real: EfficientNet-Lite0 from the starter's weights, on small inputs.
 ARCHITECTURE, SIZE, EPOCHS = "tf_efficientnet_lite0", 96, 2
@@ -45,28 +43,23 @@ THREADS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 class Told:
     """What a webhook received."""
 
-    url: str
+    url: str = ""
     messages: list[dict[str, str]] = field(default_factory=list)
 
 
 @pytest.fixture(scope="session")
 def told() -> Iterator[Told]:
     """A webhook of somebody who is told."""
-    (port,) = free_ports(1)
-    found = Told(f"json://127.0.0.1:{port}/hook")
+    found = Told()
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Hook(Handler):
         def do_POST(self) -> None:
             found.messages.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(200)
-            self.end_headers()
+            self.answer(200, b"")
 
-        def log_message(self, *_: object) -> None: ...
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield found
-    server.shutdown()
+    with listening(Hook) as url:
+        found.url = url.replace("http:", "json:") + "/hook"
+        yield found
 
 
 @dataclass
