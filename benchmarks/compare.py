@@ -128,7 +128,9 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", type=Path, help="Python of the peers' environment; without it only ours is measured")
+    parser.add_argument(
+        "--peers", type=_program, help="Python of the peers' environment; without it only ours is measured"
+    )
     parser.add_argument("--seconds", type=float, default=6, help="length of each load")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--connections", type=lambda t: [int(n) for n in t.split(",")], default=[1, 8, 32, 128])
@@ -138,6 +140,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
     return parser.parse_args()
+
+
+def _program(path: str) -> Path:
+    """Where a program is; peers run in folders of their own. A link stays one: Python knows its environment by it."""
+    if not (found := Path(path).absolute()).is_file():
+        raise argparse.ArgumentTypeError(f"{path} is no program; docs/performance.md says how to make the environment")
+    return found
 
 
 def make_photos(folder: Path) -> dict[str, Path]:
