@@ -217,11 +217,11 @@ def test_a_canary_gets_its_share_and_goes_back(walk: Walk, gateway: str) -> None
         time.sleep(2)
     walk.note("canary to 20 %", load.outcome)
     with walk.load(url=gateway, host=HOST) as load:
-        time.sleep(15)
+        time.sleep(30)  # some 240 answers: chance alone leaves the bounds below in one run of thousands
     walk.note("canary at 20 %", load.outcome)
     share = load.outcome.versions.get("2", 0) / load.outcome.answered
     print(f"the canary answered {share:.0%} of {load.outcome.answered}")
-    assert 0.07 < share < 0.35  # of a hundred; less than one run in a thousand falls out by chance
+    assert 0.1 < share < 0.3
     with walk.load(url=gateway, host=HOST) as load:
         walk.upgrade(**canary, api__release__canary__weight="60")
         time.sleep(10)
