@@ -16,7 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.compare import PHOTOS, make_photos, measure_limit, processor
+from benchmarks.limit import measure_limit
+from benchmarks.photos import PHOTOS, make_photos
+from benchmarks.report import processor
 from dandelion.inference.runtime import usable_cores
 from dandelion.package.starter import starter_path
 

@@ -21,7 +21,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.servers.mysql import MySqlServer
 
-from benchmarks.compare import PHOTOS, Server, free_port, load, make_photos, running
+from benchmarks.loads import load
+from benchmarks.photos import PHOTOS, make_photos
+from benchmarks.servers import Server, free_port, running
 from dandelion.db import create_engine, migrate, predictions, transact
 from dandelion.domain import JournalEntry, ModelRef, Prediction
 from dandelion.journal import Journal

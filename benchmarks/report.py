@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,13 @@ def markdown(result: Mapping[str, Any]) -> str:
     figures = result["figures"].items()
     lines += ["| figure | value |", "|---|---|", *(f"| {name} | {_figure(value)} |" for name, value in figures), ""]
     return "\n".join(lines)
+
+
+def processor() -> str:
+    text = Path("/proc/cpuinfo").read_text()
+    name = re.search(r"model name\s*: (.*)", text)
+    flags = [flag for flag in ("amx_int8", "amx_bf16", "avx512_vnni", "avx_vnni", "avx512f") if f" {flag}" in text]
+    return f"{name.group(1) if name else 'unknown processor'} ({', '.join(flags)})"
 
 
 def _table(rows: list[dict[str, Any]], title: str) -> Iterator[str]:

@@ -22,7 +22,7 @@ from tests.photos import labelled_photos
 from tests.servers import tools
 from tests.servers.product import Launcher
 
-from benchmarks.compare import processor
+from benchmarks.report import processor
 
 PROMISED = {
     "first page, s": 2.0,

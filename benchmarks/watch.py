@@ -24,7 +24,9 @@ from sklearn.metrics import roc_auc_score
 from tests.photos import photos_folder
 from tests.pictures import SPOILT, STRANGE, encode
 
-from benchmarks.compare import PHOTOS, Server, free_port, load, make_photos, running
+from benchmarks.loads import load
+from benchmarks.photos import PHOTOS, make_photos
+from benchmarks.servers import Server, free_port, running
 from dandelion.domain import Split
 from dandelion.imaging import prepare
 from dandelion.imaging.statistics import NAMES, SIZE, measure_pixels, measure_size
