@@ -16,6 +16,7 @@
     │   └── RateLimitedError        one caller asks more often than it may
     ├── AuthenticationError         nobody knows this credential, or it is over
     ├── ScopeError                  somebody known who may not do this
+    ├── ForeignOriginError          a browser sent it for a page of another site
     ├── ApiKeyError                 a key that cannot be made or revoked
     ├── UnreachableError            a server that we ask does not answer
     ├── NotReadyError               no model is loaded yet, or the process is draining
@@ -156,6 +157,10 @@ class ScopeError(DandelionError):
     def __init__(self, message: str, remedy: str = "", *, scope: str = "") -> None:
         super().__init__(message, remedy)
         self.scope = scope
+
+
+class ForeignOriginError(DandelionError):
+    """A browser sent it for a page of another site, which may not ask here."""
 
 
 class ApiKeyError(DandelionError):

@@ -243,6 +243,42 @@ def test_who_fails_too_often_waits(make_settings: Callable[..., Settings]) -> No
         assert send(api, "POST", "/predict", key).status_code == 429
 
 
+def test_who_is_known_is_not_locked_out_by_who_guesses_at_the_same_address(
+    make_settings: Callable[..., Settings],
+) -> None:
+    strict = make_settings(
+        access={"enabled": True, "failed_sign_ins_per_address": 2, "jwt_secrets": [SECRET], "key_cache_seconds": 0.0}
+    )
+    key = make_key(strict, "good", "predict")
+    with running_api(strict) as api:
+        for credential in (key, good := token()):
+            assert send(api, "POST", "/predict", credential).status_code == 200
+        guesses = [send(api, "POST", "/predict", f"{key[:-4]}{n:04}").status_code for n in range(4)]
+        assert guesses == [401, 401, 429, 429]
+        for credential in (key, good):
+            assert send(api, "POST", "/predict", credential).status_code == 200
+        assert dandelion(strict, "keys", "revoke", "good").returncode == 0
+        assert send(api, "POST", "/predict", key).status_code == 401
+        assert send(api, "POST", "/predict", key).status_code == 429
+
+
+def test_a_page_of_another_site_changes_nothing(guarded: Api, keys: dict[str, str], settings: Settings) -> None:
+    evil = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    refused = send(guarded, "POST", "/predict", keys["predict"], **evil)
+    assert (refused.status_code, refused.json()["reason"]) == (403, "foreign_origin")
+    assert "CORS_ORIGINS" in refused.json()["detail"]
+    for origin in (settings.api.cors_origins[0], guarded.url):
+        assert send(guarded, "POST", "/predict", keys["predict"], Origin=origin).status_code == 200
+    assert httpx.get(f"{guarded.url}/readyz", headers=evil).status_code == 200
+
+
+def test_a_page_of_another_site_rolls_nothing_back_where_access_is_off(make_settings: Callable[..., Settings]) -> None:
+    with running_api(make_settings()) as api:
+        for path in ("/admin/rollback", "/admin/promote", "/admin/reload", "/feedback", "/hooks/alertmanager"):
+            answer = httpx.post(api.url + path, headers={"Origin": "null", "Content-Type": "text/plain"}, content=b"{}")
+            assert answer.status_code == 403, path
+
+
 def test_monitoring_has_a_port_of_its_own_where_that_is_set(make_settings: Callable[..., Settings]) -> None:
     (port,) = free_ports(1)
     apart = make_settings(api={"monitoring_port": port})

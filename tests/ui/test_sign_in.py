@@ -166,12 +166,35 @@ def test_nothing_of_gradios_own_api_is_open(guarded: Guarded) -> None:
         assert httpx.get(f"{guarded.page.page_url}/en/gradio_api/file={file}").status_code in {403, 404}, file
 
 
+def test_no_event_reads_a_file_of_the_server(guarded: Guarded) -> None:
+    events = httpx.get(f"{guarded.page.page_url}/en/config").json()["dependencies"]
+    for path in ("/proc/self/environ", f"{guarded.page.home}/dandelion.db", "https://127.0.0.1/a.jpg"):
+        file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        for event in events:
+            told = {"session_hash": "x", "fn_index": event["id"], "data": [file for _ in event["inputs"]]}
+            answer = httpx.post(f"{guarded.page.page_url}/en/gradio_api/queue/join", json=told)
+            assert answer.status_code == (403 if event["inputs"] else answer.status_code), answer.text
+    assert httpx.get(f"{guarded.page.page_url}/en/gradio_api/file=https://127.0.0.1/a.jpg").status_code == 404
+
+
+def test_pages_of_other_sites_neither_ask_nor_read(guarded: Guarded) -> None:
+    url = f"{guarded.page.page_url}/en/gradio_api/queue/join"
+    # Named as it would be in a network; for localhost Gradio is stricter by itself.
+    other = {"Host": "photos.example", "Origin": "https://evil.example"}
+    asked = httpx.options(url, headers=other | {"Access-Control-Request-Method": "POST"})
+    read = httpx.get(f"{guarded.page.page_url}/en/config", headers=other)
+    for answer in (asked, read):
+        assert not [name for name in answer.headers if name.startswith("access-control-allow-origin")]
+        assert "access-control-allow-credentials" not in answer.headers
+    assert httpx.post(url, headers=other, json={"data": []}).status_code == 403
+
+
 def test_uploads_end_where_the_room_ends(launch: Launcher, guarded: Guarded) -> None:
     page = launch("ui", "--api", guarded.api.url, DANDELION_UI__MAX_UPLOADS_BYTES=str(1024 * 1024))
     page.wait_for("/readyz", url=page.page_url)
     statuses = []
     for number in range(3):
-        photo = {"files": (f"{number}.jpg", b"\xff\xd8" + bytes([number]) * 700_000)}
+        photo = {"files": (f"{number}.jpg", b"\xff\xd8" + bytes([number]) * 400_000)}
         statuses.append(httpx.post(f"{page.page_url}/en/gradio_api/upload", files=photo).status_code)
     assert statuses == [200, 200, 507]
     page.end()

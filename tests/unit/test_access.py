@@ -232,6 +232,14 @@ def test_each_key_and_each_nameless_address_has_a_window_of_its_own() -> None:
     limiter.count(Caller(address="10.0.0.2"))
 
 
+def test_callers_of_a_socket_for_both_kinds_of_address_count_apart() -> None:
+    limiter = RateLimiter(settings(requests_per_address=1))
+    limiter.count(Caller(address="::ffff:192.0.2.1"))
+    limiter.count(Caller(address="::ffff:192.0.2.2"))
+    with pytest.raises(RateLimitedError):
+        limiter.count(Caller(address="192.0.2.1"))
+
+
 def test_addresses_of_one_ipv6_customer_count_as_one() -> None:
     limiter = RateLimiter(settings(requests_per_address=1))
     limiter.count(Caller(address="2001:db8:1:2::1"))

@@ -16,10 +16,9 @@ from dandelion.domain import StoredPrediction
 from dandelion.errors import SettingsError
 from dandelion.labelling import QueuedPhoto
 from dandelion.ui.examples import find_examples
-from dandelion.ui.fence import Fence
+from dandelion.ui.fence import MOST_TOLD_BYTES, Fence
 from dandelion.ui.label import HELD_SECONDS, Hands
 from dandelion.ui.photos import _cell
-from dandelion.ui.sign_in import _is_ours
 from dandelion.ui.templates import Renderer
 from dandelion.ui.words import Words
 from tests.photos import jpeg
@@ -76,32 +75,16 @@ def test_templates_escape_whatever_fills_them() -> None:
     assert "&lt;script&gt;" in shown
 
 
-def request_from(origin: str | None) -> Request:
-    headers = [(b"host", b"page.example:7860")] + ([(b"origin", origin.encode())] if origin else [])
-    return Request({"type": "http", "method": "POST", "path": "/sign-in", "headers": headers})
-
-
-@pytest.mark.parametrize(
-    ("origin", "ours"),
-    [
-        (None, True),
-        ("http://page.example:7860", True),
-        ("https://page.example:7860", True),
-        ("http://evil.example", False),
-        ("http://page.example:7860.evil.example", False),
-        ("null", False),
-    ],
-)
-def test_only_our_own_forms_sign_in(origin: str | None, ours: bool) -> None:
-    assert _is_ours(request_from(origin)) is ours
-
-
-def test_the_fence_lets_pass_what_the_page_uses(tmp_path: Path) -> None:
-    async def answer(_: Request) -> PlainTextResponse:
-        return PlainTextResponse("in")
+@pytest.fixture
+def fenced(tmp_path: Path) -> TestClient:
+    async def answer(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(f"{len(await request.body())}")
 
     inner = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
-    client = TestClient(Fence(inner, tmp_path, most_bytes=100))
+    return TestClient(Fence(inner, tmp_path, most_bytes=100))
+
+
+def test_the_fence_lets_pass_what_the_page_uses(fenced: TestClient) -> None:
     for path in (
         "/en/",
         "/fr",
@@ -111,12 +94,52 @@ def test_the_fence_lets_pass_what_the_page_uses(tmp_path: Path) -> None:
         "/photos/1",
         "/entrance",
     ):
-        assert client.get(path).status_code == 200, path
-    for path in ("/en/gradio_api/info", "/en/docs", "/fr/gradio_api/proxy=http://a", "/en/login", "/en/gradio_api/"):
-        assert client.get(path).status_code == 404, path
-    assert client.post("/en/gradio_api/upload").status_code == 200
-    (tmp_path / "photo.jpg").write_bytes(bytes(100))
-    assert client.post("/en/gradio_api/upload").status_code == 507
+        assert fenced.get(path).status_code == 200, path
+    for path in (
+        "/en/gradio_api/info",
+        "/en/docs",
+        "/fr/gradio_api/proxy=http://a",
+        "/en/gradio_api/file=https://a/b.jpg",
+        "/en/login",
+        "/en/gradio_api/",
+    ):
+        assert fenced.get(path).status_code == 404, path
+
+
+def test_uploads_find_the_room_there_is(fenced: TestClient, tmp_path: Path) -> None:
+    url = "/en/gradio_api/upload"
+    assert fenced.post(url, content=bytes(100)).text == "100"
+    assert fenced.post(url, content=bytes(101)).status_code == 507
+    assert fenced.post(url, content=iter([b"a"])).status_code == 411  # which might never end
+    (tmp_path / "photo.jpg").write_bytes(bytes(60))
+    assert fenced.post(url, content=bytes(41)).status_code == 507
+    assert fenced.post(url, content=bytes(40)).status_code == 200
+
+
+def test_what_is_told_is_bounded(fenced: TestClient) -> None:
+    for path in ("/en/gradio_api/queue/join", "/en/gradio_api/cancel", "/sign-in"):
+        body = b"[" + b"1," * (MOST_TOLD_BYTES // 2) + b"1]"
+        assert fenced.post(path, content=body).status_code == 413, path
+        assert fenced.post(path, content=iter([body])).status_code == 413, path
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "https://a.example/b.jpg", "{folder}/../up.jpg", "a\0b", "x" * 9000])
+def test_an_event_names_no_file_that_was_not_uploaded(fenced: TestClient, tmp_path: Path, path: str) -> None:
+    url = "/en/gradio_api/queue/join"
+    mine = {"data": [{"image": {"path": str(tmp_path / "up.jpg"), "meta": {}}}]}
+    assert fenced.post(url, json=mine).status_code == 200
+    assert fenced.post(url, json={"data": [[{"path": path.format(folder=tmp_path)}]]}).status_code == 403
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 100_000])
+def test_an_event_that_is_no_json_is_refused(fenced: TestClient, body: bytes) -> None:
+    assert fenced.post("/en/gradio_api/queue/join", content=body).status_code == 400
+
+
+def test_a_page_of_another_site_changes_nothing(fenced: TestClient) -> None:
+    for path in ("/en/gradio_api/queue/join", "/sign-in", "/en/gradio_api/upload"):
+        assert fenced.post(path, headers={"Origin": "http://evil.example"}, json={}).status_code == 403, path
+    assert fenced.get("/en/", headers={"Origin": "http://evil.example"}).status_code == 200
 
 
 def test_examples_are_drawn_or_those_of_a_folder(tmp_path: Path) -> None:

@@ -55,6 +55,15 @@ class Gate:
         claims = await self._claims(credential)
         return Caller(f"jwt:{claims.subject}", claims.scopes, address)
 
+    def remembers(self, credential: str) -> bool:
+        """Whether it was good when it was seen last; it may have been revoked since, which `identify` tells."""
+        is_key = credential.startswith(keys.PREFIX)
+        seen = self._seen.get((keys.id_of(credential) or "") if is_key else keys.digest_of(credential))
+        found = None if seen is None else seen.found
+        if isinstance(found, ApiKey):
+            return keys.matches(credential, found) and not found.why_over(time.time())
+        return found is not None and time.time() < found.expires_at
+
     async def _by_key(self, text: str, address: str) -> Caller:
         identity = keys.id_of(text)
         key = await self._key(identity) if identity else None

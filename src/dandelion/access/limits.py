@@ -96,6 +96,8 @@ def _network(address: str) -> str:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped  # what a socket for both calls a caller of the older kind
     if found.version == 4:
-        return address
+        return str(found)
     return str(ipaddress.ip_network(f"{found}/{_IPV6_PREFIX}", strict=False))

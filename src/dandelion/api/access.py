@@ -11,10 +11,10 @@ from litestar.exceptions import NotFoundException
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from dandelion.access import Caller, Gate, RateLimiter
+from dandelion.access import SAFE_METHODS, Caller, Gate, RateLimiter, is_foreign
 from dandelion.api.problems import documented
 from dandelion.domain import AccessScope, Identity
-from dandelion.errors import AuthenticationError, RateLimitedError
+from dandelion.errors import AuthenticationError, ForeignOriginError, RateLimitedError
 from dandelion.settings import Settings
 
 OPT = "access"
@@ -61,11 +61,13 @@ class AccessControl(ASGIMiddleware):
         self._limiter = limiter
         self._anonymous = frozenset(settings.access.anonymous_scopes)
         self._monitoring_port = settings.api.monitoring_port
+        self._origins = settings.api.cors_origins
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Let one request pass, or refuse it."""
         needed = _needed(scope)
         self._check_port(scope, needed)
+        self._check_origin(scope)
         client = scope.get("client")
         address = client[0] if client else ""
         if needed in {"open", "monitoring"}:
@@ -89,12 +91,21 @@ class AccessControl(ASGIMiddleware):
         credential = _credential(headers) if self._gate is not None else ""
         if self._gate is None or not credential:
             return Caller(scopes=self._anonymous, address=address)
-        self._limiter.check_sign_in(address)
+        if not self._gate.remembers(credential):
+            # Many may share an address: who guesses behind a proxy must not lock out those who are known there.
+            self._limiter.check_sign_in(address)
         try:
             return await self._gate.identify(credential, address)
         except AuthenticationError:
             self._limiter.count_failed_sign_in(address)
             raise
+
+    def _check_origin(self, scope: Scope) -> None:
+        """A page elsewhere may ask a browser to send what it could not read the answer of, and need not."""
+        if scope.get("method") not in SAFE_METHODS and is_foreign(scope["headers"], self._origins):
+            raise ForeignOriginError(
+                "A page of another site sent this.", "Let its origin in by DANDELION_API__CORS_ORIGINS."
+            )
 
     def _check_port(self, scope: Scope, needed: str) -> None:
         """With a port for monitoring, its routes are there only, and no others are."""

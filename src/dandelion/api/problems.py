@@ -30,6 +30,7 @@ _STATUSES: dict[type[Exception], int] = {
     errors.RateLimitedError: 429,
     errors.AuthenticationError: 401,
     errors.ScopeError: 403,
+    errors.ForeignOriginError: 403,
     errors.OverloadedError: 503,
     errors.NotReadyError: 503,
     errors.VersionNotFoundError: 404,
@@ -67,7 +68,7 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 REFUSALS = {
     401: "No key or token, or a wrong one",
-    403: "A key that may not do this",
+    403: "A key that may not do this, or a page of another site",
     429: "Too often; see Retry-After",
 }
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
 from dandelion.access import RateLimiter
@@ -53,6 +54,8 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Fence, folder=Path(folder.name), most_bytes=settings.ui.max_uploads_bytes)
     app.add_middleware(Headers)
+    # Where the server around it has a policy, Gradio leaves out its own, which lets in whoever asks.
+    app.add_middleware(CORSMiddleware, allow_origins=[])
     app.include_router(sign_in.create_router(backend, sessions, RateLimiter(settings.access)))
 
     examples = find_examples(settings.ui.examples, Path(folder.name))
@@ -89,9 +92,12 @@ def _mount_pages(
     app.include_router(assets.create_router())
     hands = Hands()  # those who label in different languages share the photos, too
     for language in LANGUAGES:
+        blocks = create_blocks(language, settings, backend, traffic, hands, examples)
+        # Only blocks that were launched on their own check that files which a request names were uploaded.
+        blocks.has_launched = True
         gr.mount_gradio_app(
             app,
-            create_blocks(language, settings, backend, traffic, hands, examples),
+            blocks,
             path=f"/{language}",
             app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
             footer_links=[],

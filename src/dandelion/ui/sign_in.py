@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
@@ -28,8 +26,6 @@ def create_router(backend: Backend, sessions: Sessions, limiter: RateLimiter) ->
     @router.post("/sign-in")
     async def sign_in(request: Request) -> Response:
         words = _words(request)
-        if not _is_ours(request):
-            return _form(words, words("sign_in.elsewhere"), 403)
         key = str((await request.form(max_files=0, max_fields=4)).get("key", "")).strip()
         if not key or len(key) > LONGEST_KEY or not key.isascii() or not key.isprintable():
             return _form(words, words("sign_in.empty"), 422)
@@ -58,8 +54,6 @@ def create_router(backend: Backend, sessions: Sessions, limiter: RateLimiter) ->
     @router.post("/sign-out")
     async def sign_out(request: Request) -> Response:
         words = _words(request)
-        if not _is_ours(request):
-            return _form(words, words("sign_in.elsewhere"), 403)
         sessions.close(request.cookies)
         answer = _to_page(words)
         answer.delete_cookie(COOKIE)
@@ -71,12 +65,6 @@ def create_router(backend: Backend, sessions: Sessions, limiter: RateLimiter) ->
 def _words(request: Request) -> Words:
     named = request.query_params.get("language", "")
     return Words(named if named in LANGUAGES else choose_language(request.headers.get("accept-language", "")))
-
-
-def _is_ours(request: Request) -> bool:
-    """Whether a form was sent from a page of this server: browsers say where from."""
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 
 def _form(words: Words, problem: str = "", status: int = 200) -> HTMLResponse:

@@ -1,0 +1,35 @@
+"""Whose page a browser says that it asks for."""
+
+from __future__ import annotations
+
+import pytest
+
+from dandelion.access import is_foreign
+
+HOST = "page.example:7860"
+
+
+@pytest.mark.parametrize(
+    ("origin", "site", "foreign"),
+    [
+        (None, None, False),  # a program
+        ("http://page.example:7860", None, False),
+        ("https://page.example:7860", None, False),
+        ("http://evil.example", None, True),
+        ("http://page.example:7860.evil.example", None, True),
+        ("null", None, True),
+        ("https://public.example", "same-origin", False),  # a proxy changed the host
+        ("https://page.example:7860", "cross-site", True),
+        ("https://other.page.example", "same-site", True),
+        (None, "none", False),  # typed by the visitor
+        ("https://friend.example", "cross-site", False),
+    ],
+)
+def test_other_sites_pages_are_told_apart(origin: str | None, site: str | None, foreign: bool) -> None:
+    said = {"host": HOST, "origin": origin, "sec-fetch-site": site}
+    headers = [(name.encode(), value.encode()) for name, value in said.items() if value is not None]
+    assert is_foreign(headers, ["https://friend.example"]) is foreign
+
+
+def test_any_origin_may_where_all_are_let_in() -> None:
+    assert not is_foreign([(b"origin", b"http://evil.example"), (b"sec-fetch-site", b"cross-site")], ["*"])
