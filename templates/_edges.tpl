@@ -82,6 +82,35 @@ so that what one side may send the other may take.
 {{- uniq $ports | toJson -}}
 {{- end -}}
 
+{{/*
+Namespaces whose Prometheus and Alertmanager watch us, as a JSON list: that of our own stack, and those that the values name.
+The label of a pod alone proves nothing, since whoever may make pods anywhere in the cluster may give it.
+*/}}
+{{- define "dandelion.monitoring.namespaces" -}}
+{{- $stack := index .Values "kube-prometheus-stack" -}}
+{{- $namespaces := list -}}
+{{- if .Values.global.monitoring.enabled -}}
+{{- if $stack.enabled -}}
+{{- $namespaces = append $namespaces ($stack.namespaceOverride | default .Release.Namespace) -}}
+{{- end -}}
+{{- $namespaces = concat $namespaces (.Values.global.monitoring.namespaces | default list) -}}
+{{- end -}}
+{{- uniq $namespaces | toJson -}}
+{{- end -}}
+
+{{/* The pods of one of them, as peers in each namespace. (list namespaces name) */}}
+{{- define "dandelion.monitoring.peers" -}}
+{{- $name := index . 1 -}}
+{{- range index . 0 }}
+- namespaceSelector:
+    matchLabels:
+      kubernetes.io/metadata.name: {{ . | quote }}
+  podSelector:
+    matchLabels:
+      app.kubernetes.io/name: {{ $name }}
+{{- end }}
+{{- end -}}
+
 {{/* The port of an http or https address. */}}
 {{- define "dandelion.urlPort" -}}
 {{- $url := urlParse . -}}
@@ -128,19 +157,14 @@ so that what one side may send the other may take.
 {{- end }}
 {{- $scraped := list "api" "minio" "mlflow" "prefect-server" -}}
 {{- if and (eq $component "mysql") $context.Values.mysql.metrics.enabled }}{{ $scraped = append $scraped "mysql" }}{{ end }}
-{{- if and $context.Values.global.monitoring.enabled (has $component $scraped) }}
+{{- $watching := include "dandelion.monitoring.namespaces" $context | fromJsonArray -}}
+{{- if and $watching (has $component $scraped) }}
 - ports:
     - {protocol: TCP, port: {{ ternary 9104 $port (eq $component "mysql") }}}
   from:
-    - namespaceSelector: {}
-      podSelector:
-        matchLabels:
-          app.kubernetes.io/name: prometheus
+    {{- include "dandelion.monitoring.peers" (list $watching "prometheus") | nindent 4 }}
     {{- if eq $component "api" }}
-    - namespaceSelector: {}
-      podSelector:
-        matchLabels:
-          app.kubernetes.io/name: alertmanager
+    {{- include "dandelion.monitoring.peers" (list $watching "alertmanager") | nindent 4 }}
     {{- end }}
 {{- end }}
 {{- end -}}
@@ -174,13 +198,11 @@ so that what one side may send the other may take.
   to:
     - ipBlock: {cidr: {{ $context.Values.networkPolicy.kubernetesApiCidr }}}
 {{- end }}
-{{- if and (eq $component "flow-run") $context.Values.global.monitoring.enabled }}
+{{- $watching := include "dandelion.monitoring.namespaces" $context | fromJsonArray -}}
+{{- if and $watching (eq $component "flow-run") }}
 - ports:
     - {protocol: TCP, port: 9090}
   to:
-    - namespaceSelector: {}
-      podSelector:
-        matchLabels:
-          app.kubernetes.io/name: prometheus
+    {{- include "dandelion.monitoring.peers" (list $watching "prometheus") | nindent 4 }}
 {{- end }}
 {{- end -}}

@@ -39,6 +39,10 @@ GATEWAY = {
         "uiHost": "ui.example.com",
     }
 }
+MONITORED_ELSEWHERE = {
+    "kube-prometheus-stack": {"enabled": False},
+    "global": {"monitoring": {"namespaces": ["monitoring", "more-monitoring"]}},
+}
 BACKUPS = {
     "backups": {
         "enabled": True,
@@ -111,6 +115,7 @@ MATRIX = (
         Case(f"without {part}", nested(f"{part}.enabled", False))
         for part in ("api", "ui", "prefect", "kube-prometheus-stack", "global.monitoring", "networkPolicy")
     ),
+    Case("Prometheus elsewhere", MONITORED_ELSEWHERE),
     Case("no autoscaling", nested("api.autoscaling.enabled", False)),
     Case("external database", EXTERNAL_DATABASE),
     Case("external S3", EXTERNAL_S3),

@@ -22,6 +22,9 @@ class Peer:
     namespace: Mapping[str, str] | None
 
 
+OUTSIDE = Peer({}, None)
+
+
 class Network:
     """The policies of a rendered chart."""
 
@@ -36,9 +39,9 @@ class Network:
         """Whether a pod takes a connection from `source`."""
         return self._lets("ingress", target, source, port)
 
-    def lets_out(self, source: Mapping[str, str], port: int) -> bool:
-        """Whether a pod may open a connection to an address outside the cluster."""
-        return self._lets("egress", source, Peer({}, None), port)
+    def lets_out(self, source: Mapping[str, str], port: int, target: Peer = OUTSIDE) -> bool:
+        """Whether a pod may open a connection to somebody outside the release, by default outside the cluster."""
+        return self._lets("egress", source, target, port)
 
     def _lets(self, way: str, pod: Mapping[str, str], peer: Peer, port: int) -> bool:
         chosen = [each for each in self._policies if _matches(each["podSelector"], pod)]

@@ -8,13 +8,30 @@ from typing import Any
 
 import pytest
 
-from tests.chart.chart import Manifest, containers_of, of_kind, pods_of
-from tests.chart.matrix import MATRIX, Case
+from tests.chart.chart import Helm, Manifest, containers_of, merged, nested, of_kind, pods_of
+from tests.chart.matrix import MATRIX, MONITORED_ELSEWHERE, Case
 from tests.chart.policies import Network, Peer
 
-STRANGER = Peer({"app": "stranger"}, {"kubernetes.io/metadata.name": "elsewhere"})
-PROMETHEUS = Peer({"app.kubernetes.io/name": "prometheus"}, {"kubernetes.io/metadata.name": "monitoring"})
-ALERTMANAGER = Peer({"app.kubernetes.io/name": "alertmanager"}, {"kubernetes.io/metadata.name": "monitoring"})
+# Where tests render a release to, and with it the Prometheus that it brings.
+OURS = "demo"
+ELSEWHERE = ["monitoring", "more-monitoring"]
+# Their pods may bear any label.
+STRANGERS = [
+    Peer(labels, {"kubernetes.io/metadata.name": "elsewhere"})
+    for labels in ({"app": "stranger"}, *({"app.kubernetes.io/name": name} for name in ("prometheus", "alertmanager")))
+]
+
+
+def watcher(name: str, namespace: str) -> Peer:
+    """A pod of Prometheus or Alertmanager."""
+    return Peer({"app.kubernetes.io/name": name}, {"kubernetes.io/metadata.name": namespace})
+
+
+def watching_namespaces(case: Case) -> list[str]:
+    """Whose Prometheus a case lets in."""
+    if case.name in {"without kube-prometheus-stack", "values/laptop"}:
+        return []
+    return ELSEWHERE if case.name == "Prometheus elsewhere" else [OURS]
 
 
 @pytest.fixture(params=[case for case in MATRIX if case.name != "without networkPolicy"], ids=lambda case: case.name)
@@ -94,7 +111,15 @@ def test_nobody_else_gets_in(manifests: list[Manifest], case: Case) -> None:
         for port in _ports(pod):
             is_front = labels["app.kubernetes.io/component"] in {"api", "ui"}
             if not (routed and is_front and port in {8000, 7860}):
-                assert not network.lets_in(labels, STRANGER, port), f"{case.name}: {name} {port}"
+                for stranger in STRANGERS:
+                    assert not network.lets_in(labels, stranger, port), f"{case.name}: {name} {port} {stranger.labels}"
+
+
+def test_no_flow_run_takes_a_stranger_for_prometheus(manifests: list[Manifest], case: Case) -> None:
+    network = Network(manifests)
+    for name, labels, _ in pods_of(manifests):
+        for stranger in STRANGERS:
+            assert not network.lets_out(labels, 9090, stranger), f"{case.name}: {name}"
 
 
 def test_policies_can_be_left_to_others(rendered: Callable[[Case], list[Manifest]]) -> None:
@@ -116,23 +141,78 @@ def test_what_is_not_needed_is_denied(rendered: Callable[[Case], list[Manifest]]
     assert network.lets_out(of["prefect-worker"], 6443)
 
 
-def test_monitoring_may_ask_what_it_scrapes_and_alert(rendered: Callable[[Case], list[Manifest]]) -> None:
-    for case in MATRIX:
-        manifests = rendered(case)
-        network = Network(manifests)
-        services = of_kind(manifests, "Service")
-        for monitor in of_kind(manifests, "ServiceMonitor"):
-            wanted = monitor["spec"]["selector"]["matchLabels"].items()
-            (service,) = (each for each in services if wanted <= each["metadata"]["labels"].items())
-            names = {each["port"] for each in monitor["spec"]["endpoints"]}
-            for _, labels, _ in pods_of(manifests):
-                if service["spec"]["selector"].items() <= labels.items():
-                    for port in service["spec"]["ports"]:
-                        if port["name"] in names:
-                            number = _number(manifests, labels, port["targetPort"])
-                            assert network.lets_in(labels, PROMETHEUS, number), (case.name, monitor["metadata"]["name"])
-                            if labels["app.kubernetes.io/component"] == "api":
-                                assert network.lets_in(labels, ALERTMANAGER, number)
+def scraped_ports(manifests: list[Manifest]) -> list[tuple[dict[str, str], int]]:
+    """Labels and port of every pod that a ServiceMonitor is about."""
+    found = []
+    services = of_kind(manifests, "Service")
+    for monitor in of_kind(manifests, "ServiceMonitor"):
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        (service,) = (each for each in services if wanted <= each["metadata"]["labels"].items())
+        names = {each["port"] for each in monitor["spec"]["endpoints"]}
+        targets = {port["targetPort"] for port in service["spec"]["ports"] if port["name"] in names}
+        for _, labels, _ in pods_of(manifests):
+            if service["spec"]["selector"].items() <= labels.items():
+                found += [(labels, _number(manifests, labels, target)) for target in targets]
+    return found
+
+
+def test_monitoring_may_ask_what_it_scrapes_and_alert(manifests: list[Manifest], case: Case) -> None:
+    network = Network(manifests)
+    scraped = scraped_ports(manifests)
+    assert scraped or case.name in {"without global.monitoring", "values/laptop"}
+    for namespace in watching_namespaces(case):
+        prometheus, alertmanager = watcher("prometheus", namespace), watcher("alertmanager", namespace)
+        for labels, port in scraped:
+            component = labels["app.kubernetes.io/component"]
+            assert network.lets_in(labels, prometheus, port), (component, namespace)
+            # It tells the API what fires, and has no business elsewhere.
+            assert network.lets_in(labels, alertmanager, port) == (component == "api"), (component, namespace)
+
+
+def test_prometheus_reaches_nothing_but_the_ports_of_figures(manifests: list[Manifest], case: Case) -> None:
+    network = Network(manifests)
+    routed = bool(of_kind(manifests, "Ingress", "HTTPRoute"))
+    scraped = [(labels["app.kubernetes.io/component"], port) for labels, port in scraped_ports(manifests)]
+    for _, labels, pod in pods_of(manifests):
+        component = labels["app.kubernetes.io/component"]
+        for port in _ports(pod):
+            if (component, port) not in scraped and not (routed and (component, port) == ("ui", 7860)):
+                for namespace in (OURS, "monitoring"):
+                    assert not network.lets_in(labels, watcher("prometheus", namespace), port), (component, port)
+
+
+def test_nobody_scrapes_without_a_stack_or_a_namespace(rendered: Callable[[Case], list[Manifest]]) -> None:
+    manifests = rendered(next(each for each in MATRIX if each.name == "without kube-prometheus-stack"))
+    network = Network(manifests)
+    for labels, port in scraped_ports(manifests):
+        for name in ("prometheus", "alertmanager"):
+            for namespace in (OURS, "monitoring"):
+                assert not network.lets_in(labels, watcher(name, namespace), port), (labels, namespace)
+
+
+@pytest.mark.parametrize(
+    ("values", "namespaces"),
+    [
+        ({}, {OURS}),
+        (nested("kube-prometheus-stack.namespaceOverride", "stack"), {"stack"}),
+        (MONITORED_ELSEWHERE, {*ELSEWHERE}),
+        (merged(MONITORED_ELSEWHERE, nested("kube-prometheus-stack.enabled", True)), {OURS, *ELSEWHERE}),
+    ],
+    ids=["the release's own", "the stack's own", "those named", "the release's own and those named"],
+)
+def test_prometheus_is_believed_in_its_own_namespaces_alone(
+    helm: Helm, values: dict[str, object], namespaces: set[str]
+) -> None:
+    manifests = helm.template(values)
+    network = Network(manifests)
+    (run,) = (labels for name, labels, _ in pods_of(manifests) if name.startswith("flow run"))
+    for namespace in (OURS, "stack", *ELSEWHERE):
+        watches = namespace in namespaces
+        prometheus = watcher("prometheus", namespace)
+        for labels, port in scraped_ports(manifests):
+            assert network.lets_in(labels, prometheus, port) == watches, (labels, namespace)
+        # Whose figures may decide on a retraining.
+        assert network.lets_out(run, 9090, prometheus) == watches, namespace
 
 
 def test_names_can_be_looked_up_by_all(manifests: list[Manifest]) -> None:

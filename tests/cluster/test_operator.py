@@ -20,8 +20,10 @@ from tests.watch.files import queries, rules
 
 NAMESPACE = "watched"
 # One API pod more than one, so that each is seen to be asked; the page tells Prometheus nothing.
+# Policies let Prometheus in from the namespace that is named alone.
 VALUES = {
     "global.monitoring.enabled": "true",
+    "global.monitoring.namespaces[0]": monitoring.NAMESPACE,
     "mysql.metrics.enabled": "true",
     "ui.enabled": "false",
     "api.autoscaling.minReplicas": "2",
