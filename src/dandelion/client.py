@@ -33,6 +33,8 @@ from dandelion.labelling import Queue
 Decoded = TypeVar("Decoded")
 
 RETRIED = frozenset({429, 503})
+# For what must not be done twice: a proxy's 503 may tell of a request that arrived, and whose answer was lost.
+REFUSED = frozenset({429})
 MAX_TRIES = 4
 MAX_PAUSE_SECONDS = 10.0
 
@@ -156,12 +158,13 @@ class Client:
         return _decode(self._send("POST", "/admin/promote", json={"version": version}), Promoted)
 
     def rollback(self) -> Promoted:
-        """Let the version serve that served before.
+        """Let the version serve that served before. It is sent once: a second rollback would undo the first.
 
         Raises:
             DandelionError: Nothing served before.
+            UnreachableError: No answer came; look which version is champion before you send it again.
         """
-        return _decode(self._send("POST", "/admin/rollback"), Promoted)
+        return _decode(self._send("POST", "/admin/rollback", retried=REFUSED), Promoted)
 
     def compare(self, photo: bytes) -> list[Opinion]:
         """What serves and, where there is one, what is on trial, asked about the same photo."""
@@ -253,13 +256,13 @@ class Client:
     ) -> None:
         self.close()
 
-    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, *, retried: frozenset[int] = RETRIED, **options: Any) -> httpx.Response:
         for attempt in range(1, MAX_TRIES + 1):
             try:
                 answer = self._http.request(method, path, **options)
             except httpx.HTTPError as error:
                 raise _unreachable(self._http, error) from error
-            if answer.status_code not in RETRIED or attempt == MAX_TRIES:
+            if answer.status_code not in retried or attempt == MAX_TRIES:
                 return _checked(answer)
             time.sleep(_pause(answer))
         raise AssertionError
@@ -345,12 +348,13 @@ class AsyncClient:
         return _decode(await self._send("POST", "/admin/promote", json={"version": version}), Promoted)
 
     async def rollback(self) -> Promoted:
-        """Let the version serve that served before.
+        """Let the version serve that served before. It is sent once: a second rollback would undo the first.
 
         Raises:
             DandelionError: Nothing served before.
+            UnreachableError: No answer came; look which version is champion before you send it again.
         """
-        return _decode(await self._send("POST", "/admin/rollback"), Promoted)
+        return _decode(await self._send("POST", "/admin/rollback", retried=REFUSED), Promoted)
 
     async def compare(self, photo: bytes) -> list[Opinion]:
         """What serves and, where there is one, what is on trial, asked about the same photo."""
@@ -443,14 +447,16 @@ class AsyncClient:
     ) -> None:
         await self.aclose()
 
-    async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+    async def _send(
+        self, method: str, path: str, *, retried: frozenset[int] = RETRIED, **options: Any
+    ) -> httpx.Response:
         headers = {**self._headers, **options.pop("headers", {})}
         for attempt in range(1, MAX_TRIES + 1):
             try:
                 answer = await self._http.request(method, path, headers=headers, **options)
             except httpx.HTTPError as error:
                 raise _unreachable(self._http, error) from error
-            if answer.status_code not in RETRIED or attempt == MAX_TRIES:
+            if answer.status_code not in retried or attempt == MAX_TRIES:
                 return _checked(answer)
             await asyncio.sleep(_pause(answer))
         raise AssertionError

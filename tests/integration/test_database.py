@@ -262,6 +262,39 @@ async def test_a_query_that_runs_too_long_is_ended(database_url: str) -> None:
     await engine.dispose()
 
 
+async def test_a_migration_takes_as_long_as_it_must_and_queries_keep_their_limit(database_url: str) -> None:
+    """MariaDB's limit ends every statement, also one that makes an index; MySQL's ends any SELECT."""
+    if database_url.startswith("sqlite"):
+        return  # has no such limit
+    engine = create_engine(Settings.model_validate({"database": {"url": database_url, "query_timeout_seconds": 0.2}}))
+    limits: list[float] = []
+    asked = "SELECT @@SESSION.{}"
+
+    def name(connection: Any) -> str:
+        return "max_statement_time" if connection.dialect.is_mariadb else "max_execution_time"
+
+    def look(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.lstrip().startswith(("CREATE", "DROP")):
+            cursor.execute(asked.format(name(connection)))
+            limits.append(cursor.fetchone()[0])
+
+    event.listen(engine.sync_engine, "before_cursor_execute", look)
+    async with engine.connect() as other:
+        await other.execute(text("SELECT GET_LOCK(:name, 0)"), {"name": migrate.LOCK})
+        turn = asyncio.create_task(migrate.upgrade(engine))
+        await asyncio.sleep(1)
+        assert not turn.done()
+        await other.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": migrate.LOCK})
+        await turn
+    await migrate.downgrade(engine, "base")
+    assert set(limits) == {0}
+    async with engine.connect() as one, engine.connect() as another:
+        for connection in (one, another):
+            left = await connection.scalar(text(asked.format(name(connection))))
+            assert left == (0.2 if name(connection) == "max_statement_time" else 200)
+    await engine.dispose()
+
+
 async def test_a_database_that_is_down_is_an_error_without_its_password() -> None:
     settings = Settings.model_validate({"database": {"url": "mysql://root:hunter2@127.0.0.1:9/x"}})
     engine = create_engine(settings)

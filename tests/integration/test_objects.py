@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +18,7 @@ import pytest
 from dandelion.errors import ObjectCorruptError, ObjectNotFoundError, ObjectStoreError, SettingsError
 from dandelion.objects import BUCKETS, DATA_LAKE, ObjectStore, create_store
 from dandelion.objects.folder import FolderStore
+from dandelion.objects.mirror import mirror
 from dandelion.objects.s3 import S3Store
 from dandelion.settings import Settings
 from tests.servers.s3 import S3Server
@@ -183,6 +188,72 @@ def test_a_folder_expires_what_is_old(make_settings: Callable[..., Settings]) ->
     assert store.expire(DATA_LAKE, datetime.now(UTC) + timedelta(minutes=1)) == 1
     # What people put there stays until they remove it.
     assert [found.key for found in store.list_objects(DATA_LAKE)] == [f"uploads/{KEY}"]
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """The folder of a store whose process was killed in the middle of writing an object."""
+    script = """
+import sys
+from pathlib import Path
+from dandelion.objects import DATA_LAKE
+from dandelion.objects.folder import FolderStore
+from dandelion.objects.mirror import mirror
+
+class Dies:
+    def seek(self, to): self.read = self.last_words
+    def read(self, size): return b""
+    def last_words(self, size):
+        if not hasattr(self, "half"):
+            self.half = True
+            return b"half a photo"
+        import os, signal
+        os.kill(os.getpid(), signal.SIGKILL)
+
+FolderStore(Path(sys.argv[1]), {})._put(DATA_LAKE, "predicted/a.jpg", Dies(), "image/jpeg")
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    return tmp_path
+
+
+def test_what_a_killed_process_left_is_no_object(killed: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    store = FolderStore(killed, {})
+    store.prepare()
+    store.put(DATA_LAKE, f"predicted/{KEY}", b"a photo")
+    assert [found.key for found in store.list_objects(DATA_LAKE)] == [f"predicted/{KEY}"]
+    assert mirror(store, FolderStore(tmp_path_factory.mktemp("second"), {}), BUCKETS).copied == 1
+    assert store.expire(DATA_LAKE, datetime.now(UTC) + timedelta(minutes=1)) == 1
+
+
+@pytest.mark.parametrize("tidy", ["prepare", "expire"])
+def test_what_a_killed_process_left_goes_once_nobody_can_be_writing_it(killed: Path, tidy: str) -> None:
+    store = FolderStore(killed, {})
+    (left,) = (path for path in killed.rglob("*") if path.is_file())
+    assert left.stat().st_dev == (killed / DATA_LAKE).stat().st_dev
+
+    def work() -> None:
+        store.prepare() if tidy == "prepare" else store.expire(DATA_LAKE, datetime.now(UTC))
+
+    work()
+    assert left.exists()
+    hours_ago = time.time() - 2 * 3600
+    os.utime(left, (hours_ago, hours_ago))
+    work()
+    assert not left.exists()
+
+
+def test_hidden_files_are_no_objects_and_other_names_of_people_s_own_are_seen_and_expire(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path, {})
+    store.prepare()
+    for name in (".DS_Store", ".hidden/a.jpg", "my photo.jpg", "b.jpg"):
+        path = tmp_path / DATA_LAKE / "predicted" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"by hand")
+    # So that a retraining can say why it leaves a photo out.
+    assert [found.key for found in store.list_objects(DATA_LAKE)] == ["predicted/b.jpg", "predicted/my photo.jpg"]
+    assert store.expire(DATA_LAKE, datetime.now(UTC) + timedelta(minutes=1)) == 2
+    assert list(store.list_objects(DATA_LAKE)) == []
 
 
 def test_a_server_that_is_gone_or_refuses_us_is_named(minio: S3Server, make_settings: Callable[..., Settings]) -> None:

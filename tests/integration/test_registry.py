@@ -15,7 +15,7 @@ import pytest
 from dandelion.errors import PackageError, RegistryError, VersionNotFoundError
 from dandelion.inference.source import ModelSource
 from dandelion.package.starter import starter_path
-from dandelion.registry import Registry, create_registry, recall_alias, remember_alias
+from dandelion.registry import CHAMPION, PREVIOUS, Registry, create_registry, recall_alias, remember_alias
 from dandelion.settings import Settings
 from tests.servers.mlflow import MlflowServer
 
@@ -72,6 +72,32 @@ def test_promotion_and_rollback_move_the_champion_there_and_back(registry: Regis
     assert registry.rollback().version == first
     aliases = {version.version: version.aliases for version in registry.list_versions()}
     assert aliases == {first: ("champion",), second: ("previous",)}
+
+
+def test_a_promotion_that_broke_off_is_gone_on_with_and_never_rolled_back_to_itself(registry: Registry) -> None:
+    first, second = (registry.register_package(starter_path()).version for _ in range(2))
+    registry.promote(first)
+    registry.set_alias(PREVIOUS, first)  # then the process died
+    with pytest.raises(VersionNotFoundError, match=rf"(?s)version {first}.*dandelion models promote"):
+        registry.rollback()
+    assert registry.promote(second).aliases == ("champion",)
+    assert registry.rollback().version == first
+
+
+def test_a_move_that_was_made_does_not_fail_for_a_last_look(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (registry.register_package(starter_path()).version for _ in range(2))
+    registry.promote(first)
+    set_alias = registry.set_alias
+
+    def last(alias: str, version: str) -> None:
+        set_alias(alias, version)
+        if alias == CHAMPION:  # and MLflow goes away
+            monkeypatch.setattr(registry, "_mlflow", None)
+
+    monkeypatch.setattr(registry, "set_alias", last)
+    assert registry.promote(second).version == second
 
 
 def test_a_package_that_is_not_sound_leaves_no_version(registry: Registry, tmp_path: Path) -> None:

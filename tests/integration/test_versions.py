@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 
 from dandelion.client import Client
 from dandelion.db.tables import audit_log
+from dandelion.domain import Promoted
 from dandelion.errors import DandelionError, RegistryError, VersionNotFoundError
 from dandelion.package.starter import starter_path
-from dandelion.registry import CHALLENGER, Registry, create_registry
+from dandelion.registry import CHALLENGER, CHAMPION, Registry, create_registry
 from dandelion.settings import Settings
 from tests.integration.conftest import Api, running_api
 from tests.integration.test_photos import rows
@@ -91,6 +93,32 @@ def test_the_version_on_trial_is_asked_about_the_same_photo(running: Running) ->
         assert second.label != label
         assert second.confidence == first.confidence
         assert asking.predictions().predictions == []  # it was no traffic
+
+
+def test_a_move_is_answered_though_no_model_could_be_loaded_after_it(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(model={"path": None, "poll_seconds": 60.0})
+    registry = create_registry(settings)
+    first, second = (registry.register_package(starter_path()).version for _ in range(2))
+    registry.promote(first)
+    registry.promote(second)
+    shutil.rmtree(settings.home / "artifacts")
+    with running_api(settings) as api, Client(api.url) as client:
+        assert not api.service.is_ready
+        assert client.rollback() == Promoted(version=first, previous=second)
+    champion = registry.find_alias(CHAMPION)
+    assert champion is not None
+    assert champion.version == first
+    assert rows(settings, audit_log.c.action, audit_log.c.subject) == [("rollback", f"dandelion {first}")]
+
+
+def test_a_move_is_answered_though_the_swap_fails_in_an_unforeseen_way(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> bool:
+        raise RuntimeError("the accelerator is gone")
+
+    monkeypatch.setattr(running.api.service, "swap", fail)
+    assert running.client.promote("1").version == "1"
 
 
 def test_without_a_registry_there_are_no_versions(make_settings: Callable[..., Settings]) -> None:

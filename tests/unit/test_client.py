@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from dandelion.client import AsyncClient, Client
-from dandelion.domain import ModelRef, Prediction
-from dandelion.errors import DandelionError, NotAnImageError, OverloadedError
+from dandelion.domain import ModelRef, Prediction, Promoted
+from dandelion.errors import DandelionError, NotAnImageError, OverloadedError, UnreachableError
 from tests.servers.scripted import Handler, listening
 
 ANSWER = Prediction(
@@ -49,7 +49,7 @@ def script() -> Iterator[Script]:
 
     class Server(Handler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
             told.asked.append(self.path)
             status, headers, body = told.answers[min(len(told.asked), len(told.answers)) - 1]
             self.answer(status, body, headers)
@@ -85,6 +85,29 @@ def test_a_server_that_stays_busy_is_given_up(script: Script) -> None:
     script.answers = [problem(503, "overloaded", "Full.")]
     with Client(script.url) as client, pytest.raises(OverloadedError, match=r"Full\."):
         client.predict(b"photo")
+
+
+def test_a_rollback_is_sent_once_though_a_proxy_lost_its_answer(script: Script) -> None:
+    """A second one would undo the first."""
+    script.answers = [(503, {"Retry-After": "0"}, b"upstream connect error or disconnect/reset before headers")]
+    with Client(script.url) as client, pytest.raises(UnreachableError, match="503"):
+        client.rollback()
+    assert script.asked == ["/admin/rollback"]
+
+
+async def test_a_rollback_is_sent_once_without_blocking(script: Script) -> None:
+    script.answers = [(503, {"Retry-After": "0"}, b"")]
+    async with AsyncClient(script.url) as client:
+        with pytest.raises(UnreachableError, match="503"):
+            await client.rollback()
+    assert script.asked == ["/admin/rollback"]
+
+
+def test_a_rollback_that_was_refused_before_it_began_is_asked_again(script: Script) -> None:
+    done = Promoted(version="1", previous="2")
+    script.answers = [problem(429, "rate_limited", "Slower."), (200, {}, msgspec.json.encode(done))]
+    with Client(script.url) as client:
+        assert client.rollback() == done
 
 
 def test_a_problem_is_raised_as_the_error_that_the_server_had(script: Script) -> None:

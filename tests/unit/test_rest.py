@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -156,6 +158,34 @@ def test_what_only_mlflow_s_own_client_can_fetch_is_asked_of_it(server: Server, 
 def test_a_server_that_is_away_is_an_error() -> None:
     with pytest.raises(httpx.ConnectError):
         RestClient("http://127.0.0.1:9", 5, lambda: cast("Any", None)).get_registered_model("plants")
+
+
+@pytest.mark.parametrize("what", ["a file", "an answer"])
+def test_a_server_that_trickles_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str) -> None:
+    """Its bytes come often enough for the limit on each wait."""
+    monkeypatch.setattr("dandelion.registry.rest.ANSWER_SECONDS", 0.5)
+    asked: list[str] = []
+
+    class Trickling(Handler):
+        def do_GET(self) -> None:
+            if what == "a file" and self.path.startswith(f"{API}/"):
+                self.answer(200, msgspec.json.encode(listing(PROXIED)))
+                return
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            with suppress(OSError):
+                for _ in range(100):
+                    self.wfile.write(b" ")
+                    time.sleep(0.05)
+
+    with listening(Trickling) as url:
+        started = time.monotonic()
+        with pytest.raises(httpx.RequestError, match=r"whole after 0\.5 s"):
+            RestClient(url, 5, lambda: cast("Any", None)).download_artifacts("r1", "model/w.bin", str(tmp_path))
+        assert time.monotonic() - started < 3
+    assert len(asked) == 1  # a second try would only wait as long again
 
 
 def test_only_plain_servers_are_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from dandelion.api.problems import documented
 from dandelion.domain import ModelVersion, Promoted, Version, VersionDetails
 from dandelion.errors import DandelionError, VersionNotFoundError
 from dandelion.inference.reloader import Reloader
-from dandelion.inference.service import PredictionService
 from dandelion.registry import CHAMPION, Registry, create_registry
 from dandelion.settings import Settings
 
@@ -112,12 +111,14 @@ async def _move(request: Request[Any, Any, Any], action: str, move: Callable[[Re
     previous = before.version if before is not None and before.version != after.version else None
     await record(request, action, f"{after.name} {after.version}", {"previous": previous})
     reloader: Reloader = request.app.state.reloader
+    # The alias has moved, whatever comes: an error would have it moved again. Who looks at it next follows.
     try:
         await reloader.reload()
-    except DandelionError as error:  # the alias has moved; who looks at it next follows
+    except DandelionError as error:
         log.warning("reload_failed", reason=str(error))
-    service: PredictionService = request.app.state.service
-    log.info("alias_moved", action=action, version=after.version, serving=service.serving.ref.version)
+    except Exception:
+        log.exception("reload_failed")
+    log.info("alias_moved", action=action, version=after.version)
     return Promoted(version=after.version, previous=previous)
 
 

@@ -115,10 +115,12 @@ async def restore(engine: AsyncEngine, lines: Iterable[bytes]) -> dict[str, int]
 @asynccontextmanager
 async def _snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A connection that sees the tables as of one moment."""
-    async with engine.connect() as plain:
-        level = "REPEATABLE READ" if plain.dialect.name == "mysql" else "SERIALIZABLE"
-        connection = await plain.execution_options(isolation_level=level)
+    async with engine.connect() as connection:
+        if connection.dialect.name == "mysql":
+            await connection.execution_options(isolation_level="REPEATABLE READ")
         async with connection.begin():
+            if connection.dialect.name == "sqlite":
+                await connection.exec_driver_sql("BEGIN")  # which Python's driver says only before it writes
             yield connection
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
@@ -86,7 +86,7 @@ def create_engine(settings: Settings) -> AsyncEngine:
         connect_args={
             "connect_timeout": options.connect_timeout_seconds,
             "charset": "utf8mb4",
-            "init_command": _init_command(options),
+            "init_command": _session(options.query_timeout_seconds),
             **({"ssl": _tls(options)} if options.tls else {}),
         },
     )
@@ -122,6 +122,13 @@ async def transact(
     raise AssertionError("unreachable")  # pragma: no cover -- the loop returns or raises
 
 
+async def lift_limit(connection: AsyncConnection) -> None:
+    """Let each statement on `connection` take as long as it must; afterwards it is closed, not lent again."""
+    if connection.dialect.name == "mysql":
+        await connection.run_sync(Connection.detach)
+        await connection.exec_driver_sql(_session(0))
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether the same statement may succeed a moment later."""
     if isinstance(error, (InterfaceError, PoolTimeoutError, OSError)):
@@ -155,9 +162,8 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     cursor.close()
 
 
-def _init_command(options: DatabaseSettings) -> str:
-    """Times in UTC and a limit on queries, which MySQL and MariaDB spell differently, each in comments of its own."""
-    seconds = options.query_timeout_seconds
+def _session(seconds: float) -> str:
+    """Times in UTC and a limit on queries, 0 for none: MySQL and MariaDB spell it each in comments of its own."""
     mysql = f"/*!80000 , max_execution_time = {int(seconds * 1000)} */"
     mariadb = f"/*M!100000 , max_statement_time = {seconds:g} */"
     return f"SET SESSION time_zone = '+00:00' {mysql} {mariadb}"

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random
 
-from dandelion.db.engine import database_error, is_transient
+from dandelion.db.engine import database_error, is_transient, lift_limit
 from dandelion.errors import DatabaseError
 
 LOCK = "dandelion-migration"
@@ -133,11 +133,13 @@ async def _run(engine: AsyncEngine, work: Callable[[Config], None]) -> None:
         work(config)
 
     try:
-        async with engine.connect() as connection, _turn(connection), _alone():
-            if connection.dialect.name == "sqlite":
-                await _let_readers_in(connection)
-            await connection.run_sync(migrate)
-            await connection.commit()
+        async with engine.connect() as connection:
+            await lift_limit(connection)  # also for the wait
+            async with _turn(connection), _alone():
+                if connection.dialect.name == "sqlite":
+                    await _let_readers_in(connection)
+                await connection.run_sync(migrate)
+                await connection.commit()
     except CommandError as error:
         raise DatabaseError(f"The schema cannot be changed: {error}.", "See `dandelion db status`.") from error
     except (SQLAlchemyError, OSError) as error:

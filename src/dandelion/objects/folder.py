@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +18,11 @@ from typing_extensions import override
 from dandelion.errors import ObjectNotFoundError, ObjectStoreError
 from dandelion.objects.store import BUCKETS, CHUNK_BYTES, EXPIRING, ObjectStore, Stored, check_key
 
-# Beside the buckets, so that a bucket's folder holds nothing but what people put there.
+# Beside the buckets, so that a bucket's folder holds nothing but what people put there, whole.
 _FACTS = ".facts"
+_UNFINISHED = ".unfinished"
+# A file that is being written changes with every chunk; one that did not for so long was left by a process that died.
+_LEFT_SECONDS = 3600.0
 
 
 class _Facts(msgspec.Struct):
@@ -52,6 +56,7 @@ class FolderStore(ObjectStore):
         with _as_ours("make the buckets"):
             for bucket in BUCKETS:
                 (self._root / bucket).mkdir(parents=True, exist_ok=True)
+            self._remove_unfinished()
         return {}
 
     @override
@@ -65,7 +70,9 @@ class FolderStore(ObjectStore):
         root = self._root / bucket
         paths = (Path(folder) / name for folder, _, names in os.walk(root) for name in names)
         keys = [path.relative_to(root).as_posix() for path in paths]
-        for key in sorted(key for key in keys if key.startswith(prefix)):
+        # Hidden files are those of desktops and editors. Other names that we would not give are told of all the same,
+        # for who goes through them says why one is of no use.
+        for key in sorted(key for key in keys if key.startswith(prefix) and "/." not in f"/{key}"):
             try:
                 found = (root / key).stat()
             except FileNotFoundError:
@@ -75,26 +82,26 @@ class FolderStore(ObjectStore):
     @override
     def delete(self, bucket: str, key: str) -> None:
         check_key(key)
-        with _as_ours(f"delete {bucket}/{key}"):
-            (self._root / bucket / key).unlink(missing_ok=True)
-            (self._root / _FACTS / bucket / key).unlink(missing_ok=True)
+        self._remove(bucket, key)
 
     @override
     def expire(self, bucket: str, before: datetime) -> int:
         old = [found.key for found in self.list_objects(bucket, EXPIRING.get(bucket, "")) if found.modified_at < before]
         for key in old:
-            self.delete(bucket, key)
+            self._remove(bucket, key)  # whatever its name: we found it there
+        with _as_ours("remove what was left unfinished"):
+            self._remove_unfinished()
         return len(old)
 
     @override
     def _write(self, bucket: str, key: str, stream: BinaryIO, facts: Stored) -> None:
         with _as_ours(f"write {bucket}/{key}"):
-            with _replacing(self._root / bucket / key) as file:
+            with self._replacing(self._root / bucket / key) as file:
                 while chunk := stream.read(CHUNK_BYTES):
                     file.write(chunk)
                 file.flush()
                 written_ns = os.fstat(file.fileno()).st_mtime_ns
-            with _replacing(self._root / _FACTS / bucket / key) as file:
+            with self._replacing(self._root / _FACTS / bucket / key) as file:
                 file.write(msgspec.json.encode(_Facts(facts.sha256 or "", facts.content_type, written_ns)))
 
     @override
@@ -125,19 +132,32 @@ class FolderStore(ObjectStore):
             return stored
         return replace(stored, sha256=told.sha256, content_type=told.content_type)
 
+    def _remove(self, bucket: str, key: str) -> None:
+        with _as_ours(f"delete {bucket}/{key}"):
+            (self._root / bucket / key).unlink(missing_ok=True)
+            (self._root / _FACTS / bucket / key).unlink(missing_ok=True)
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes its place only when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    @contextmanager
+    def _replacing(self, path: Path) -> Iterator[BinaryIO]:
+        """A file that takes its place only when it is whole."""
+        unfinished = self._root / _UNFINISHED
+        for folder in (unfinished, path.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=unfinished)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield file
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def _remove_unfinished(self) -> None:
+        """What processes left that were killed: it may hold a photo, and no erasure finds it."""
+        for path in (self._root / _UNFINISHED).glob("*"):
+            with suppress(FileNotFoundError):  # finished meanwhile, or another process was quicker
+                if time.time() - path.stat().st_mtime > _LEFT_SECONDS:
+                    path.unlink()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -188,6 +189,9 @@ class Registry:
     def promote(self, version: str) -> ModelVersion:
         """Let `version` serve, and remember the one that served until now.
 
+        The memory is written first: whoever dies in between leaves the champion as it was, and promoting again mends
+        the rest. The other way round, a rollback would bring back the version before the last.
+
         Raises:
             VersionNotFoundError: There is none of that number.
         """
@@ -198,19 +202,26 @@ class Registry:
         if before is not None:
             self.set_alias(PREVIOUS, before.version)
         self.set_alias(CHAMPION, chosen.version)
-        return self.get_version(version)
+        # Not looked up again: where that fails, the version serves all the same.
+        lost = {PREVIOUS} if before is not None else set()
+        return replace(chosen, aliases=tuple(sorted({*chosen.aliases, CHAMPION} - lost)))
 
     def rollback(self) -> ModelVersion:
         """Let the version serve that served before; a second rollback undoes the first.
 
         Raises:
-            VersionNotFoundError: Nothing was promoted over another version yet.
+            VersionNotFoundError: Nothing was promoted over another version yet, or a promotion broke off.
         """
-        before = self.find_alias(PREVIOUS)
+        before, now = self.find_alias(PREVIOUS), self.find_alias(CHAMPION)
         if before is None:
             raise VersionNotFoundError(
                 f"{self.name} has no earlier champion to go back to.",
                 "Choose one with `dandelion models promote VERSION`.",
+            )
+        if now is not None and now.version == before.version:
+            raise VersionNotFoundError(
+                f"`previous` of {self.name} is the champion itself, version {now.version}: a promotion broke off.",
+                "Promote again, or choose an earlier version, with `dandelion models promote VERSION`.",
             )
         return self.promote(before.version)
 

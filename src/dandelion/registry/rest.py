@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 API = "/api/2.0/mlflow"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
+# A model of 100 MB arrives in that time over 1 Mbit/s, and who waits for it looks at the alias again.
+ANSWER_SECONDS = 900.0
 # Ways to sign in, and a division of the server, that MLflow's own client knows better.
 _SPECIAL = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_WORKSPACE")
 
@@ -36,9 +40,9 @@ class RestError(Exception):
         status: HTTP status.
     """
 
-    def __init__(self, answer: httpx.Response) -> None:
+    def __init__(self, answer: httpx.Response, content: bytes) -> None:
         try:
-            said: Mapping[str, Any] = msgspec.json.decode(answer.content, type=dict[str, Any])
+            said: Mapping[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
         except msgspec.MsgspecError:  # a proxy's page
             said = {}
         self.status = answer.status_code
@@ -98,7 +102,8 @@ class RestClient:
     Args:
         uri: Its address. MLflow's variables say how to sign in: `MLFLOW_TRACKING_USERNAME` and `_PASSWORD`, or
             `MLFLOW_TRACKING_TOKEN`; and `MLFLOW_TRACKING_SERVER_CERT_PATH`, `_CLIENT_CERT_PATH`, `_INSECURE_TLS`.
-        timeout_seconds: Longest wait for a connection and for the next bytes of an answer.
+        timeout_seconds: Longest wait for a connection and for the next bytes of an answer; an answer may take
+            `ANSWER_SECONDS` in all.
         whole: MLflow's own client, for artifacts that only it can fetch.
     """
 
@@ -180,20 +185,38 @@ class RestClient:
     @_twice
     def _ask(self, method: str, path: str, /, **words: str | int) -> dict[str, Any]:
         sent: dict[str, Any] = {"params": words} if method == "GET" else {"json": words}
-        answer = self._http.request(method, f"{API}/{path}", **sent)
-        if answer.is_error:
-            raise RestError(answer)
-        return msgspec.json.decode(answer.content or b"{}", type=dict[str, Any])
+        with self._answer(method, f"{API}/{path}", **sent) as chunks:
+            content = b"".join(chunks)
+        return msgspec.json.decode(content or b"{}", type=dict[str, Any])
 
     @_twice
     def _fetch(self, path: str, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with self._http.stream("GET", path) as answer, target.open("wb") as stream:
+        with self._answer("GET", path) as chunks, target.open("wb") as stream:
+            stream.writelines(chunks)
+
+    @contextmanager
+    def _answer(self, method: str, path: str, **sent: Any) -> Iterator[Iterator[bytes]]:
+        deadline = time.monotonic() + ANSWER_SECONDS
+        with self._http.stream(method, path, **sent) as answer:
+            chunks = _until(deadline, answer)
             if answer.is_error:
-                answer.read()
-                raise RestError(answer)
-            for chunk in answer.iter_bytes():
-                stream.write(chunk)
+                raise RestError(answer, b"".join(chunks))
+            yield chunks
+
+
+def _until(deadline: float, answer: httpx.Response) -> Iterator[bytes]:
+    """The answer's bytes; httpx only limits the wait for the next of them, so a server could trickle for ever.
+
+    Raises:
+        RequestError: The deadline passed. No `TransportError`, which is tried again: that would only take as long.
+    """
+    for chunk in answer.iter_bytes():
+        if time.monotonic() > deadline:
+            raise httpx.RequestError(
+                f"{answer.url.path} was not there whole after {ANSWER_SECONDS:g} s", request=answer.request
+            )
+        yield chunk
 
 
 def _version(said: Mapping[str, Any]) -> RegisteredVersion:
