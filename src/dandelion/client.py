@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
@@ -274,11 +275,21 @@ class AsyncClient:
     def __init__(self, url: str, *, key: str | None = None, timeout_seconds: float = 30.0) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=timeout_seconds)
         self._headers = _identity(key)
+        self._on_refused: Callable[[], None] | None = None
 
-    def acting_for(self, key: str | None, address: str | None = None) -> Self:
-        """The same connections for somebody who came to us: with their key, and their address if it is known."""
+    def acting_for(
+        self, key: str | None, address: str | None = None, on_refused: Callable[[], None] | None = None
+    ) -> Self:
+        """The same connections for somebody who came to us.
+
+        Args:
+            key: Theirs.
+            address: Theirs, if it is known.
+            on_refused: Called when the server does not take the key, any more or at all.
+        """
         other = copy.copy(self)
         other._headers = _identity(key) | ({"X-Forwarded-For": address} if address else {})
+        other._on_refused = on_refused
         return other
 
     async def predict(self, photo: bytes) -> Prediction:
@@ -456,6 +467,8 @@ class AsyncClient:
                 answer = await self._http.request(method, path, headers=headers, **options)
             except httpx.HTTPError as error:
                 raise _unreachable(self._http, error) from error
+            if answer.status_code == httpx.codes.UNAUTHORIZED and self._on_refused is not None:
+                self._on_refused()
             if answer.status_code not in retried or attempt == MAX_TRIES:
                 return _checked(answer)
             await asyncio.sleep(_pause(answer))

@@ -126,6 +126,22 @@ def test_a_token_signs_in_as_well_and_admins_see_what_only_they_may(guarded: Gua
         visitor.wait_for_text("#header", "Sign out (jwt:grace)")
 
 
+def test_a_key_that_is_revoked_signs_out_and_locks_nobody_out(guarded: Guarded, browser: Browser) -> None:
+    with visit(browser, guarded.page.page_url) as visitor:
+        sign_in(visitor, guarded.key("leaver", "read", "feedback"))
+        visitor.wait_for_text("#header", "key:leaver")
+        assert guarded.api.command("keys", "revoke", "leaver").returncode == 0
+        # The API takes it for as long as it remembers.
+        deadline = time.monotonic() + 60
+        while "key:leaver" in visitor.text_of("#header"):
+            assert time.monotonic() < deadline
+            visitor.tab("History")
+            visitor.page.reload()
+            visitor.page.get_by_role("tab", name="History").wait_for()
+            time.sleep(1)
+        visitor.page.get_by_role("link", name="Sign in").wait_for()
+
+
 def test_who_guesses_keys_is_stopped_and_stops_nobody_else(launch: Launcher, guarded: Guarded) -> None:
     page = launch("ui", "--api", guarded.api.url, DANDELION_ACCESS__FAILED_SIGN_INS_PER_ADDRESS="3")
     page.wait_for("/readyz", url=page.page_url)

@@ -53,12 +53,14 @@ class Backend:
 
     def of(self, request: Asker) -> AsyncClient:
         """A client that asks as whoever sent the request."""
-        session = self._sessions.find(request.cookies)
-        return self.signed_in(session.key if session else None, request)
+        if (session := self._sessions.find(request.cookies)) is None:
+            return self.signed_in(None, request)
+        # A page that went on with a key which was revoked would count as one that guesses, again and again.
+        return self._client.acting_for(session.key, _address(request), lambda: self._sessions.close(request.cookies))
 
     def signed_in(self, key: str | None, request: Asker) -> AsyncClient:
         """A client that asks with a key that is not one of a session yet."""
-        return self._client.acting_for(key, request.client.host if request.client else None)
+        return self._client.acting_for(key, _address(request))
 
     def session_of(self, request: Asker) -> Session | None:
         """Who sent the request, if they signed in."""
@@ -84,3 +86,7 @@ class Backend:
         """Close the connections."""
         await self._client.aclose()
         await self._pulse.aclose()
+
+
+def _address(request: Asker) -> str | None:
+    return request.client.host if request.client else None
