@@ -6,7 +6,8 @@
     backups/dandelion/<time>/manifest.json        what there is; written last, so that it vouches for the rest
 
 Photos, dataset versions, model packages and the backups themselves are copied to a second place: another S3 server
-(DANDELION_MIRROR__URL), or a folder (DANDELION_BACKUP__FOLDER) for an embedded store.
+(DANDELION_MIRROR__URL), or a folder (DANDELION_BACKUP__FOLDER) for an embedded store. What was erased by
+`dandelion privacy erase` is erased there as well, and no restore brings it back (`dandelion.objects.erasures`).
 """
 
 from __future__ import annotations
@@ -20,18 +21,19 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, cast
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from dandelion.db import audit, create_engine, transact
+from dandelion.db import audit, create_engine, predictions, transact
 from dandelion.db.dump import dump, restore
 from dandelion.errors import BackupError, DatabaseError, ObjectNotFoundError
 from dandelion.objects import BACKUPS, BUCKETS, DATA_LAKE, MLFLOW, PROCESSED, ObjectStore, create_mirror, create_store
+from dandelion.objects.erasures import erased_ids, is_photo_of, purge
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.mirror import mirror
 from dandelion.settings import DatabaseSettings, Settings, as_text
@@ -39,6 +41,7 @@ from dandelion.settings import DatabaseSettings, Settings, as_text
 PREFIX = "dandelion"
 DATABASE, SETTINGS, REGISTRY, MANIFEST = "database.jsonl.gz", "settings.json", "mlflow.db.gz", "manifest.json"
 SAMPLED = 50
+ROWS_AT_ONCE = 500
 PATIENCE_SECONDS = 30.0
 
 Say = Callable[[str], None]
@@ -109,21 +112,23 @@ def list_backups(store: ObjectStore) -> list[dict[str, Any]]:
 def restore_backup(settings: Settings, name: str, database: str) -> dict[str, int]:
     """Fill the empty database at `database` with a backup's rows; return table to number of rows.
 
+    Rows whose photos were erased since lead to no client and no photo, as the store's list of erasures has it.
+
     Raises:
         BackupError: There is no such backup.
         DatabaseError: The database is not empty or does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="restore-") as folder:
-        file = Path(folder) / DATABASE
+        file, store = Path(folder) / DATABASE, create_store(settings)
         try:
-            create_store(settings).get_file(BACKUPS, f"{PREFIX}/{name}/{DATABASE}", file)
+            store.get_file(BACKUPS, f"{PREFIX}/{name}/{DATABASE}", file)
         except ObjectNotFoundError as error:
             raise BackupError(f"There is no backup {name!r}.", "`dandelion backup list` shows them.") from error
-        return asyncio.run(_restore(settings, file, database))
+        return asyncio.run(_restore(settings, file, database, sorted(erased_ids(store))))
 
 
 def restore_objects(settings: Settings, say: Say) -> int:
-    """Copy back what this store lacks from the second place; return how many objects that were.
+    """Copy back what this store lacks from the second place, without erased photos; return how many objects that were.
 
     Raises:
         BackupError: There is no second place.
@@ -172,11 +177,20 @@ async def _dump_and_prove(settings: Settings, file: Path, say: Say) -> dict[str,
     return {table: each.rows for table, each in written.items()}
 
 
-async def _restore(settings: Settings, file: Path, database: str) -> dict[str, int]:
+async def _restore(settings: Settings, file: Path, database: str, erased: Sequence[str]) -> dict[str, int]:
     engine = create_engine(_at(settings, database))
+
+    async def forget(connection: AsyncConnection, ids: Sequence[str]) -> None:
+        await predictions.mark_erased(connection, ids)
+        await predictions.forget_clients(connection, ids)
+
     try:
         with gzip.open(file, "rb") as lines:
-            return await restore(engine, lines)
+            rows = await restore(engine, lines)
+        for start in range(0, len(erased), ROWS_AT_ONCE):
+            ids = erased[start : start + ROWS_AT_ONCE]
+            await transact(engine, lambda on: forget(on, ids), patience_seconds=PATIENCE_SECONDS)  # noqa: B023 -- runs here
+        return rows
     finally:
         await engine.dispose()
 
@@ -214,20 +228,26 @@ def _put(store: ObjectStore, name: str, folder: Path, rows: dict[str, int]) -> i
 
 def _copy_objects(settings: Settings, store: ObjectStore, say: Say) -> tuple[int, int | None]:
     """Objects copied now, and objects that lie in the second place; a sample of them is read back."""
+    purge(store, erased_ids(store))  # an erasure that broke off is finished rather than copied
     second = second_place(settings)
     if second is None:
         return 0, None
-    copied = mirror(
-        store, second, (DATA_LAKE, PROCESSED, BACKUPS), progress=lambda n: say(f"{n} objects copied")
-    ).copied
-    copied += _copy_artifacts(settings, second)
+    buckets = (DATA_LAKE, PROCESSED, BACKUPS)
+    # What comes while copies are made is for the next backup.
+    before = {bucket: {found.key: found.size_bytes for found in store.list_objects(bucket)} for bucket in buckets}
+    done = mirror(store, second, buckets, progress=lambda n: say(f"{n} objects copied"))
+    copied = done.copied + _copy_artifacts(settings, second)
     total = sum(1 for _ in second.list_objects(MLFLOW))
-    for bucket in (DATA_LAKE, PROCESSED, BACKUPS):
+    for bucket, here in before.items():
         there = {found.key: found.size_bytes for found in second.list_objects(bucket)}
-        here = {found.key: found.size_bytes for found in store.list_objects(bucket)}
-        lacking = [key for key, size in here.items() if there.get(key) != size]
-        gone = [key for key in lacking if not _exists(store, bucket, key)]
-        if wrong := sorted(set(lacking) - set(gone)):
+        lacking = [
+            (key, size) for key, size in here.items() if there.get(key) != size and (bucket, key) not in done.refused
+        ]
+        erased = erased_ids(store)  # of a moment ago, too, and perhaps still on their way out
+        wrong = sorted(
+            key for key, size in lacking if not is_photo_of(erased, bucket, key) and _is_still(store, bucket, key, size)
+        )
+        if wrong:
             raise BackupError(f"{bucket}/{wrong[0]} and {len(wrong) - 1} others were not copied.", "Run it again.")
         for key in random.sample(sorted(here), min(SAMPLED, len(here))):
             if key in there:
@@ -251,12 +271,12 @@ def _copy_artifacts(settings: Settings, second: ObjectStore) -> int:
     return copied
 
 
-def _exists(store: ObjectStore, bucket: str, key: str) -> bool:
+def _is_still(store: ObjectStore, bucket: str, key: str, size: int) -> bool:
+    """Whether it was neither deleted nor replaced meanwhile."""
     try:
-        store.stat(bucket, key)
+        return store.stat(bucket, key).size_bytes == size
     except ObjectNotFoundError:
         return False
-    return True
 
 
 def _write_down(settings: Settings, name: str, detail: dict[str, Any]) -> None:

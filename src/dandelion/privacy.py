@@ -14,8 +14,9 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dandelion.db import audit, predictions, transact
-from dandelion.errors import PredictionNotFoundError, SettingsError
-from dandelion.objects import DATA_LAKE, PHOTO_TYPES, PROCESSED, ObjectStore, frozen_key, photo_key
+from dandelion.errors import ObjectNotFoundError, ObjectStoreError, PredictionNotFoundError, SettingsError
+from dandelion.objects import PHOTO_TYPES, ObjectStore
+from dandelion.objects.erasures import carry_erasures, erased_ids, note_erasure, photo_places, purge
 from dandelion.settings import Settings
 
 KEY_FILE = "client.key"
@@ -56,37 +57,55 @@ class Erased:
 
     Attributes:
         predictions: Rows that no longer lead to a client or a photo.
-        photos: Photos that were stored and are gone.
+        photos: Photos that were stored here and are gone.
     """
 
     predictions: int
     photos: int
 
 
-async def erase_prediction(engine: AsyncEngine, store: ObjectStore, spool: Path, *, id: str, actor: str) -> Erased:  # noqa: A002
-    """Forget the photo and the client of one prediction; may be run again after a failure.
+async def erase_prediction(
+    engine: AsyncEngine,
+    store: ObjectStore,
+    spool: Path,
+    second: ObjectStore | None,
+    *,
+    id: str,  # noqa: A002
+    actor: str,
+) -> Erased:
+    """Forget the photo and the client of one prediction, also of one whose row was pruned; may be run again.
 
     Args:
         engine: The database.
         store: The object store.
         spool: Folder of photos that wait on this machine.
+        second: Where backups copy objects to, if this machine knows.
         id: The prediction.
         actor: Who asked, for the audit log.
 
     Raises:
-        PredictionNotFoundError: No such prediction is stored.
+        PredictionNotFoundError: There is neither a row nor a photo.
         DatabaseError: The database did not answer; run it again.
-        ObjectStoreError: The object store did not; run it again.
+        ObjectStoreError: The object store did not; run it again. Or all is done but for copies at the second place,
+            which did not answer; run it again, or wait for the next backup.
     """
     rows = await transact(engine, lambda on: predictions.photo_keys(on, [id]), patience_seconds=PATIENCE_SECONDS)
-    if not rows:
-        raise PredictionNotFoundError(f"No prediction {id} is stored.", "Check the id.")
-    photos = await _erase_photos(engine, store, spool, rows)
-    await transact(engine, lambda on: _forget(on, [id], id, photos, actor), patience_seconds=PATIENCE_SECONDS)
-    return Erased(1, photos)
+    if not rows and not await asyncio.to_thread(_is_kept, store, spool, second, id):
+        raise PredictionNotFoundError(
+            f"Nothing is known of a prediction {id}: there is neither a row nor a photo.",
+            "Check the id. A second server is looked at only where DANDELION_MIRROR__URL names it.",
+        )
+    ids = list(rows)
+    # A row without a key may be of a dump that is older than its photo, so every key is tried.
+    photos = await _erase_photos(engine, store, spool, {id: predictions.ERASED})
+    await transact(engine, lambda on: _forget(on, ids, id, photos, actor), patience_seconds=PATIENCE_SECONDS)
+    await asyncio.to_thread(_erase_copies, store, second)
+    return Erased(len(ids), photos)
 
 
-async def erase_client(engine: AsyncEngine, store: ObjectStore, spool: Path, *, client: str, actor: str) -> Erased:
+async def erase_client(
+    engine: AsyncEngine, store: ObjectStore, spool: Path, second: ObjectStore | None, *, client: str, actor: str
+) -> Erased:
     """The same for all predictions of a client, named by its hash, some hundred at a time."""
     total, photos = 0, 0
     subject = f"client {client}"
@@ -101,7 +120,11 @@ async def erase_client(engine: AsyncEngine, store: ObjectStore, spool: Path, *, 
         await transact(engine, lambda on: _forget(on, ids, subject, gone, actor), patience_seconds=PATIENCE_SECONDS)  # noqa: B023 -- runs here
         total, photos = total + len(ids), photos + gone
         if len(ids) < AT_ONCE:
-            return Erased(total, photos)
+            break
+    # Photos that came between the look at a row and its mark, or of whose keys an older database knows nothing.
+    photos += await asyncio.to_thread(lambda: purge(store, erased_ids(store)))
+    await asyncio.to_thread(_erase_copies, store, second)
+    return Erased(total, photos)
 
 
 async def _erase_photos(engine: AsyncEngine, store: ObjectStore, spool: Path, rows: dict[str, str | None]) -> int:
@@ -112,16 +135,64 @@ async def _erase_photos(engine: AsyncEngine, store: ObjectStore, spool: Path, ro
 
 
 def _delete(store: ObjectStore, spool: Path, rows: dict[str, str | None]) -> int:
+    """Write down first, so that a backup or a retraining that has read a photo already sees what became of it."""
+    store.prepare()
+    if rows:
+        note_erasure(store, list(rows))
     gone = 0
     for prediction_id, key in rows.items():
-        candidates = [photo_key(prediction_id, suffix) for suffix in PHOTO_TYPES]
-        for name in [key] if key in candidates else candidates if key == predictions.ERASED else []:
-            store.delete(DATA_LAKE, name)
-            store.delete(PROCESSED, frozen_key(prediction_id, Path(name).suffix))
-            gone += name == key
+        places = [
+            place
+            for place in photo_places(prediction_id)
+            if key == predictions.ERASED or (key is not None and Path(place[1]).suffix == Path(key).suffix)
+        ]
+        gone += any(_is_there(store, *place) for place in places)
+        for place in places:  # one that is not there may have earlier versions
+            store.delete(*place)
         for suffix in PHOTO_TYPES:
             (spool / f"{prediction_id}{suffix}").unlink(missing_ok=True)
     return gone
+
+
+def _erase_copies(store: ObjectStore, second: ObjectStore | None) -> None:
+    if second is None:
+        return
+    try:
+        carry_erasures(store, second)
+    except ObjectStoreError as error:
+        raise ObjectStoreError(
+            f"The photos are erased here, but copies remain at the second place. {error.message}",
+            "Mend it (DANDELION_MIRROR__URL or DANDELION_BACKUP__FOLDER) and run this again, or wait: the next backup "
+            "that reaches it erases them.",
+        ) from error
+
+
+def _is_kept(store: ObjectStore, spool: Path, second: ObjectStore | None, prediction_id: str) -> bool:
+    """Whether there is a photo somewhere; a second place that does not answer may hold one."""
+    try:
+        places = photo_places(prediction_id)
+    except ValueError:  # an id that never was a prediction's
+        return False
+    store.prepare()
+    if any((spool / f"{prediction_id}{suffix}").exists() for suffix in PHOTO_TYPES):
+        return True
+    if any(_is_there(store, *place) for place in places):
+        return True
+    if second is None:
+        return False
+    try:
+        second.prepare()
+        return any(_is_there(second, *place) for place in places)
+    except ObjectStoreError:
+        return True
+
+
+def _is_there(store: ObjectStore, bucket: str, key: str) -> bool:
+    try:
+        store.stat(bucket, key)
+    except ObjectNotFoundError:
+        return False
+    return True
 
 
 async def _forget(connection: AsyncConnection, ids: Sequence[str], subject: str, photos: int, actor: str) -> None:

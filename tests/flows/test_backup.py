@@ -8,19 +8,22 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from uuid_utils import uuid7
 
 from dandelion.backup import create_backup, list_backups, restore_backup, restore_objects, second_place
 from dandelion.db import audit, create_engine, feedback, predictions, transact
-from dandelion.db.dump import dump, restore
+from dandelion.db.dump import Contents, dump, restore
 from dandelion.db.migrate import upgrade
 from dandelion.domain import Feedback, JournalEntry, ModelRef, Prediction
 from dandelion.errors import BackupError, DatabaseError
-from dandelion.objects import BACKUPS, DATA_LAKE, create_store
+from dandelion.objects import BACKUPS, DATA_LAKE, ObjectStore, create_store
+from dandelion.objects.mirror import Mirrored, mirror
 from dandelion.settings import Settings
 from tests.servers.mysql import MySqlServer
 
@@ -101,6 +104,46 @@ def test_mysqls_dump_fills_mariadb_and_reads_the_same(mysql: MySqlServer, mariad
     asyncio.run(move())
 
 
+class Interrupted(io.BytesIO):
+    """Another process tells the truth about the first photo as soon as that has been dumped."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+        self._is_told = False
+
+    def write(self, line: Any) -> int:
+        found = json.loads(line)
+        if found.get("table") == "predictions" and not self._is_told:
+            self._is_told = True
+            thread = threading.Thread(target=lambda: asyncio.run(self._tell(found["row"]["id"])))
+            thread.start()
+            thread.join()
+        return super().write(line)
+
+    async def _tell(self, prediction_id: str) -> None:
+        engine = create_engine(self._settings)
+        told = Feedback(prediction_id=prediction_id, label="grass", at=datetime.now(UTC))
+        await transact(engine, lambda on: feedback.give(on, told, actor="another"), patience_seconds=5)
+        late = [entry(ROWS)]
+        await transact(engine, lambda on: predictions.add(on, late), patience_seconds=5)
+        await engine.dispose()
+
+
+def test_a_dump_is_of_one_moment_while_others_write(settings: Settings) -> None:
+    async def twice() -> tuple[dict[str, Contents], dict[str, Contents]]:
+        engine = create_engine(settings)
+        during = await dump(engine, Interrupted(settings))
+        after = await dump(engine, io.BytesIO())
+        await engine.dispose()
+        return during, after
+
+    during, after = asyncio.run(twice())
+    names = ("predictions", "feedback", "audit_log")
+    assert [during[name].rows for name in names] == [ROWS, 1, 2]
+    assert [after[name].rows for name in names] == [ROWS + 1, 2, 3]
+
+
 def test_a_database_with_rows_is_not_overwritten(settings: Settings) -> None:
     url = settings.database.url
     assert url is not None
@@ -134,6 +177,44 @@ def test_objects_come_back_from_the_second_place(small: Settings) -> None:
     assert second_place(small) is not None
     assert restore_objects(small, lambda _: None) == 1
     assert store.get(DATA_LAKE, "uploads/grass/a.jpg") == b"a photo"
+
+
+def test_photos_that_come_while_a_backup_runs_are_for_the_next_one(
+    small: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = create_store(small)
+    store.put(DATA_LAKE, "uploads/grass/a.jpg", b"a photo")
+
+    def slowly(source: ObjectStore, *others: Any, **options: Any) -> Mirrored:
+        done = mirror(source, *others, **options)
+        source.put(DATA_LAKE, "uploads/grass/a.jpg", b"a better photo")
+        source.put(DATA_LAKE, "uploads/grass/late.jpg", b"a late photo")
+        return done
+
+    monkeypatch.setattr("dandelion.backup.mirror", slowly)
+    create_backup(small)
+    monkeypatch.undo()
+    create_backup(small)
+    second = second_place(small)
+    assert second is not None
+    assert second.get(DATA_LAKE, "uploads/grass/late.jpg") == b"a late photo"
+
+
+def test_what_was_not_copied_fails_a_backup(small: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_store(small).put(DATA_LAKE, "uploads/grass/a.jpg", b"a photo")
+    monkeypatch.setattr("dandelion.backup.mirror", lambda *_, **__: Mirrored(0, 0, 0))
+    with pytest.raises(BackupError, match=r"data-lake/uploads/grass/a\.jpg and 0 others"):
+        create_backup(small)
+
+
+def test_a_name_that_no_store_takes_fails_no_backup(small: Settings) -> None:
+    create_backup(small)
+    (small.home / "objects" / DATA_LAKE / "my photo.jpg").write_bytes(b"put there by hand")
+    create_store(small).put(DATA_LAKE, "uploads/grass/a.jpg", b"a photo")
+    create_backup(small)
+    second = second_place(small)
+    assert second is not None
+    assert second.get(DATA_LAKE, "uploads/grass/a.jpg") == b"a photo"
 
 
 def test_the_commands_do_the_same(small: Settings, tmp_path: Path) -> None:

@@ -121,7 +121,9 @@ def test_all_photos_of_a_client_go_from_mysql_and_minio_with_every_version(
         done = erase(settings, "--client", "127.0.0.1", "--json", **env)
         assert json.loads(done.stdout) == {"predictions": 5, "photos": 5}, done.stderr
         assert erase(settings, "--client", "127.0.0.1", **env).stdout.startswith("Forgot 0 photos; 0 predictions")
-    left = minio.client().list_objects(bucket_name="erasure-data-lake", recursive=True, include_version=True)
+    left = minio.client().list_objects(
+        bucket_name="erasure-data-lake", prefix="predicted/", recursive=True, include_version=True
+    )
     assert [found.object_name for found in left] == []
     assert {row[0] for row in rows(settings, predictions.c.client)} == {None}
 

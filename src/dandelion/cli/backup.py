@@ -56,14 +56,18 @@ def restore(
         bool, typer.Option("--objects", help="Also copy back the objects that the store lacks, from the second place.")
     ] = False,
 ) -> None:
-    """Fill an empty database with a backup's rows; SQLite, MySQL and MariaDB restore each other's."""
+    """Fill an empty database with a backup's rows; SQLite, MySQL and MariaDB restore each other's.
+
+    What was erased since the backup stays erased.
+    """
     from dandelion.backup import restore_backup, restore_objects
     from dandelion.settings import load_settings
 
     settings = load_settings()
     with console(error=True).status("Restoring ...") as progress:
-        rows = restore_backup(settings, name, database)
+        # First, since the dump and the list of what was erased may be among them.
         copied = restore_objects(settings, lambda line: progress.update(f"Restoring ... {line}")) if objects else 0
+        rows = restore_backup(settings, name, database)
     told = ", ".join(f"{count} {table}" for table, count in rows.items() if count)
     console().print(
         f"Restored {told or 'no rows'}{f'; {copied} objects copied back' if objects else ''}.", markup=False

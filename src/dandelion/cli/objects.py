@@ -125,7 +125,7 @@ def mirror(
     buckets: Annotated[list[str] | None, typer.Argument(help="Which buckets; all when left out.")] = None,
     note: Note = None,
 ) -> None:
-    """Copy what the second server (DANDELION_MIRROR__URL) lacks; nothing is removed there."""
+    """Copy what the second server (DANDELION_MIRROR__URL) lacks; nothing but erased photos is removed there."""
     from dandelion.objects import BUCKETS, create_mirror
     from dandelion.objects.mirror import mirror as copy
     from dandelion.settings import load_settings
@@ -138,6 +138,8 @@ def mirror(
         detail = {"outcome": "stored", "copied": done.copied, "same": done.same, "bytes": done.bytes_copied}
         record(note, ", ".join(chosen), detail)
     console().print(f"Copied {done.copied} objects, {done.bytes_copied} bytes; {done.same} were there.")
+    for bucket, key in done.refused:
+        console(error=True).print(f"Not copied, since not every store takes the name: {bucket}/{key}", markup=False)
 
 
 @app.command(epilog="Example: dandelion objects ship-binlogs /var/lib/mysql --every 15m")

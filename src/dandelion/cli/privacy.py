@@ -45,24 +45,25 @@ def erase(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
-    """Delete photos, every stored version of them, and what links predictions to a client; the audit log keeps that.
+    """Delete photos, every version and copy of them, and what links predictions to a client; the audit log keeps that.
 
     What stays is a label and a confidence that lead to nobody. Safe to run again after a failure.
     """
     if (prediction is None) == (client is None):
         raise typer.BadParameter("name either --prediction or --client.")
+    from dandelion.backup import second_place
     from dandelion.objects import create_store
     from dandelion.privacy import ClientHasher, erase_client, erase_prediction
     from dandelion.settings import load_settings
 
     settings = load_settings()
-    store, spool = create_store(settings), settings.photo_spool
+    store, second, spool = create_store(settings), second_place(settings), settings.photo_spool
     hashed = ClientHasher(settings, create=False).hash(client) if client is not None else ""
 
     async def work(engine: AsyncEngine) -> Erased:
         if prediction is not None:
-            return await erase_prediction(engine, store, spool, id=str(prediction), actor=actor())
-        return await erase_client(engine, store, spool, client=hashed, actor=actor())
+            return await erase_prediction(engine, store, spool, second, id=str(prediction), actor=actor())
+        return await erase_client(engine, store, spool, second, client=hashed, actor=actor())
 
     done = with_engine(work)
     if as_json:

@@ -1,4 +1,4 @@
-"""A copy of every bucket on a second store: what is missing there or differs is copied, nothing is removed."""
+"""A copy of every bucket on a second store: what is missing there or differs is copied, what was erased is erased."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dandelion.errors import ObjectNotFoundError
-from dandelion.objects.store import ObjectStore, Stored
+import structlog
+
+from dandelion.errors import ObjectKeyError, ObjectNotFoundError
+from dandelion.objects.erasures import LIST, carry_erasures, erased_ids, is_photo_of, purge
+from dandelion.objects.store import DATA_LAKE, PROCESSED, ObjectStore, Stored
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +24,13 @@ class Mirrored:
         copied: Objects that were copied.
         same: Objects that were there already.
         bytes_copied: Bytes that were copied.
+        refused: Bucket and key of what somebody put there under a name that not every store takes; it is not copied.
     """
 
     copied: int
     same: int
     bytes_copied: int
+    refused: tuple[tuple[str, str], ...] = ()
 
 
 def mirror(
@@ -31,7 +38,8 @@ def mirror(
 ) -> Mirrored:
     """Copy what `target` lacks. Objects that were deleted at the source stay: a copy must outlive a mistake.
 
-    Each object is read whole and verified before it is written, so a damaged one replaces no good one.
+    Photos that were erased, by the list of either store, are not copied and go at the target. Each object is read whole
+    and verified before it is written, so a damaged one replaces no good one.
 
     Args:
         source: Where objects are.
@@ -45,11 +53,16 @@ def mirror(
     """
     target.prepare()
     copied = same = size = 0
+    refused = []
+    has_photos = not {DATA_LAKE, PROCESSED}.isdisjoint(buckets)
+    erased = erased_ids(source) | erased_ids(target) if has_photos else set()
     with tempfile.TemporaryDirectory(prefix="mirror-") as folder:
         held = Path(folder) / "object"
         for bucket in buckets:
             there = {found.key: found for found in target.list_objects(bucket)}
             for found in source.list_objects(bucket):
+                if is_photo_of(erased, bucket, found.key) or (bucket == DATA_LAKE and found.key.startswith(LIST)):
+                    continue
                 if _is_copied(source, target, bucket, found, there.get(found.key)):
                     same += 1
                 else:
@@ -58,11 +71,19 @@ def mirror(
                         source.get_file(bucket, found.key, held)
                     except ObjectNotFoundError:
                         continue  # deleted since it was listed
+                    except ObjectKeyError as error:
+                        log.warning("object_not_copied", bucket=bucket, reason=str(error))
+                        refused.append((bucket, found.key))
+                        continue
                     target.put_file(bucket, found.key, held, content_type=facts.content_type)
                     copied, size = copied + 1, size + facts.size_bytes
                 if progress is not None:
                     progress(copied + same)
-    return Mirrored(copied, same, size)
+    if has_photos:
+        # After the last copy, and read anew: a photo may have been erased while it was on its way.
+        purge(target, erased_ids(source) | erased_ids(target))
+        carry_erasures(source, target)
+    return Mirrored(copied, same, size, tuple(refused))
 
 
 def _is_copied(source: ObjectStore, target: ObjectStore, bucket: str, found: Stored, copy: Stored | None) -> bool:

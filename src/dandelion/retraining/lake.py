@@ -21,6 +21,7 @@ from dandelion.db import feedback, transact
 from dandelion.db.tables import LABEL_LENGTH
 from dandelion.errors import DataError, NotAnImageError, ObjectKeyError, ObjectNotFoundError, PhotoError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store, frozen_key
+from dandelion.objects.erasures import erased_ids, is_photo_of
 from dandelion.objects.store import check_key
 from dandelion.settings import load_settings
 from dandelion.training.photos import PHOTO_SUFFIXES, Photo, describe_photo, list_class_folders, list_files
@@ -227,6 +228,8 @@ def as_labelled(inspected: Inspected) -> Labelled:
 def keep(store: ObjectStore, copies: Sequence[tuple[str, str, str]]) -> int:
     """Copy photos from the data lake into `processed-data`; return how many were copied now.
 
+    One that has gone since it was looked at is left out, as a version leaves it out when it is fetched.
+
     Args:
         store: Where both lie.
         copies: Key there, key here and SHA-256 of each.
@@ -235,19 +238,18 @@ def keep(store: ObjectStore, copies: Sequence[tuple[str, str, str]]) -> int:
         ObjectStoreError: The store does not answer.
         DataError: A photo was replaced after it was looked at.
     """
-    copied = 0
-    for source, target, sha256 in copies:
-        try:
-            if store.stat(PROCESSED, target).sha256 == sha256:
-                continue
-        except ObjectNotFoundError:
-            pass
-        stored = store.put(PROCESSED, target, store.get(DATA_LAKE, source))
-        if stored.sha256 != sha256:
+    copied: set[str] = set()
+    try:
+        for source, target, sha256 in copies:
+            if not _is_kept(store, target, sha256) and _copy(store, source, target, sha256):
+                copied.add(target)
+    finally:
+        # An erasure is written down before it deletes: what is not on the list by now is deleted after it was put here.
+        erased = erased_ids(store)
+        gone = {target for _, target, _ in copies if is_photo_of(erased, PROCESSED, target)}
+        for target in gone:
             store.delete(PROCESSED, target)
-            raise DataError(f"{DATA_LAKE}/{source} was replaced during the run.", "Run the retraining again.")
-        copied += 1
-    return copied
+    return len(copied - gone)
 
 
 def folder_of(label: str) -> str:
@@ -295,3 +297,22 @@ def check_label(label: str) -> None:
             f"{label[:40]!r} cannot be a class.",
             f"Name it with at most {LABEL_LENGTH} printable characters, without / and no dot in front.",
         )
+
+
+def _is_kept(store: ObjectStore, target: str, sha256: str) -> bool:
+    try:
+        return store.stat(PROCESSED, target).sha256 == sha256
+    except ObjectNotFoundError:
+        return False
+
+
+def _copy(store: ObjectStore, source: str, target: str, sha256: str) -> bool:
+    """Whether there still was something to copy."""
+    try:
+        data = store.get(DATA_LAKE, source)
+    except ObjectNotFoundError:
+        return False
+    if store.put(PROCESSED, target, data).sha256 != sha256:
+        store.delete(PROCESSED, target)
+        raise DataError(f"{DATA_LAKE}/{source} was replaced during the run.", "Run the retraining again.")
+    return True

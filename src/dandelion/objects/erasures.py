@@ -1,0 +1,88 @@
+"""Whose photos were erased: a list beside the photos, which every copy of the store takes along.
+
+    data-lake/erased/<time-ordered id>.json    ids of predictions, written before their photos go; it never expires
+
+The database cannot be that list, since one that is restored from an older dump knows nothing of later erasures. Ids are
+kept rather than keys: a photo's keys follow from its prediction's id, and an id leads to nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import os.path
+from collections.abc import Collection
+from pathlib import PurePosixPath
+
+from uuid_utils import uuid7
+
+from dandelion.objects.photo import TYPES, frozen_key, photo_key
+from dandelion.objects.store import DATA_LAKE, PROCESSED, ObjectStore
+
+LIST = "erased/"
+# Where photos of predictions lie, by bucket: their keys end with the id and a suffix.
+_KEYS = {DATA_LAKE: photo_key, PROCESSED: frozen_key}
+_FOLDERS = {DATA_LAKE: "predicted/", PROCESSED: "photos/feedback/"}
+
+
+def note_erasure(store: ObjectStore, ids: Collection[str]) -> None:
+    """Write down that the photos of these predictions are to be nowhere from now on.
+
+    Raises:
+        ObjectStoreError: The store does not answer.
+    """
+    store.put(DATA_LAKE, f"{LIST}{uuid7()}.json", json.dumps(sorted(ids)).encode(), content_type="application/json")
+
+
+def erased_ids(store: ObjectStore) -> set[str]:
+    """Predictions whose photos were erased, ever.
+
+    Raises:
+        ObjectStoreError: The store does not answer.
+    """
+    return {one for each in store.list_objects(DATA_LAKE, LIST) for one in json.loads(store.get(DATA_LAKE, each.key))}
+
+
+def photo_places(prediction_id: str) -> list[tuple[str, str]]:
+    """Bucket and key of everything that may lie in a store of the photo of a prediction.
+
+    Raises:
+        ValueError: It is no prediction's id.
+    """
+    return [(bucket, key_of(prediction_id, suffix)) for suffix in TYPES for bucket, key_of in _KEYS.items()]
+
+
+def is_photo_of(ids: Collection[str], bucket: str, key: str) -> bool:
+    """Whether a key is of a photo of one of these predictions, in the data lake or frozen for training."""
+    return bucket in _FOLDERS and key.startswith(_FOLDERS[bucket]) and PurePosixPath(key).stem in ids
+
+
+def purge(store: ObjectStore, ids: Collection[str]) -> int:
+    """Delete what a store lists of the photos of these predictions; return of how many there was something.
+
+    Raises:
+        ObjectStoreError: The store does not answer; run it again.
+    """
+    gone: set[str] = set()
+    for bucket, key_of in _KEYS.items():
+        # One listing, as narrow as the ids allow: asking for each key would take hours for somebody with many photos.
+        prefix = os.path.commonprefix([key_of(each, "") for each in ids])  # noqa: RUF071 -- S3's prefixes are of letters
+        for found in store.list_objects(bucket, prefix) if ids else ():
+            if is_photo_of(ids, bucket, found.key):
+                store.delete(bucket, found.key)
+                gone.add(PurePosixPath(found.key).stem)
+    return len(gone)
+
+
+def carry_erasures(source: ObjectStore, target: ObjectStore) -> None:
+    """Erase at `target`, whose buckets are made, what was erased at `source`, and write it down there.
+
+    Raises:
+        ObjectStoreError: One of the stores does not answer; run it again, and it goes on.
+    """
+    target.prepare()
+    there = {found.key for found in target.list_objects(DATA_LAKE, LIST)}
+    for found in source.list_objects(DATA_LAKE, LIST):
+        if found.key not in there:
+            ids = source.get(DATA_LAKE, found.key)
+            purge(target, json.loads(ids))
+            target.put(DATA_LAKE, found.key, ids, content_type="application/json")  # last: it vouches for the rest

@@ -1,0 +1,337 @@
+"""An erased photo is nowhere: not here, not where its copy went, not after a restore, not in a later training."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from typing_extensions import override
+from uuid_utils import uuid7
+
+from dandelion.backup import create_backup, list_backups, restore_backup, restore_objects, second_place
+from dandelion.db import create_engine, predictions, transact
+from dandelion.db.migrate import upgrade
+from dandelion.db.tables import audit_log
+from dandelion.db.tables import predictions as table
+from dandelion.domain import JournalEntry, ModelRef, Prediction
+from dandelion.objects import BUCKETS, DATA_LAKE, PROCESSED, ObjectStore, create_store, frozen_key, photo_key
+from dandelion.objects.folder import FolderStore
+from dandelion.objects.mirror import mirror
+from dandelion.privacy import ClientHasher, erase_prediction
+from dandelion.retraining.lake import keep
+from dandelion.settings import Settings, load_settings
+from tests.integration.conftest import Command
+from tests.photos import jpeg
+from tests.servers.s3 import S3Server
+
+Result = TypeVar("Result")
+Environ = Callable[[str, Mapping[str, object]], None]
+ADDRESS = "203.0.113.9"
+
+
+@pytest.fixture
+def environ(monkeypatch: pytest.MonkeyPatch) -> Environ:
+    """Put a section of settings into the environment."""
+
+    def put(section: str, values: Mapping[str, object]) -> None:
+        for key, value in values.items():
+            monkeypatch.setenv(f"DANDELION_{section}__{key}".upper(), str(value))
+
+    return put
+
+
+@pytest.fixture(params=["folders", "s3"])
+def settings(request: pytest.FixtureRequest, dandelion: Command, environ: Environ) -> Settings:
+    """An embedded database; objects in folders, or on an S3 server and another as the second place."""
+    if request.param == "s3":
+        name = f"{uuid7()}-"[-13:]
+        minio: S3Server = request.getfixturevalue("minio")
+        versitygw: S3Server = request.getfixturevalue("versitygw")
+        environ("objects", minio.settings(bucket_prefix=name))
+        environ("mirror", versitygw.settings(bucket_prefix=name))
+    return load_settings()
+
+
+def ask(settings: Settings, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+    async def run() -> Result:
+        engine = create_engine(settings)
+        try:
+            await upgrade(engine)
+            return await transact(engine, work, patience_seconds=30)
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(run())
+
+
+def store_photo(settings: Settings) -> str:
+    """A prediction with its client and its photo, which is frozen for training too; return its id."""
+    store, identity = create_store(settings), str(uuid7())
+    given = Prediction(
+        prediction_id=identity,
+        label="grass",
+        confidence=1.0,
+        probabilities={"grass": 1.0},
+        in_distribution=True,
+        model=ModelRef(name="dandelion", version="1"),
+        duration_ms=1.0,
+    )
+    entry = JournalEntry(prediction=given, track="stable", client=ClientHasher(settings).hash(ADDRESS))
+    store.prepare()
+    store.put(DATA_LAKE, photo_key(identity, ".jpg"), jpeg())
+    store.put(PROCESSED, frozen_key(identity, ".jpg"), jpeg())
+
+    async def write(on: AsyncConnection) -> None:
+        await predictions.add(on, [entry])
+        await predictions.place_photos(on, {identity: photo_key(identity, ".jpg")})
+
+    ask(settings, write)
+    return identity
+
+
+def photos_of(store: ObjectStore | None, identity: str) -> list[str]:
+    assert store is not None
+    store.prepare()
+    return [
+        found.key for bucket in (DATA_LAKE, PROCESSED) for found in store.list_objects(bucket) if identity in found.key
+    ]
+
+
+def prune(settings: Settings) -> None:
+    assert ask(settings, lambda on: predictions.prune(on, datetime(2100, 1, 1, tzinfo=UTC), limit=1000))
+
+
+def audited(settings: Settings) -> list[tuple[Any, ...]]:
+    async def look(on: AsyncConnection) -> list[tuple[Any, ...]]:
+        columns = (audit_log.c.subject, audit_log.c.detail)
+        return [tuple(row) for row in await on.execute(select(*columns).where(audit_log.c.action == "erase"))]
+
+    return ask(settings, look)
+
+
+@pytest.mark.parametrize("by", ["prediction", "client"])
+def test_an_erased_photo_leaves_the_second_place_and_no_restore_brings_it_back(
+    settings: Settings, dandelion: Command, by: str
+) -> None:
+    erased, backed = store_photo(settings), create_backup(settings)
+    assert len(photos_of(second_place(settings), erased)) == 2
+    status, output, errors = dandelion(
+        "privacy", "erase", f"--{by}", erased if by == "prediction" else ADDRESS, "--json"
+    )
+    assert (status, json.loads(output)) == (0, {"predictions": 1, "photos": 1}), errors
+    other = store_photo(settings)
+    for store in (create_store(settings), second_place(settings)):
+        assert photos_of(store, erased) == []
+    create_backup(settings)
+    for key in photos_of(create_store(settings), other):
+        create_store(settings).delete(DATA_LAKE if key.startswith("predicted") else PROCESSED, key)
+    assert restore_objects(settings, lambda _: None) == 2
+    assert photos_of(create_store(settings), erased) == []
+    assert len(photos_of(create_store(settings), other)) == 2
+    assert backed.name in {each["name"] for each in list_backups(create_store(settings))}
+
+
+def test_a_copy_that_was_put_back_by_hand_is_not_restored(settings: Settings, dandelion: Command) -> None:
+    identity = store_photo(settings)
+    assert dandelion("privacy", "erase", "--prediction", identity)[0] == 0
+    second = second_place(settings)
+    assert second is not None
+    second.put(DATA_LAKE, photo_key(identity, ".jpg"), jpeg())
+    assert restore_objects(settings, lambda _: None) == 0
+    assert photos_of(create_store(settings), identity) == []
+
+
+def test_a_lost_store_is_restored_without_what_was_erased(
+    settings: Settings, dandelion: Command, tmp_path: Path
+) -> None:
+    """The list of erasures is at the second place, too, and comes back before the dump is read."""
+    identity, store = store_photo(settings), create_store(settings)
+    made = create_backup(settings)
+    assert dandelion("privacy", "erase", "--prediction", identity)[0] == 0
+    second = second_place(settings)
+    assert second is not None
+    second.put(PROCESSED, frozen_key(identity, ".jpg"), jpeg())
+    for bucket in BUCKETS:
+        for found in list(store.list_objects(bucket)):
+            store.delete(bucket, found.key)
+    url = f"sqlite:///{tmp_path}/restored.db"
+    status, _, errors = dandelion("backup", "restore", made.name, "--database", url, "--objects")
+    assert status == 0, errors
+    assert photos_of(store, identity) == []
+    restored = Settings.model_validate({"home": tmp_path, "database": {"url": url}})
+    assert ask(restored, lambda on: predictions.photo_keys(on, [identity])) == {identity: predictions.ERASED}
+    create_backup(settings)
+    assert photos_of(second, identity) == []
+
+
+def test_a_dump_from_before_the_erasure_is_restored_without_photo_and_client(
+    settings: Settings, dandelion: Command, tmp_path: Path
+) -> None:
+    identity, other = store_photo(settings), store_photo(settings)
+    made = create_backup(settings)
+    assert dandelion("privacy", "erase", "--prediction", identity)[0] == 0
+    url = f"sqlite:///{tmp_path}/restored.db"
+    restore_backup(settings, made.name, url)
+    restored = Settings.model_validate({"home": tmp_path, "database": {"url": url}})
+
+    async def look(on: AsyncConnection) -> dict[str, tuple[Any, ...]]:
+        return {row.id: (row.photo_key, row.client) for row in await on.execute(select(table))}
+
+    assert ask(restored, look) == {
+        identity: (predictions.ERASED, None),
+        other: (photo_key(other, ".jpg"), ClientHasher(settings).hash(ADDRESS)),
+    }
+
+
+@pytest.mark.parametrize("by", ["prediction", "client"])
+@pytest.mark.parametrize("finish", ["again", "backup"])
+def test_while_the_second_place_is_away_the_photo_goes_here_and_its_copy_later(
+    dandelion: Command, environ: Environ, tmp_path: Path, by: str, finish: str
+) -> None:
+    environ("backup", {"folder": tmp_path / "second"})
+    settings = load_settings()
+    identity = store_photo(settings)
+    create_backup(settings)
+    (tmp_path / "in the way").touch()
+    environ("backup", {"folder": tmp_path / "in the way"})
+    words = ("privacy", "erase", f"--{by}", identity if by == "prediction" else ADDRESS)
+    status, _, errors = dandelion(*words)
+    assert status == 2
+    assert "copies remain" in " ".join(errors.split())
+    assert "DANDELION_BACKUP__FOLDER" in errors
+    assert photos_of(create_store(settings), identity) == []
+    assert audited(settings)
+    assert len(photos_of(second_place(settings), identity)) == 2
+    environ("backup", {"folder": tmp_path / "second"})
+    if finish == "again":
+        status, _, errors = dandelion(*words)
+        assert status == 0, errors
+    else:
+        create_backup(settings)
+    assert photos_of(second_place(settings), identity) == []
+
+
+def test_a_mirror_erases_what_was_erased_by_somebody_who_knows_no_mirror(tmp_path: Path, dandelion: Command) -> None:
+    """In a cluster only the job that copies has the second server's keys."""
+    settings = load_settings()
+    here, there = create_store(settings), FolderStore(tmp_path / "elsewhere", {})
+    identity, other = store_photo(settings), store_photo(settings)
+    mirror(here, there, (DATA_LAKE, PROCESSED))
+    assert dandelion("privacy", "erase", "--prediction", identity)[0] == 0
+    mirror(here, there, (DATA_LAKE, PROCESSED))
+    assert photos_of(there, identity) == []
+    assert len(photos_of(there, other)) == 2
+
+
+def test_a_photo_that_is_erased_while_it_is_copied_is_not_left_there(tmp_path: Path, dandelion: Command) -> None:
+    settings = load_settings()
+    identity, there = store_photo(settings), FolderStore(tmp_path / "elsewhere", {})
+
+    class ErasedOnItsWay(FolderStore):
+        @override
+        def put_file(self, bucket: str, key: str, path: Path, **options: Any) -> Any:
+            if identity in key and photos_of(create_store(settings), identity):
+                assert dandelion("privacy", "erase", "--prediction", identity)[0] == 0
+            return super().put_file(bucket, key, path, **options)
+
+    mirror(create_store(settings), ErasedOnItsWay(tmp_path / "elsewhere", {}), (DATA_LAKE, PROCESSED))
+    assert photos_of(there, identity) == []
+
+
+def test_an_erasure_that_broke_off_is_finished_by_the_next_backup(dandelion: Command) -> None:
+    settings = load_settings()
+    identity = store_photo(settings)
+    assert dandelion("privacy", "erase", "--prediction", identity)[0] == 0
+    create_store(settings).put(DATA_LAKE, photo_key(identity, ".jpg"), jpeg())
+    create_backup(settings)
+    for store in (create_store(settings), second_place(settings)):
+        assert photos_of(store, identity) == []
+
+
+@pytest.mark.parametrize("left", ["lake and frozen", "frozen", "second place"])
+def test_a_photo_whose_prediction_was_pruned_is_erased(settings: Settings, dandelion: Command, left: str) -> None:
+    identity, store = store_photo(settings), create_store(settings)
+    if left == "second place":
+        create_backup(settings)
+        store.delete(PROCESSED, frozen_key(identity, ".jpg"))
+    if left != "lake and frozen":
+        store.delete(DATA_LAKE, photo_key(identity, ".jpg"))
+    prune(settings)
+    status, output, errors = dandelion("privacy", "erase", "--prediction", identity, "--json")
+    gone = {"predictions": 0, "photos": int(left != "second place")}
+    assert (status, json.loads(output or "null")) == (0, gone), errors
+    for each in (store, second_place(settings)):
+        assert photos_of(each, identity) == []
+    assert audited(settings) == [(identity, gone)]
+
+
+def test_a_pruned_photo_is_erased_later_where_the_second_place_is_away(
+    dandelion: Command, environ: Environ, tmp_path: Path
+) -> None:
+    environ("backup", {"folder": tmp_path / "second"})
+    settings = load_settings()
+    identity = store_photo(settings)
+    create_backup(settings)
+    for bucket, key in ((DATA_LAKE, photo_key(identity, ".jpg")), (PROCESSED, frozen_key(identity, ".jpg"))):
+        create_store(settings).delete(bucket, key)
+    prune(settings)
+    (tmp_path / "in the way").touch()
+    environ("backup", {"folder": tmp_path / "in the way"})
+    status, _, errors = dandelion("privacy", "erase", "--prediction", identity)
+    assert (status, "copies remain" in " ".join(errors.split())) == (2, True)
+    environ("backup", {"folder": tmp_path / "second"})
+    create_backup(settings)
+    assert photos_of(second_place(settings), identity) == []
+
+
+@pytest.mark.parametrize("identity", [str(uuid7()), "ffffffff-ffff-4fff-bfff-ffffffffffff"])
+def test_of_what_is_nowhere_nothing_is_erased(settings: Settings, dandelion: Command, identity: str) -> None:
+    status, _, errors = dandelion("privacy", "erase", "--prediction", identity)
+    assert status == 2
+    assert f"Nothing is known of a prediction {identity}" in " ".join(errors.split())
+    assert audited(settings) == []
+
+
+@pytest.mark.parametrize("moment", ["before it is read", "after it was read"])
+def test_a_photo_that_is_erased_while_it_is_frozen_is_not_frozen(
+    database_url: str, tmp_path: Path, moment: str
+) -> None:
+    settings = Settings.model_validate({"home": tmp_path / "home", "database": {"url": database_url}})
+    identity, other, plain = store_photo(settings), store_photo(settings), create_store(settings)
+    for each in (identity, other):
+        plain.delete(PROCESSED, frozen_key(each, ".jpg"))
+
+    async def erase() -> None:
+        engine = create_engine(settings)
+        try:
+            await erase_prediction(engine, plain, settings.photo_spool, None, id=identity, actor="cli:somebody")
+        finally:
+            await engine.dispose()
+
+    class ErasedMeanwhile(FolderStore):
+        @override
+        def get(self, bucket: str, key: str) -> bytes:
+            if key != photo_key(identity, ".jpg"):
+                return super().get(bucket, key)
+            if moment == "before it is read":
+                asyncio.run(erase())
+                return super().get(bucket, key)
+            data = super().get(bucket, key)
+            asyncio.run(erase())
+            return data
+
+    copies = [
+        (photo_key(each, ".jpg"), frozen_key(each, ".jpg"), hashlib.sha256(jpeg()).hexdigest())
+        for each in (identity, other)
+    ]
+    assert keep(ErasedMeanwhile(settings.home / "objects", {}), copies) == 1
+    assert photos_of(plain, identity) == []
+    assert len(photos_of(plain, other)) == 2
