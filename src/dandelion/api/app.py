@@ -97,8 +97,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await end_all(running)
             await asyncio.to_thread(service.close)
             await asyncio.to_thread(monitor.close)
-            photos.close()
             await journal.close()
+            await photos.close()  # which follow their rows
             await save_sketches(engine, monitor)
             await asyncio.to_thread(tracing.stop)
             await engine.dispose()

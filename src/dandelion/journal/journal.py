@@ -6,11 +6,9 @@ Ids make a replay harmless: a segment is removed only after its transaction, and
 from __future__ import annotations
 
 import asyncio
-import time
-import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import msgspec
 import structlog
@@ -18,15 +16,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dandelion.db import predictions, transact
 from dandelion.domain import JournalEntry, Prediction
-from dandelion.errors import DatabaseError, JournalFullError, RowRefusedError
-from dandelion.journal.shipping import ship_for_ever
+from dandelion.errors import JournalFullError, RowRefusedError
+from dandelion.journal.files import age_seconds
+from dandelion.journal.shipping import ship_at_last, ship_for_ever
 from dandelion.journal.spool import Spool
 from dandelion.settings import Settings
 from dandelion.telemetry import instruments
 
-LAST_CHANCE_SECONDS = 5.0
-
 log = structlog.get_logger(__name__)
+
+
+class _Unfit(NamedTuple):
+    """A line that can never be shipped, and why; `torn` by a crash or a spoilt disk, or `refused` by the database."""
+
+    line: bytes
+    reason: Literal["torn", "refused"]
+    why: str
+    prediction_id: str | None = None
 
 
 class Journal:
@@ -42,6 +48,7 @@ class Journal:
         self._one_at_a_time = asyncio.Lock()
         self._prepared = False
         self._overdue = False
+        self._stuck: set[Path] = set()
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(JournalEntry)
 
@@ -97,9 +104,7 @@ class Journal:
     async def ship_for_ever(self) -> None:
         """Ship what waits, every `ship_seconds`; while the database is down, less and less often."""
         if self._settings.enabled:
-            await ship_for_ever(
-                "predictions", self.ship, pause_seconds=self._settings.ship_seconds, report=self._report
-            )
+            await ship_for_ever("predictions", self._ship_and_tell, pause_seconds=self._settings.ship_seconds)
 
     async def ship(self) -> int:
         """Ship all that waits now; return how many predictions that were.
@@ -108,60 +113,97 @@ class Journal:
             DatabaseError: The database does not answer; everything is kept.
         """
         async with self._one_at_a_time:
-            self._spool.rotate()
+            self._rotate()
+            await self._recount()
             segments = self._spool.segments()
             if not segments:
                 return 0
             await self.prepare()
-            return sum([await self._ship_segment(path) for path in segments])
+            return await self._ship_segments(segments)
 
     async def close(self) -> None:
         """Ship what waits if the database answers soon; else it stays for the next start."""
-        with suppress(DatabaseError, TimeoutError):
-            await asyncio.wait_for(self.ship(), LAST_CHANCE_SECONDS)
+        await ship_at_last("predictions", self.ship)
+
+    async def _ship_and_tell(self) -> None:
+        shipping = False
+        try:
+            await self.ship()
+            shipping = True
+        finally:
+            self._tell_age(shipping=shipping)
+
+    def _rotate(self) -> None:
+        try:
+            self._spool.rotate()
+        except OSError as error:  # what it could keep is shipped all the same
+            log.warning("journal_segment_not_kept", reason=str(error))
+
+    async def _recount(self) -> None:
+        """Look up on disk how much waits: others write to the same folder, and ship from it."""
+        before = self._waiting
+        waiting = await asyncio.to_thread(self._spool.size)
+        self._waiting += waiting - before  # what was appended meanwhile may count twice, until the next time
+        instruments.JOURNAL_BYTES.set(self._waiting)
+
+    async def _ship_segments(self, segments: Sequence[Path]) -> int:
+        """Ship each; one that the disk does not let us read or finish stays, and holds up no other."""
+        shipped, stuck = 0, set()
+        for path in segments:
+            try:
+                shipped += await self._ship_segment(path)
+            except OSError as error:
+                stuck.add(path)
+                if path not in self._stuck:
+                    log.warning("journal_segment_stuck", segment=path.name, reason=str(error))
+        self._stuck = stuck
+        return shipped
 
     async def _ship_segment(self, path: Path) -> int:
         with self._spool.take(path) as data:
             if data is None:
                 return 0
-            entries = await asyncio.to_thread(self._decode, data)  # a long backlog would hold up answers
+            entries, torn = await asyncio.to_thread(self._decode, data)  # a long backlog would hold up answers
+            refused: list[_Unfit] = []
             for start in range(0, len(entries), self._settings.batch_rows):
-                await self._store(entries[start : start + self._settings.batch_rows])
+                refused += await self._store(entries[start : start + self._settings.batch_rows])
+            # Last of all and without a pause: whatever breaks off before lets the whole segment be shipped once more.
+            if unfit := torn + refused:
+                self._spool.keep_refused(b"".join(each.line for each in unfit))
             self._spool.remove(path)
+        for each in unfit:
+            instruments.JOURNAL_LOST.labels(each.reason).inc()
+            log.warning("prediction_set_aside", prediction_id=each.prediction_id, reason=each.reason, why=each.why)
         self._waiting = max(0, self._waiting - len(data))
         instruments.JOURNAL_BYTES.set(self._waiting)
-        instruments.JOURNAL_SHIPPED.inc(len(entries))
-        return len(entries)
+        instruments.JOURNAL_SHIPPED.inc(len(entries) - len(refused))
+        return len(entries) - len(refused)
 
-    async def _store(self, entries: Sequence[JournalEntry]) -> None:
+    async def _store(self, entries: Sequence[JournalEntry]) -> list[_Unfit]:
         """A batch in one transaction; where the database refuses a value, row by row, so that one spoils no other."""
         try:
             await transact(self._engine, lambda on: predictions.add(on, entries), patience_seconds=0)
         except RowRefusedError as error:
-            if len(entries) > 1:
-                for entry in entries:
-                    await self._store([entry])
-                return
-            self._spool.keep_refused(self._encoder.encode_lines(entries))
-            instruments.JOURNAL_LOST.labels("refused").inc()
-            log.warning("prediction_refused", prediction_id=entries[0].prediction.prediction_id, reason=str(error))
+            if len(entries) == 1:
+                line, found = self._encoder.encode_lines(entries), entries[0].prediction.prediction_id
+                return [_Unfit(line, "refused", str(error), found)]
+            return [unfit for entry in entries for unfit in await self._store([entry])]
+        return []
 
-    def _decode(self, data: bytes) -> list[JournalEntry]:
+    def _decode(self, data: bytes) -> tuple[list[JournalEntry], list[_Unfit]]:
         entries: list[JournalEntry] = []
+        torn: list[_Unfit] = []
         for line in data.splitlines():
             try:
                 entries.append(self._decoder.decode(line))
             except msgspec.MsgspecError as error:
                 # Cut off by a crash before its answer left, or spoilt on disk.
-                self._spool.keep_refused(line + b"\n")
-                instruments.JOURNAL_LOST.labels("torn").inc()
-                log.warning("journal_line_unreadable", reason=str(error), bytes=len(line))
-        return entries
+                torn.append(_Unfit(line + b"\n", "torn", str(error)))
+        return entries, torn
 
-    def _report(self, shipping: bool) -> None:
-        segments = self._spool.segments()
-        oldest = uuid.UUID(segments[0].stem).int >> 80 if segments else 0
-        age = max(0.0, time.time() - oldest / 1000) if oldest else 0.0
+    def _tell_age(self, *, shipping: bool) -> None:
+        ages = (age_seconds(path) for path in self._spool.segments())
+        age = next((age for age in ages if age is not None), 0.0)
         instruments.JOURNAL_AGE.set(age)
         # While shipping works, what is old is on its way, as after a long night of a laptop.
         self._overdue = not shipping and age > self._settings.max_age_hours * 3600

@@ -7,11 +7,9 @@ in the table always leads to a photo, and a photo that was to be erased meanwhil
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import shutil
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -20,11 +18,12 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dandelion.db import predictions, transact
-from dandelion.db.tables import moment_of
 from dandelion.domain import Prediction
 from dandelion.errors import PhotoError
 from dandelion.imaging import clean
-from dandelion.journal.shipping import ship_for_ever
+from dandelion.journal.files import age_seconds
+from dandelion.journal.photo_spool import PhotoSpool
+from dandelion.journal.shipping import ship_at_last, ship_for_ever
 from dandelion.objects import DATA_LAKE, PHOTO_TYPES, ObjectStore, photo_key
 from dandelion.settings import Settings
 from dandelion.telemetry import instruments
@@ -35,7 +34,6 @@ KEEPERS = 2
 # many as bring this many a second over.
 FEWEST_SHIPPERS, MOST_SHIPPERS = 2, 16
 SHIPPED_PER_SECOND = 100
-RESERVE_BYTES = 128 * 1024 * 1024
 # A row that is not there by then was refused, dropped or pruned.
 ORPHAN_SECONDS = 3600
 
@@ -57,7 +55,7 @@ class Photos:
     ) -> None:
         self._prepare_tables = prepare
         self._settings = settings.journal
-        self._folder = settings.photo_spool
+        self._spool = PhotoSpool(settings)
         self._rows = settings.spool
         self._engine = engine
         self._store = store
@@ -67,8 +65,9 @@ class Photos:
         self._shippers = ThreadPoolExecutor(MOST_SHIPPERS, "photo-shipper")
         self._side_by_side = FEWEST_SHIPPERS
         self._prepared = False
-        self._waiting = sum(_size(path) for path in self._list())
         self._full = False
+        for path in self._spool.remove_unfinished():
+            self._let_go("unreadable", path.stem, "a kill left half of it")
 
     def wants(self, given: Prediction) -> bool:
         """Whether the settings ask for this prediction's photo."""
@@ -89,12 +88,19 @@ class Photos:
     async def ship_for_ever(self) -> None:
         """Ship what waits, every `ship_seconds`; while the database or the store is down, less and less often."""
         if self._settings.enabled:
-            await ship_for_ever("photos", self.ship, pause_seconds=self._settings.ship_seconds, report=self._report)
+            await ship_for_ever("photos", self.ship, pause_seconds=self._settings.ship_seconds)
 
-    def close(self) -> None:
-        """End the threads; what waits stays on disk for the next start."""
+    async def close(self) -> None:
+        """Ship what waits, if its rows are there and the store answers soon; the rest stays for the next start.
+
+        That may never come where the disk goes with the process, so the log says how much was left.
+        """
         self._keepers.shutdown()
+        if self._settings.enabled:
+            await ship_at_last("photos", self.ship)
         self._shippers.shutdown(wait=False, cancel_futures=True)
+        if left := await asyncio.to_thread(self._spool.list_waiting):
+            log.warning("photos_left_waiting", photos=len(left), bytes=self._spool.size_bytes)
 
     async def ship(self) -> int:
         """Ship photos whose rows are in the database; return how many.
@@ -105,128 +111,98 @@ class Photos:
         """
         shipped = 0
         async with self._one_at_a_time:
-            waiting = await asyncio.to_thread(self._list)
+            waiting = await asyncio.to_thread(self._spool.list_waiting)
             if waiting:
                 await self._prepare_tables()
             for start in range(0, len(waiting), AT_ONCE):
-                shipped += await self._ship_some(waiting[start : start + AT_ONCE])
+                try:
+                    if ours := await asyncio.to_thread(self._spool.claim, waiting[start : start + AT_ONCE]):
+                        shipped += await self._ship_some(ours)
+                finally:
+                    self._spool.release()
         return shipped
 
     def _keep(self, wanted: Sequence[tuple[str, bytes]]) -> None:
         for prediction_id, photo in wanted:
             try:
                 cleaned = clean(photo)
-                if why := self._no_room(len(cleaned.data)):
-                    self._let_go("full", prediction_id, why)
-                    continue
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                path = self._folder / f"{prediction_id}{cleaned.suffix}"
-                fresh = path.with_suffix(".part")
-                try:
-                    fresh.write_bytes(cleaned.data)
-                    fresh.rename(path)
-                except BaseException:
-                    fresh.unlink(missing_ok=True)
-                    raise
             except PhotoError as error:
                 self._let_go("unreadable", prediction_id, str(error))
-            except OSError as error:
-                self._let_go("full", prediction_id, str(error))
+                continue
+            if why := self._spool.add(prediction_id, cleaned.suffix, cleaned.data):
+                self._let_go("full", prediction_id, why)
             else:
                 self._full = False
-                self._count(len(cleaned.data))
-
-    def _no_room(self, size: int) -> str:
-        """Why a photo must not be spooled, or nothing: rows need the room more."""
-        if self._waiting + size > self._settings.max_photo_bytes:
-            return f"{self._waiting} bytes of photos wait, of {self._settings.max_photo_bytes}"
-        disk = shutil.disk_usage(self._folder if self._folder.exists() else self._rows.parent)
-        if disk.free - size < min(RESERVE_BYTES, disk.total // 4):
-            return f"{disk.free} bytes of disk are free, which are left to the rows"
-        return ""
 
     async def _ship_some(self, paths: Sequence[Path]) -> int:
         ids = [path.stem for path in paths]
+        rows_wait = any(self._rows.glob("*.jsonl"))  # looked up first: they may be in the table a moment later
         keys = await transact(self._engine, lambda on: predictions.photo_keys(on, ids), patience_seconds=0)
-        ready = []
         for path in paths:
             if path.stem not in keys:
-                self._give_up_when_old(path)
-            elif keys[path.stem] == predictions.ERASED:
-                self._remove(path)
-            else:
-                ready.append(path)
-        if not ready:
+                self._give_up_when_old(path, rows_wait=rows_wait)
+        if not keys:
             return 0
+        await self._prepare_store()
+        erased = [path for path in paths if keys.get(path.stem) == predictions.ERASED]
+        ready = [path for path in paths if path.stem in keys and path not in erased]
+        put = await self._put_all({path: photo_key(path.stem, path.suffix) for path in ready})
+        placed = {path.stem: key for path, key in put.items()}
+        known: set[str] = set()
+        if placed:
+            known = await transact(self._engine, lambda on: predictions.place_photos(on, placed), patience_seconds=0)
+        instruments.PHOTOS_SHIPPED.inc(len(known))
+        for path in put:
+            if path.stem in known:
+                self._spool.remove(path)
+        # Erased or pruned on its way; or put before, when the database could not be told, and erased since.
+        for path in (path for path in (*put, *erased) if path.stem not in known):
+            await asyncio.to_thread(self._store.delete, DATA_LAKE, photo_key(path.stem, path.suffix))
+            self._spool.remove(path)
+        return len(known)
+
+    async def _prepare_store(self) -> None:
         if not self._prepared:
             for feature, why in (await asyncio.to_thread(self._store.prepare)).items():
                 log.warning("object_store_lacks", feature=feature, reason=why)
             self._prepared = True
-        placed = {path.stem: photo_key(path.stem, path.suffix) for path in ready}
-        await self._put_all([(path, placed[path.stem]) for path in ready])
-        known = await transact(self._engine, lambda on: predictions.place_photos(on, placed), patience_seconds=0)
-        for path in ready:
-            if path.stem not in known:  # erased or pruned while it was on its way
-                await asyncio.to_thread(self._store.delete, DATA_LAKE, placed[path.stem])
-            self._remove(path)
-        instruments.PHOTOS_SHIPPED.inc(len(known))
-        return len(known)
 
-    async def _put_all(self, pairs: Sequence[tuple[Path, str]]) -> None:
+    async def _put_all(self, keys: Mapping[Path, str]) -> dict[Path, str]:
+        """Put each file under its key; return those that were still there."""
         run = asyncio.get_running_loop().run_in_executor
-        while pairs:
-            now, pairs = pairs[: self._side_by_side], pairs[self._side_by_side :]
-            seconds = await asyncio.gather(*(run(self._shippers, self._put, *pair) for pair in now))
-            # The quickest waited for nobody, so that photos which hinder each other are not taken for a far store.
-            wanted = round(min(seconds) * SHIPPED_PER_SECOND)
-            self._side_by_side = min(max(wanted, FEWEST_SHIPPERS), MOST_SHIPPERS)
+        waiting, put = list(keys), {}
+        while waiting:
+            now, waiting = waiting[: self._side_by_side], waiting[self._side_by_side :]
+            seconds = await asyncio.gather(*(run(self._shippers, self._put, path, keys[path]) for path in now))
+            took = {path: each for path, each in zip(now, seconds, strict=True) if each is not None}
+            put.update({path: keys[path] for path in took})
+            if took:
+                # The quickest waited for nobody, so that photos which hinder each other are not taken for a far store.
+                wanted = round(min(took.values()) * SHIPPED_PER_SECOND)
+                self._side_by_side = min(max(wanted, FEWEST_SHIPPERS), MOST_SHIPPERS)
+        return put
 
-    def _put(self, path: Path, key: str) -> float:
-        """Put one, and tell how many seconds it took."""
+    def _put(self, path: Path, key: str) -> float | None:
+        """Put one, and tell how many seconds it took; None for one that an erasure removed meanwhile."""
         begin = time.perf_counter()
-        self._store.put_file(DATA_LAKE, key, path, content_type=PHOTO_TYPES[path.suffix])
+        try:
+            self._store.put_file(DATA_LAKE, key, path, content_type=PHOTO_TYPES[path.suffix])
+        except FileNotFoundError:
+            return None
         return time.perf_counter() - begin
 
-    def _give_up_when_old(self, path: Path) -> None:
-        age = time.time() - moment_of(path.stem).timestamp()
-        rows_wait = any(self._rows.glob("*.jsonl"))
+    def _give_up_when_old(self, path: Path, *, rows_wait: bool) -> None:
+        age = age_seconds(path) or 0.0
         if age > timedelta(hours=self._settings.max_age_hours).total_seconds():
             self._let_go("old", path.stem, f"it waited {age / 3600:.0f} hours")
         elif age > ORPHAN_SECONDS and not rows_wait:
             self._let_go("no_row", path.stem, "its prediction is not stored")
         else:
             return
-        self._remove(path)
-
-    def _report(self, _: bool) -> None:
-        instruments.PHOTOS_BYTES.set(self._waiting)
+        self._spool.remove(path)
 
     def _let_go(self, reason: str, prediction_id: str, why: str) -> None:
         instruments.PHOTOS_LOST.labels(reason).inc()
         if reason != "full" or not self._full:  # a full disk is said once, not for every photo
             log.warning("photo_not_kept", prediction_id=prediction_id, reason=reason, why=why)
         self._full = self._full or reason == "full"
-
-    def _remove(self, path: Path) -> None:
-        size = _size(path)
-        path.unlink(missing_ok=True)
-        self._count(-size)
-
-    def _count(self, size: int) -> None:
-        self._waiting = max(0, self._waiting + size)
-        instruments.PHOTOS_BYTES.set(self._waiting)
-
-    def _list(self) -> list[Path]:
-        """Photos that wait, oldest first."""
-        try:
-            with os.scandir(self._folder) as found:
-                return sorted(Path(entry.path) for entry in found if not entry.name.endswith(".part"))
-        except FileNotFoundError:
-            return []
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

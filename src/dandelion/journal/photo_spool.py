@@ -1,0 +1,109 @@
+"""Photos on disk that wait to be shipped, each a file of its own that appears when it is whole.
+
+Of several processes that share the folder, the one that holds a photo's lock ships it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from dandelion.journal.files import UNFINISHED, age_seconds, claim, remove_unfinished, size_bytes
+from dandelion.objects import PHOTO_TYPES
+from dandelion.settings import Settings
+from dandelion.telemetry import instruments
+
+RESERVE_BYTES = 128 * 1024 * 1024
+
+
+class PhotoSpool:
+    """The photos that wait in a folder, as one process sees them.
+
+    Attributes:
+        size_bytes: How much waits, as this process last knew.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._max_bytes = settings.journal.max_photo_bytes
+        self._folder = settings.photo_spool
+        self._rows = settings.spool
+        self._claims: dict[Path, int] = {}
+        self.size_bytes = 0
+        self.list_waiting()
+
+    def add(self, prediction_id: str, suffix: str, data: bytes) -> str:
+        """Keep a photo; return why that could not be, or nothing."""
+        path = self._folder / f"{prediction_id}{suffix}"
+        fresh = path.with_suffix(UNFINISHED)
+        try:
+            if why := self._no_room(len(data)):
+                return why
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                fresh.write_bytes(data)
+                fresh.rename(path)
+            except BaseException:
+                fresh.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            return str(error)
+        self._count(len(data))
+        return ""
+
+    def list_waiting(self) -> list[Path]:
+        """Photos that wait, oldest first; what they take is looked up, since others ship and erase some, too."""
+        before = self.size_bytes
+        try:
+            with os.scandir(self._folder) as found:
+                paths = sorted(Path(entry.path) for entry in found)
+        except FileNotFoundError:
+            paths = []
+        photos = [path for path in paths if path.suffix in PHOTO_TYPES and age_seconds(path) is not None]
+        # What is added meanwhile may count twice, until the next time.
+        self._count(sum(size_bytes(path) for path in photos) - before)
+        return photos
+
+    def claim(self, paths: Sequence[Path]) -> list[Path]:
+        """Those that are for this process to ship until `release`; others have the rest, or are done with them.
+
+        Raises:
+            OSError: The disk does not let us open or lock one.
+        """
+        for path in paths:
+            # One may be ours already: a task that was cancelled does not stop the thread that claims for it.
+            if path not in self._claims and (descriptor := claim(path)) is not None:
+                self._claims[path] = descriptor
+        return [path for path in paths if path in self._claims]
+
+    def release(self) -> None:
+        """Leave what was claimed to everybody again."""
+        while self._claims:
+            _, descriptor = self._claims.popitem()
+            with suppress(OSError):  # nothing was written that could be lost
+                os.close(descriptor)
+
+    def remove(self, path: Path) -> None:
+        """Forget a photo that was shipped or let go."""
+        size = size_bytes(path)
+        path.unlink(missing_ok=True)
+        self._count(-size)
+
+    def remove_unfinished(self) -> list[Path]:
+        """Remove photos that a kill left half-written; return what they were called."""
+        return remove_unfinished(self._folder)
+
+    def _no_room(self, size: int) -> str:
+        """Why a photo must not be spooled, or nothing: rows need the room more."""
+        if self.size_bytes + size > self._max_bytes:
+            return f"{self.size_bytes} bytes of photos wait, of {self._max_bytes}"
+        disk = shutil.disk_usage(self._folder if self._folder.exists() else self._rows.parent)
+        if disk.free - size < min(RESERVE_BYTES, disk.total // 4):
+            return f"{disk.free} bytes of disk are free, which are left to the rows"
+        return ""
+
+    def _count(self, size: int) -> None:
+        self.size_bytes = max(0, self.size_bytes + size)
+        instruments.PHOTOS_BYTES.set(self.size_bytes)
