@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import struct
 import subprocess
 import sys
+
+from PIL import Image
+from structlog.testing import capture_logs
+
+from dandelion.errors import NotAnImageError
+from dandelion.inference.classifier import Answer, Classifier
+from dandelion.inference.runtime import Pixels
+from dandelion.package import open_package
+from dandelion.package.starter import starter_path
+from dandelion.settings import InferenceSettings
+from tests.photos import jpeg
+
+HOSTILE = b"a photo"
 
 # In a process of its own: the limit holds for all of it.
 LOADED = """
@@ -23,3 +38,37 @@ def test_lanes_do_their_own_algebra() -> None:
     threads = said.stdout.split()
     assert threads
     assert set(threads) == {"1"}
+
+
+class Fragile(Classifier):
+    """Breaks on `HOSTILE` as a decoder might."""
+
+    def prepare(self, photo: bytes) -> Pixels:
+        if photo == HOSTILE:
+            raise OverflowError("cannot convert float infinity to integer")
+        return super().prepare(photo)
+
+
+def test_a_photo_that_breaks_the_decoder_fails_alone() -> None:
+    model = Fragile.load(open_package(starter_path()), InferenceSettings())
+    with capture_logs() as logs:
+        first, broken, last = model.classify([jpeg(), HOSTILE, jpeg()])
+    assert isinstance(first, Answer)
+    assert isinstance(last, Answer)
+    assert isinstance(broken, NotAnImageError)
+    assert [(line["event"], line["exc_info"], line["size_bytes"]) for line in logs] == [
+        ("photo_failed", True, len(HOSTILE))
+    ]
+
+
+def test_a_photo_of_an_infinite_orientation_is_classified_with_the_others() -> None:
+    stream = io.BytesIO()
+    exif = b"Exif\0\0MM\0*" + struct.pack(">IHHHIfI", 8, 1, 0x0112, 11, 1, float("inf"), 0)
+    Image.new("RGB", (64, 64), "red").save(stream, "PNG", exif=exif)
+    photos = [
+        jpeg(),
+        jpeg()[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg()[2:],
+        stream.getvalue(),
+    ]
+    model = Classifier.load(open_package(starter_path()), InferenceSettings())
+    assert all(isinstance(answer, Answer) for answer in model.classify(photos))

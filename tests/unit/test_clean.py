@@ -100,6 +100,44 @@ def test_an_embedded_thumbnail_goes() -> None:
     assert clean(before).data == clean(jpeg()).data
 
 
+def segment(marker: int, body: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(body) + 2).to_bytes(2, "big") + body
+
+
+def test_a_thumbnail_in_jfif_goes_and_its_header_stays() -> None:
+    start, header = jpeg()[:2], jpeg()[2:20]
+    assert header[4:9] == b"JFIF\0"
+    thumbnail = b"\x04\x03" + b"Ada" * 12
+    extension = segment(0xE0, b"JFXX\0\x13" + thumbnail)
+    before = start + segment(0xE0, header[4:16] + thumbnail) + extension + jpeg()[20:]
+    assert clean(before) == clean(jpeg())
+    assert clean(before).data.startswith(start + header)
+
+
+def test_adobe_keeps_its_colour_transform_only() -> None:
+    adobe = b"Adobe\0\x64\0\0\0\0\x01"
+    before = jpeg()[:2] + segment(0xEE, adobe + b"Ada Lovelace") + segment(0xEE, b"Ada Lovelace") + jpeg()[2:]
+    after = clean(before).data
+    assert b"Ada" not in after
+    assert segment(0xEE, adobe) in after
+
+
+def test_what_stands_between_scans_goes() -> None:
+    before = encoded("JPEG", progressive=True)
+    told = segment(0xFE, b"Ada Lovelace") + segment(0xE1, b"Exif\0\0 Ada Lovelace")
+    second = before.find(b"\xff\xc4", before.find(b"\xff\xda"))
+    assert clean(before[:second] + told + before[second:]) == clean(before)
+
+
+def test_bytes_between_segments_go() -> None:
+    assert clean(jpeg()[:20] + b"Ada Lovelace" + jpeg()[20:]) == clean(jpeg())
+
+
+def test_a_jpeg_without_a_picture_is_refused() -> None:
+    with pytest.raises(PhotoError, match="cut off"):
+        clean(jpeg()[: jpeg().find(b"\xff\xda")])
+
+
 def test_a_text_that_calls_itself_a_profile_is_judged_by_its_place() -> None:
     segment = b"ICC_PROFILE\x00 Ada Lovelace"
     before = jpeg()[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + jpeg()[2:]

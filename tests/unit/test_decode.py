@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
+import tracemalloc
 import zlib
 from collections.abc import Callable
 
@@ -15,6 +18,12 @@ from PIL import Image
 from dandelion.domain import InputSpec
 from dandelion.errors import NotAnImageError, PhotoTooLargeError, UnsupportedFormatError
 from dandelion.imaging import decode, prepare, probe
+from dandelion.imaging.decode import orientation
+from dandelion.imaging.gif import drop_extensions
+from dandelion.imaging.heif import drop_metadata
+from dandelion.imaging.jpeg import check_scans
+from dandelion.imaging.orientation import read_orientation
+from dandelion.imaging.png import PICTURE, keep_chunks
 from dandelion.imaging.prepare import crop_box
 
 
@@ -31,6 +40,11 @@ def encode(image: Image.Image, fmt: str, **options: object) -> bytes:
     stream = io.BytesIO()
     image.save(stream, fmt, **options)
     return stream.getvalue()
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """Of a PNG."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF"])
@@ -53,7 +67,7 @@ def test_a_photo_of_a_phone_in_heic_is_read_upright() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("fmt", ["JPEG", "PNG"])
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_a_photo_stands_upright_whatever_its_exif_orientation(fmt: str, orientation: int) -> None:
     undo: dict[int, Callable[[Image.Image], Image.Image]] = {
         1: lambda i: i,
@@ -71,6 +85,80 @@ def test_a_photo_stands_upright_whatever_its_exif_orientation(fmt: str, orientat
     assert abs(photo.astype(int) - np.asarray(picture()).astype(int)).mean() < 6
 
 
+def tiff(order: str, *entries: tuple[int, int, bytes], tail: bytes = b"") -> bytes:
+    """EXIF of entries: tag, type and the field of 4 bytes, each said to hold one value."""
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}IH", 8, len(entries))
+    return head + b"".join(struct.pack(f"{order}HHI", tag, kind, 1) + value for tag, kind, value in entries) + tail
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", ["H", "I"])
+def test_orientation_is_read_in_both_byte_orders_and_as_a_short_or_a_long(order: str, kind: str) -> None:
+    value = struct.pack(order + kind, 6).ljust(4, b"\0")
+    entries = ((0x0110, 2, b"abc\0"), (0x0112, {"H": 3, "I": 4}[kind], value))
+    assert read_orientation(tiff(order, *entries)) == 6
+    assert read_orientation(b"Exif\0\0" + tiff(order, *entries)) == 6
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"",
+        b"Exif\0\0",
+        b"II*\0",
+        tiff(">", (0x0112, 3, b"\0\x09\0\0")),
+        tiff(">", (0x0112, 3, b"\0\0\0\0")),
+        tiff(">", (0x0112, 11, struct.pack(">f", float("inf")))),
+        tiff(">", (0x0112, 3, b"\0\x06\0\0"))[:-8],
+        b"MM\0*\xff\xff\xff\xff",
+    ],
+    ids=["empty", "name", "cut", "nine", "zero", "infinite", "entry cut", "far away"],
+)
+def test_exif_that_says_no_way_up_leaves_a_photo_as_it_is(exif: bytes) -> None:
+    assert read_orientation(exif) == 1
+    assert decode(encode(picture(), "PNG", exif=exif or b"Exif\0\0")).shape == (48, 64, 3)
+
+
+def greedy_exif(tags: int, size_bytes: int) -> bytes:
+    """Tags that all point at the same bytes, which a reader of all of them copies once a tag."""
+    at = 8 + 2 + 12 * tags + 4
+    entries = b"".join(struct.pack(">HHII", 1000 + tag, 7, size_bytes, at) for tag in range(tags))
+    return b"Exif\0\0MM\0*" + struct.pack(">IH", 8, tags) + entries + bytes(4 + size_bytes)
+
+
+def encode_heic(image: Image.Image, **options: object) -> bytes:
+    stream = io.BytesIO()
+    pillow_heif.from_pillow(image).save(stream, **options)
+    return stream.getvalue()
+
+
+def in_segments(jpeg: bytes, exif: bytes) -> bytes:
+    """`jpeg` with `exif` in as many segments as it needs, which Pillow joins, and without JFIF."""
+    jfif = jpeg.find(b"\xff\xe0")
+    without = jpeg if jfif < 0 else jpeg[:jfif] + jpeg[jfif + 2 + int.from_bytes(jpeg[jfif + 2 : jfif + 4], "big") :]
+    parts = [b"Exif\0\0" + exif[at : at + 60_000] for at in range(6, len(exif), 60_000)]
+    segments = b"".join(b"\xff\xe1" + struct.pack(">H", len(part) + 2) + part for part in parts)
+    return without[:2] + segments + without[2:]
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "CMYK", "PNG", "WEBP", "AVIF", "HEIF"])
+def test_exif_costs_no_more_memory_than_its_bytes(fmt: str) -> None:
+    exif = greedy_exif(4000, 60_000)  # 240 MB when all is read
+    photo = {
+        "JPEG": lambda: in_segments(encode(picture(), "JPEG"), exif),
+        "CMYK": lambda: in_segments(encode(picture().convert("CMYK"), "JPEG"), exif),
+        "HEIF": lambda: encode_heic(picture(), exif=exif),
+    }.get(fmt, lambda: encode(picture(), fmt, exif=exif))()
+    decode(encode(picture(), "PNG"))  # imports are no part of it
+    tracemalloc.start()
+    try:
+        decode(photo)
+        orientation(photo)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_large_jpeg_is_decoded_at_a_fraction_that_still_covers_what_is_needed() -> None:
     photo = decode(encode(picture(2000, 1500), "JPEG"), min_side=200)
     assert 200 <= min(photo.shape[:2]) < 400
@@ -81,6 +169,60 @@ def test_reduced_decoding_and_full_decoding_give_the_model_nearly_the_same() -> 
     jpeg = encode(picture(2000, 1500), "JPEG", quality=95)
     png = encode(picture(2000, 1500), "PNG")
     assert abs(prepare(jpeg, spec).astype(int) - prepare(png, spec).astype(int)).mean() < 3
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "I;16"])
+def test_a_large_png_is_averaged_down_in_tiles_as_a_whole_would_be(mode: str) -> None:
+    grey = np.asarray(picture(2500, 1300).convert("L")).astype(np.uint16) * 257
+    image = Image.fromarray(grey) if mode == "I;16" else picture(2500, 1300).convert(mode)
+    png = encode(image, "PNG", compress_level=1)
+    whole, small = decode(png), decode(png, min_side=150)
+    assert small.shape == (163, 313, 3)
+    assert abs(small.astype(int) - np.asarray(Image.fromarray(whole).reduce(8))).max() <= 1
+
+
+def test_what_is_clear_does_not_colour_what_is_averaged() -> None:
+    pixels = np.zeros((400, 400, 4), dtype=np.uint8)
+    pixels[:, ::2] = (200, 0, 0, 255)  # between columns of clear black
+    photo = decode(encode(Image.fromarray(pixels), "PNG"), min_side=100)
+    assert photo.shape == (100, 100, 3)
+    assert abs(photo[50, 50].astype(int) - (227, 127, 127)).max() <= 1
+
+
+# How much higher than before a process comes: in a process of its own, since the highest is never forgotten.
+PEAK = """
+import resource, sys
+from dandelion.imaging import decode
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+photo, before = sys.stdin.buffer.read(), peak()
+decode(photo, min_side=int(sys.argv[1]) or None)
+print(peak() - before)
+"""
+
+
+def plain_png(colours: int, depth: int, pixel_bytes: int, *extra: bytes) -> bytes:
+    side, packer = 4000, zlib.compressobj(1)
+    rows = b"".join(packer.compress(bytes(1 + side * pixel_bytes)) for _ in range(side)) + packer.flush()
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, depth, colours, 0, 0, 0))
+    return b"".join([b"\x89PNG\r\n\x1a\n", header, *extra, chunk(b"IDAT", rows), chunk(b"IEND", b"")])
+
+
+@pytest.mark.parametrize(
+    ("photo", "own_mb"),
+    [
+        (plain_png(0, 16, 2), 32),
+        (plain_png(3, 8, 1, chunk(b"PLTE", bytes(768)), chunk(b"tRNS", bytes([0, 128] * 128))), 16),
+        (plain_png(6, 8, 4), 64),
+    ],
+    ids=["grey in 16 bits", "palette with transparency", "RGBA"],
+)
+def test_a_large_photo_is_held_once_on_its_way_down(photo: bytes, own_mb: int) -> None:
+    command = [sys.executable, "-c", PEAK]
+    small, full = (
+        int(subprocess.run([*command, side], input=photo, capture_output=True, check=True).stdout) for side in "10"
+    )
+    assert small < own_mb + 32
+    assert full < own_mb + 32 + 48  # the answer, three bytes a pixel
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "L", "P", "1", "LA", "RGBA", "I;16", "YCbCr"])
@@ -155,9 +297,6 @@ def test_a_picture_of_another_format_is_named(data: bytes, name: str) -> None:
 
 
 def test_a_bomb_is_refused_by_its_header_before_anything_is_decoded() -> None:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
     bomb = (
         b"\x89PNG\r\n\x1a\n"
@@ -167,6 +306,108 @@ def test_a_bomb_is_refused_by_its_header_before_anything_is_decoded() -> None:
     )
     with pytest.raises(PhotoTooLargeError, match="30000 x 30000"):
         decode(bomb)
+
+
+def progressive_jpeg(scans: int) -> bytes:
+    """A picture whose last scan is repeated until there are `scans`."""
+    jpeg = encode(picture(), "JPEG", progressive=True)
+    last = jpeg.rfind(b"\xff\xda")
+    return jpeg[:-2] + jpeg[last:-2] * (scans - jpeg.count(b"\xff\xda")) + jpeg[-2:]
+
+
+def test_a_jpeg_of_more_scans_than_any_camera_writes_is_refused_before_it_is_decoded() -> None:
+    with pytest.raises(NotAnImageError, match=r"more than 100 scans.*baseline JPEG"):
+        decode(progressive_jpeg(101))
+
+
+def test_a_jpeg_whose_scans_hide_behind_markers_without_a_length_is_refused() -> None:
+    """TEM takes no length: whoever believes the two bytes behind it passes over the scans that follow."""
+    jpeg = encode(picture(), "JPEG", progressive=True)
+    hidden = progressive_jpeg(200)[len(jpeg) - 2 : -2]
+    with pytest.raises(NotAnImageError, match="more than 100 scans"):
+        decode(jpeg[:-2] + b"\xff\x01" + hidden + jpeg[-2:])
+
+
+def test_a_sequential_jpeg_of_many_scans_is_refused() -> None:
+    """Nothing but the first scan's count of colours tells that there are more."""
+    jpeg = encode(picture(), "JPEG")
+    at = jpeg.find(b"\xff\xda")
+    of_one_colour = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
+    with pytest.raises(NotAnImageError, match="more than 100 scans"):
+        decode(jpeg[:at] + of_one_colour * 101 + jpeg[-2:])
+
+
+def test_an_ordinary_jpeg_is_looked_at_up_to_its_first_scan() -> None:
+    jpeg = encode(picture(), "JPEG")
+    check_scans(jpeg[:-2] + b"\xff\xda\x00\x08" * 200 + jpeg[-2:])
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_of_ordinary_scans_is_read(progressive: bool) -> None:
+    assert decode(encode(picture(), "JPEG", progressive=progressive)).shape == (48, 64, 3)
+
+
+def with_comments(gif: bytes, comments: bytes) -> bytes:
+    at = 13 + (3 << (gif[10] & 7) + 1)
+    return gif[:at] + comments + gif[at:]
+
+
+def test_a_gif_loses_its_comments_and_keeps_what_is_clear() -> None:
+    clear = Image.new("P", (8, 8))
+    clear.putpalette([0, 0, 0, 255, 0, 0])
+    gif = encode(clear, "GIF", transparency=0)
+    assert decode(gif).min() == 255
+    # Minutes of work for who joins them, and a stray byte behind which a search might end.
+    comments = b"!\xfe" + (b"\xff" + b"c" * 255) * 20_000 + b"\0\0" + b"!\xfe\x01c\0" * 200_000
+    assert len(gif) <= len(drop_extensions(with_comments(gif, comments))) <= len(gif) + 1
+    assert np.array_equal(decode(with_comments(gif, comments)), decode(gif))
+
+
+def test_a_png_loses_what_is_no_picture_before_it_is_opened() -> None:
+    """Pillow unpacks each profile and each text: 8 MB of profiles take 45 s."""
+    png = encode(picture(), "PNG")
+    profile = chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(1_000_000)))
+    with_profiles = png[:33] + profile * 5_000 + png[33:]
+    assert keep_chunks(with_profiles, PICTURE) == png
+    assert np.array_equal(decode(with_profiles), decode(png))
+
+
+def test_a_png_is_upright_by_exif_behind_its_picture() -> None:
+    png = encode(picture(), "PNG")
+    late = png[:-12] + chunk(b"eXIf", tiff(">", (0x0112, 3, b"\0\x06\0\0"))) + png[-12:]
+    assert decode(late).shape == (64, 48, 3)
+    assert orientation(late) == 6
+
+
+def test_metadata_of_a_name_that_is_no_text_does_not_end_the_process() -> None:
+    heic = encode_heic(picture(), exif=b"Exif\0\0" + tiff(">", (0x0112, 3, b"\0\x06\0\0")))
+    at = heic.find(b"Exif")
+    assert np.array_equal(decode(heic[:at] + b"E\xa4if" + heic[at + 4 :]), decode(heic))
+
+
+def test_metadata_of_heic_and_avif_is_not_read() -> None:
+    exif = greedy_exif(1, 10)
+    for photo in (encode_heic(picture(), exif=exif, xmp=b"<x/>"), encode(picture(), "AVIF", exif=exif, xmp=b"<x/>")):
+        with Image.open(io.BytesIO(photo)) as told, Image.open(io.BytesIO(drop_metadata(photo))) as silent:
+            assert told.info["exif"]
+            assert told.info["xmp"]
+            assert not silent.info.get("exif")
+            assert not silent.info.get("xmp")
+            assert np.array_equal(np.asarray(silent), np.asarray(told))
+
+
+def test_items_that_share_their_bytes_are_refused() -> None:
+    """Decoders copy each: 1 MB of a file's bytes under 900 names took 1.8 GB."""
+    names = [{"type": "mime", "content_type": "a/b", "data": bytes(size)} for size in (100_000, *[4] * 50)]
+    heic = bytearray(encode_heic(picture(), metadata=names))
+    assert decode(bytes(heic)).shape == (48, 64, 3)
+    # The list of places: of each item 2 bytes of number, 2 of source, 4 of base, 2 of count, 4 of place, 4 of size.
+    first = heic.find(b"iloc") + 4 + 4 + 2 + 2
+    entries = [heic[at : at + 18] for at in range(first, first + 18 * 52, 18)]
+    large = max(entries, key=lambda entry: entry[14:])
+    heic[first + 18 : first + 18 * 52] = b"".join(entry[:4] + large[4:] for entry in entries[1:])
+    with pytest.raises(NotAnImageError, match="add up to more"):
+        decode(bytes(heic))
 
 
 def test_a_header_is_read_without_decoding() -> None:

@@ -14,21 +14,17 @@ from PIL import Image
 from PIL.ExifTags import Base as ExifTag
 
 from dandelion.errors import NotAnImageError
+from dandelion.imaging import jpeg, png
 from dandelion.imaging.decode import decode, orientation
 
 LONGEST_SIDE = 2048
 QUALITY = 92
 
-_JPEG_START, _JPEG_SCAN, _JPEG_END = 0xD8, 0xDA, 0xD9
-_JPEG_EXIF, _JPEG_COMMENT = 0xE1, 0xFE
-# JFIF's header and Adobe's colour transform are needed to decode; a colour profile to see the right colours.
-_JPEG_KEPT = {0xE0, 0xEE}
+_JPEG_COMMENT = 0xFE
 _PROFILE, _PROFILE_SEGMENT = b"ICC_PROFILE\x00", 0xE2
-_PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_KEPT = {
-    *(b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"),
-    *(b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"cICP"),
-}
+_JFIF, _JFIF_SEGMENT, _JFIF_BYTES = b"JFIF\x00", 0xE0, 14
+_ADOBE, _ADOBE_SEGMENT, _ADOBE_BYTES = b"Adobe", 0xEE, 12
+_PNG_KEPT = png.PICTURE | {b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"cICP"}
 _WEBP_KEPT = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"ANIM", b"ANMF"}
 _WEBP_EXIF_AND_XMP = 0b1100
 
@@ -57,8 +53,8 @@ def clean(data: bytes) -> CleanPhoto:
     try:
         if data[:2] == b"\xff\xd8":
             return CleanPhoto(_clean_jpeg(data), ".jpg", "image/jpeg")
-        if data[:8] == _PNG and orientation(data) == 1:
-            return CleanPhoto(_clean_png(data), ".png", "image/png")
+        if data.startswith(png.MAGIC) and orientation(data) == 1:
+            return CleanPhoto(png.keep_chunks(data, _PNG_KEPT), ".png", "image/png")
         if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and orientation(data) == 1:
             return CleanPhoto(_clean_webp(data), ".webp", "image/webp")
     except (IndexError, struct.error) as error:
@@ -69,57 +65,35 @@ def clean(data: bytes) -> CleanPhoto:
 def _clean_jpeg(data: bytes) -> bytes:
     turned = orientation(data)
     kept = [data[:2], _exif_of(turned) if turned != 1 else b""]
-    at = 2
-    while True:
-        while data[at] == 0xFF and data[at + 1] == 0xFF:  # fill bytes
-            at += 1
-        if data[at] != 0xFF:
-            raise NotAnImageError("This JPEG is damaged: a segment does not begin where it should.")
-        marker = data[at + 1]
-        if marker == _JPEG_SCAN:
-            break
-        (length,) = struct.unpack_from(">H", data, at + 2)
-        segment = data[at : at + 2 + length]
-        is_application = 0xE0 <= marker <= 0xEF or marker == _JPEG_COMMENT
-        is_profile = marker == _PROFILE_SEGMENT and segment[4:16] == _PROFILE
-        if not is_application or marker in _JPEG_KEPT or is_profile:
-            kept.append(segment)
-        at += 2 + length
-    # Behind the end of the picture phones put a film, a depth map or other pictures.
-    return b"".join([*kept, data[at : _end_of_scans(data, at)]])
+    # Behind the end of the picture phones put a film, a depth map or other pictures: the segments end before them.
+    found = list(jpeg.segments(data))
+    if all(segment.marker != jpeg.SCAN for segment in found):
+        raise NotAnImageError("This JPEG is cut off before its picture begins.", "Send the whole file.")
+    kept += [_clean_segment(marker, data[start:end]) for marker, start, end in found]
+    return b"".join(kept)
 
 
-def _end_of_scans(data: bytes, at: int) -> int:
-    """Behind the end marker; inside a scan, 0xFF is followed by 0, by a restart marker or by the next marker."""
-    while (at := data.find(b"\xff", at)) >= 0 and at + 1 < len(data):
-        marker = data[at + 1]
-        if marker == _JPEG_END:
-            return at + 2
-        if marker in {0x00, 0xFF} or 0xD0 <= marker <= 0xD7:
-            at += 1 if marker == 0xFF else 2
-        else:  # a further scan, or the tables before it
-            at += 2 + struct.unpack_from(">H", data, at + 2)[0]
-    return len(data)
+def _clean_segment(marker: int, segment: bytes) -> bytes:
+    """Of applications' segments only what decoding needs: JFIF's header and Adobe's colour transform, and a profile."""
+    body = segment[4:]
+    if marker == _JFIF_SEGMENT and body.startswith(_JFIF) and len(body) >= _JFIF_BYTES:
+        return _segment(marker, body[: _JFIF_BYTES - 2] + b"\0\0")  # a thumbnail of no pixels
+    if marker == _ADOBE_SEGMENT and body.startswith(_ADOBE):
+        return _segment(marker, body[:_ADOBE_BYTES])
+    is_application = 0xE0 <= marker <= 0xEF or marker == _JPEG_COMMENT
+    is_profile = marker == _PROFILE_SEGMENT and body.startswith(_PROFILE)
+    return segment if is_profile or not is_application else b""
+
+
+def _segment(marker: int, body: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
 
 
 def _exif_of(turned: int) -> bytes:
     """A segment that says which way up the picture is, and nothing else."""
     exif = Image.Exif()
     exif[ExifTag.Orientation] = turned
-    told = exif.tobytes()
-    return struct.pack(">BBH", 0xFF, _JPEG_EXIF, len(told) + 2) + told
-
-
-def _clean_png(data: bytes) -> bytes:
-    kept, at = [data[:8]], 8
-    while at < len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        if kind in _PNG_KEPT:
-            kept.append(data[at : at + 12 + length])
-        if kind == b"IEND":
-            break
-        at += 12 + length
-    return b"".join(kept)
+    return _segment(jpeg.EXIF, exif.tobytes())
 
 
 def _clean_webp(data: bytes) -> bytes:
@@ -138,7 +112,7 @@ def _clean_webp(data: bytes) -> bytes:
 
 
 def _write_anew(data: bytes) -> CleanPhoto:
-    picture = Image.fromarray(decode(data))
+    picture = Image.fromarray(decode(data, min_side=LONGEST_SIDE))
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=QUALITY)

@@ -10,25 +10,23 @@ import contextlib
 import io
 import struct
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 import simplejpeg
-from PIL import Image, ImageOps, UnidentifiedImageError
-from PIL.ExifTags import Base as ExifTag
+from PIL import Image, UnidentifiedImageError
 
 from dandelion.errors import NotAnImageError, PhotoTooLargeError, UnsupportedFormatError
-
-Photo = npt.NDArray[np.uint8]
+from dandelion.imaging import gif, heif, jpeg, png
+from dandelion.imaging.orientation import Photo, read_orientation, turn_upright
 
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF"]
 with contextlib.suppress(ImportError):  # an extra, since its decoder is under the LGPL
     import pi_heif
 
-    pi_heif.register_heif_opener()
+    pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
     FORMATS.append("HEIF")
 MAX_PIXELS = 64_000_000
 Image.MAX_IMAGE_PIXELS = None  # ours is checked instead, from the header and for every format
@@ -45,16 +43,12 @@ _OTHER_FORMATS = {
     b"\x00\x00\x00\x0cjP  ": "JPEG 2000",
 }
 _HARMLESS = ("xtraneous", "nvalid SOS", "nsupported marker", "nknown Adobe", "dobe")
-_BROKEN_EXIF = (OSError, SyntaxError, ValueError, TypeError, struct.error, KeyError, IndexError)
-_TRANSPOSITIONS: dict[int, Callable[[Photo], Photo]] = {
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
-    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
-    8: lambda a: a.swapaxes(0, 1)[::-1],
-}
+# What decoders raise over damaged photos; AVIF's and HEIF's raise RuntimeError.
+_BROKEN = (
+    *(OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError, IndexError, RuntimeError),
+    *(struct.error, zlib.error),
+)
+_TILE = 1024  # pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +88,8 @@ def decode(data: bytes, *, min_side: int | None = None, max_pixels: int | None =
 
     Args:
         data: The encoded photo.
-        min_side: Neither side needs more than this many pixels; larger JPEGs are decoded at a fraction of
-            their size that leaves both sides at least this long.
+        min_side: Neither side needs more than this many pixels; larger photos come back at a fraction of their size
+            that leaves both sides at least this long.
         max_pixels: Refuse photos whose header promises more pixels.
 
     Raises:
@@ -108,7 +102,7 @@ def decode(data: bytes, *, min_side: int | None = None, max_pixels: int | None =
         return _decode_jpeg(data, min_side or 0, limit)
     with _open(data) as image:
         _check_size(image.width, image.height, limit)
-        return _to_rgb(image)
+        return turn_upright(_to_rgb(image, min_side or 0), _orientation(image))
 
 
 def orientation(data: bytes) -> int:
@@ -118,12 +112,9 @@ def orientation(data: bytes) -> int:
         PhotoError: The bytes are no picture.
     """
     if data[:3] == b"\xff\xd8\xff":
-        return _jpeg_orientation(data)
+        return read_orientation(jpeg.read_exif(data))
     with _open(data) as image:
-        try:
-            return int(image.getexif().get(ExifTag.Orientation, 1))
-        except _BROKEN_EXIF:
-            return 1
+        return _orientation(image)
 
 
 def _decode_jpeg(data: bytes, min_side: int, limit: int) -> Photo:
@@ -132,95 +123,99 @@ def _decode_jpeg(data: bytes, min_side: int, limit: int) -> Photo:
     except (ValueError, KeyError) as error:
         raise NotAnImageError(f"This JPEG has a damaged header ({error}).", _READABLE) from error
     _check_size(width, height, limit)
+    jpeg.check_scans(data)
     if colours in {"CMYK", "YCCK"}:
-        with _open(data) as image:
-            image.draft("CMYK", (min_side, min_side) if min_side else image.size)
-            return _to_rgb(image)
-    photo = _decode_turbo(data, min_side)
-    return np.ascontiguousarray(_upright(photo, _jpeg_orientation(data)))
+        inks = _decode_turbo(data, "CMYK", min_side)
+        # Inverted, as Adobe writes it and all readers take it.
+        photo = _to_rgb(Image.frombytes("CMYK", (inks.shape[1], inks.shape[0]), inks.data, "raw", "CMYK;I"), 0)
+    else:
+        photo = _decode_turbo(data, "RGB", min_side)
+    return turn_upright(photo, orientation(data))
 
 
-def _decode_turbo(data: bytes, min_side: int) -> Photo:
-    options = {
-        "colorspace": "RGB",
-        "fastdct": True,
-        "fastupsample": True,
-        "min_height": min_side,
-        "min_width": min_side,
-    }
+def _decode_turbo(data: bytes, colours: str, min_side: int) -> Photo:
+    decode_jpeg = partial(
+        simplejpeg.decode_jpeg,
+        data,
+        colorspace=colours,
+        fastdct=True,
+        fastupsample=True,
+        min_height=min_side,
+        min_width=min_side,
+    )
     try:
-        return cast("Photo", simplejpeg.decode_jpeg(data, strict=True, **options))
+        try:
+            return cast("Photo", decode_jpeg(strict=True))
+        except ValueError as error:
+            # Cameras write harmless oddities that libjpeg only warns of; a photo that was cut off must fail, though,
+            # and not come back half grey.
+            if not any(word in str(error) for word in _HARMLESS):
+                raise
+        return cast("Photo", decode_jpeg(strict=False))
     except ValueError as error:
-        # Cameras write harmless oddities that libjpeg only warns of; a photo that was cut off must fail, though,
-        # and not come back half grey.
-        if not any(word in str(error) for word in _HARMLESS):
-            raise NotAnImageError(f"This JPEG is damaged or cut off ({error}).", "Send the whole file.") from error
-    return cast("Photo", simplejpeg.decode_jpeg(data, strict=False, **options))
-
-
-def _jpeg_orientation(data: bytes) -> int:
-    start = data.find(b"Exif\x00\x00", 0, 65536)
-    if start < 0:
-        return 1
-    length = int.from_bytes(data[start - 2 : start], "big")
-    exif = Image.Exif()
-    try:
-        exif.load(data[start : start - 2 + length])
-        return int(exif.get(ExifTag.Orientation, 1))
-    except _BROKEN_EXIF:
-        return 1  # a photo with broken EXIF is still a photo
-
-
-def _upright(photo: Photo, orientation: int) -> Photo:
-    transpose = _TRANSPOSITIONS.get(orientation)
-    return photo if transpose is None else transpose(photo)
+        raise NotAnImageError(f"This JPEG is damaged or cut off ({error}).", "Send the whole file.") from error
 
 
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise NotAnImageError("The photo is empty: 0 bytes.", _READABLE)
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        return Image.open(io.BytesIO(_without_metadata(data)), formats=FORMATS)
     except UnidentifiedImageError as error:
         if name := _other_format(data):
             raise UnsupportedFormatError(f"{name} is not read here.", _READABLE) from error
         raise NotAnImageError(f"These {len(data)} bytes are no picture.", _READABLE) from error
-    except (OSError, SyntaxError, ValueError, struct.error, EOFError) as error:
+    except _BROKEN as error:
         raise NotAnImageError(f"This picture has a damaged header ({error}).", "Send the whole file.") from error
 
 
-def _to_rgb(image: Image.Image) -> Photo:
+def _without_metadata(data: bytes) -> bytes:
+    """What Pillow would read on opening at a cost without limit, in time or in memory, goes before it can."""
+    if data.startswith(png.MAGIC):
+        return png.keep_chunks(data, png.PICTURE | {png.EXIF})
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return gif.drop_extensions(data)
+    if data[4:8] == b"ftyp":
+        heif.check_items(data)
+        return heif.drop_metadata(data)
+    return data
+
+
+def _orientation(image: Image.Image) -> int:
+    # HEIF's decoder has turned the picture already. Of AVIF's own way up, which counts there in place of EXIF's,
+    # Pillow makes EXIF.
+    return read_orientation(image.info.get("exif") or b"")
+
+
+def _to_rgb(image: Image.Image, min_side: int) -> Photo:
+    """In tiles, and averaged down to `min_side`: a second picture of full size would cost as much as the first."""
     try:
-        upright = ImageOps.exif_transpose(_flatten(image))
-        return np.asarray(upright)
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        EOFError,
-        struct.error,
-        zlib.error,
-    ) as error:
+        image.load()
+        width, height = image.size
+        factor = max(1, min(_TILE, width // min_side, height // min_side)) if min_side else 1
+        photo = np.empty((-(-height // factor), -(-width // factor), 3), dtype=np.uint8)
+        step = _TILE // factor * factor
+        for top in range(0, height, step):
+            for left in range(0, width, step):
+                box = (left, top, min(left + step, width), min(top + step, height))
+                tile = np.asarray(_flatten(image.crop(box)).reduce(factor))
+                row, column = top // factor, left // factor
+                photo[row : row + tile.shape[0], column : column + tile.shape[1]] = tile
+    except _BROKEN as error:
         raise NotAnImageError(
             f"This {image.format} is damaged or cut off ({error}).", "Send the whole file."
         ) from error
+    return photo
 
 
 def _flatten(image: Image.Image) -> Image.Image:
     """The picture in RGB: 16-bit scaled to 8, transparency over white."""
     if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
-        values = np.asarray(image, dtype=np.float64)
         # Pillow keeps 16-bit grey as 0..65535 and its own convert() would clip that at 255.
-        image = Image.fromarray((np.clip(values, 0, 65535) / 257).astype(np.uint8))
+        image = Image.fromarray((np.clip(np.asarray(image), 0, 65535) // 257).astype(np.uint8))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        flat = Image.alpha_composite(white, rgba).convert("RGB")
-        flat.info = image.info
-        return flat
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return image.convert("RGB")
 
 

@@ -32,17 +32,22 @@ def draw_heatmap(
         strength: Opacity of the strongest evidence, in [0, 1].
         max_side: The picture's longer side, pixels, at most.
     """
-    left, top, right, bottom = (round(edge) for edge in crop_box(photo.shape[0], photo.shape[1], spec))
+    picture = Image.fromarray(photo)
+    # Before anything is painted: the arrays below take some 50 bytes a pixel.
+    picture.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    shown = np.asarray(picture)
+    left, top, right, bottom = (round(edge) for edge in crop_box(shown.shape[0], shown.shape[1], spec))
+    right, bottom = max(right, left + 1), max(bottom, top + 1)  # a long strip is down to a row of pixels
     evidence = np.maximum(activation, 0)
     evidence = evidence / max(float(evidence.max()), 1e-6)
     heat = Image.fromarray(evidence).resize((right - left, bottom - top), Image.Resampling.BICUBIC)
-    full = np.zeros(photo.shape[:2], dtype=np.float32)
+    full = np.zeros(shown.shape[:2], dtype=np.float32)
     full[top:bottom, left:right] = np.clip(np.asarray(heat), 0, 1)
     stops = np.linspace(0, 1, len(_STOPS))
-    colours = np.stack([np.interp(full, stops, _STOPS[:, channel]) for channel in range(3)], axis=-1)
+    channels = [np.interp(full, stops, _STOPS[:, channel]) for channel in range(3)]
+    colours = np.stack(channels, axis=-1, dtype=np.float32, casting="same_kind")
     opacity = (strength * full)[..., np.newaxis]
-    picture = Image.fromarray((photo * (1 - opacity) + colours * opacity).astype(np.uint8))
-    picture.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    picture = Image.fromarray((shown * (1 - opacity) + colours * opacity).astype(np.uint8))
     stream = io.BytesIO()
     picture.save(stream, "PNG", compress_level=4)
     return stream.getvalue()

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import structlog
 
-from dandelion.errors import PhotoError
+from dandelion.errors import NotAnImageError, PhotoError
 from dandelion.imaging import prepare
 from dandelion.inference.runtime import Floats, Pixels, Runtime, create_runtime, leave_algebra_one_thread
 from dandelion.package import Manifest, ModelPackage, softmax
 from dandelion.settings import InferenceSettings
 from dandelion.telemetry import instruments
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,10 @@ class Classifier:
             pixels = self.prepare(photo)
         except PhotoError as error:
             return error
+        except Exception:
+            # Others' photos are in the same batch: what one of them breaks in a decoder must not fail the rest.
+            log.exception("photo_failed", size_bytes=len(photo))
+            return NotAnImageError("This photo cannot be decoded.", "Save it anew, as a baseline JPEG.")
         finally:
             ended = time.time_ns()
             instruments.DECODE_SECONDS.observe((ended - started) / 1e9)

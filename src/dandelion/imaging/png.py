@@ -1,0 +1,33 @@
+"""A PNG's chunks."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Set
+
+MAGIC = b"\x89PNG\r\n\x1a\n"
+PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+EXIF = b"eXIf"
+
+_LAST = {b"IDAT", b"IEND"}
+
+
+def keep_chunks(data: bytes, kinds: Set[bytes]) -> bytes:
+    """The same PNG with chunks of `kinds` only, each but the picture's data once, and what describes it before it.
+
+    Before it, since Pillow reads what stands behind the picture only once it has decoded it.
+    """
+    first: dict[bytes, bytes] = {}
+    last, at = bytearray(), len(MAGIC)  # no list: it may come in a million pieces
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + length
+        if kind in kinds:
+            if kind in _LAST:
+                last += data[at:end]
+            else:
+                first.setdefault(kind, data[at:end])
+        if kind == b"IEND":
+            break
+        at = end
+    return b"".join([MAGIC, *first.values(), last])
