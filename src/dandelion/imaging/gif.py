@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dandelion.errors import NotAnImageError
+
+# Three times what a comment of 8 MB has, in blocks of 255 bytes.
+MAX_BLOCKS = 100_000
+
 _HEADER_BYTES = 13
 _EXTENSION, _PICTURE, _END = b"!,;"
 _CONTROL = 0xF9  # which colour is transparent
@@ -14,17 +19,22 @@ def drop_extensions(data: bytes) -> bytes:
 
     Raises:
         IndexError: It is cut off.
+        NotAnImageError: There are more than `MAX_BLOCKS`.
     """
-    at = _HEADER_BYTES + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
-    kept = [data[:at]]
+    start = _HEADER_BYTES + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
+    control, at, blocks = b"", start, 0
     while data[at] not in (_PICTURE, _END):
-        start = at
+        begin = at
         at += 1
-        if data[start] == _EXTENSION:  # else a stray byte, which Pillow passes over too
+        blocks += 1
+        if data[begin] == _EXTENSION:  # else a stray byte, which Pillow passes over too
             at += 1
-            while length := data[at]:
+            while (length := data[at]) and blocks <= MAX_BLOCKS:
                 at += 1 + length
+                blocks += 1
             at += 1
-            if data[start + 1] == _CONTROL:
-                kept.append(data[start:at])
-    return b"".join([*kept, data[at:]])
+            if data[begin + 1] == _CONTROL:
+                control = data[begin:at]  # the last one counts
+        if blocks > MAX_BLOCKS:
+            raise NotAnImageError(f"This GIF has over {MAX_BLOCKS:,} blocks before its picture.", "Save it anew.")
+    return b"".join([data[:start], control, data[at:]])

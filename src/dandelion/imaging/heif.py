@@ -10,6 +10,8 @@ from dandelion.errors import NotAnImageError
 # What holds boxes, down to the deepest of them, and how many bytes stand before the first.
 _CONTAINERS = {b"moov": 0, b"trak": 0, b"meta": 4, b"iref": 4}
 _DEEPEST = 4
+# A photo of 64 megapixels has some 250 tiles.
+MAX_BOXES, MAX_ITEMS = 10_000, 10_000
 _DESCRIBES = b"cdsc"
 _PLACES = b"iloc"
 
@@ -28,7 +30,7 @@ def drop_metadata(data: bytes) -> bytes:
     their pictures without EXIF's help.
     """
     changed = bytearray(data)
-    for box in _boxes(data, 0, len(data)):
+    for box in _all_boxes(data):
         if box.kind == _DESCRIBES:
             changed[box.start + 4 : box.start + 8] = b"free"
     return bytes(changed)
@@ -40,14 +42,21 @@ def check_items(data: bytes) -> None:
     Twice its length is allowed, since a length of 0 stands for all of it.
 
     Raises:
-        NotAnImageError: They do.
+        NotAnImageError: They do, or are more than `MAX_ITEMS`.
     """
-    total = 0
-    for box in _boxes(data, 0, len(data)):
+    total, items = 0, 0
+    for box in _all_boxes(data):
         for size in _extent_sizes(data, box.body, box.end) if box.kind == _PLACES else ():
-            total += size or len(data)
-            if total > 2 * len(data):
+            total, items = total + (size or len(data)), items + 1
+            if total > 2 * len(data) or items > MAX_ITEMS:
                 raise NotAnImageError("The items of this picture add up to more than its file.", "Save it as a JPEG.")
+
+
+def _all_boxes(data: bytes) -> Iterator[_Box]:
+    for number, box in enumerate(_boxes(data, 0, len(data))):
+        if number == MAX_BOXES:
+            raise NotAnImageError(f"This picture has more than {MAX_BOXES:,} parts.", "Save it as a JPEG.")
+        yield box
 
 
 def _boxes(data: bytes, at: int, end: int, depth: int = 0) -> Iterator[_Box]:

@@ -11,6 +11,8 @@ from dandelion.errors import NotAnImageError
 # libjpeg's own order has 10 scans for a photo in colour. Each one more costs a few bytes and another pass over all of
 # the picture: 1,000 of them, in 220 kB, kept a lane busy for 10 s at 64 megapixels of grey.
 MAX_SCANS = 100
+# With all that phones add there are some hundred; each costs microseconds, and an empty one only four bytes.
+MAX_SEGMENTS = 10_000
 
 SCAN, END = 0xDA, 0xD9
 PICTURE = 0x00  # no marker: a scan's data, up to the next marker
@@ -30,9 +32,16 @@ class Segment(NamedTuple):
 
 
 def segments(data: bytes) -> Iterator[Segment]:
-    """What follows the start marker, up to and with the end marker; bytes that belong to no segment are left out."""
+    """What follows the start marker, up to and with the end marker; bytes that belong to no segment are left out.
+
+    Raises:
+        NotAnImageError: There are more than `MAX_SEGMENTS`.
+    """
     at = 2
-    while found := _MARKER.search(data, at):
+    for _ in range(MAX_SEGMENTS):
+        found = _MARKER.search(data, at)
+        if found is None:
+            return
         marker = data[found.start() + 1]
         if marker == END:
             yield Segment(marker, *found.span())
@@ -42,6 +51,7 @@ def segments(data: bytes) -> Iterator[Segment]:
         if marker == SCAN:
             following = _MARKER.search(data, at)
             yield Segment(PICTURE, at, following.start() if following else len(data))
+    raise NotAnImageError(f"This JPEG has more than {MAX_SEGMENTS:,} segments.", "Save it anew.")
 
 
 def check_scans(data: bytes) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Set
 
+from dandelion.errors import NotAnImageError
+
 MAGIC = b"\x89PNG\r\n\x1a\n"
 PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 EXIF = b"eXIf"
+# Encoders write some kilobytes of the picture into each.
+MAX_CHUNKS = 100_000
 
 _LAST = {b"IDAT", b"IEND"}
 
@@ -16,10 +20,16 @@ def keep_chunks(data: bytes, kinds: Set[bytes]) -> bytes:
     """The same PNG with chunks of `kinds` only, each but the picture's data once, and what describes it before it.
 
     Before it, since Pillow reads what stands behind the picture only once it has decoded it.
+
+    Raises:
+        NotAnImageError: There are more than `MAX_CHUNKS`.
     """
     first: dict[bytes, bytes] = {}
-    last, at = bytearray(), len(MAGIC)  # no list: it may come in a million pieces
+    last, at, chunks = bytearray(), len(MAGIC), 0
     while at + 8 <= len(data):
+        chunks += 1
+        if chunks > MAX_CHUNKS:
+            raise NotAnImageError(f"This PNG has more than {MAX_CHUNKS:,} chunks.", "Save it anew.")
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if kind in kinds:
