@@ -78,7 +78,7 @@ def send(api: Api, method: str, path: str, credential: str | None = None, **head
 @pytest.fixture(scope="module")
 def settings(make_settings: Callable[..., Settings]) -> Settings:
     access = {"enabled": True, "jwt_secrets": [SECRET], "key_cache_seconds": 0.0}
-    return make_settings(access=access, api={"cors_origins": ["https://shop.example"]})
+    return make_settings(access=access, api={"cors_origins": ["https://shop.example", "https://*.school.example"]})
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +267,7 @@ def test_a_page_of_another_site_changes_nothing(guarded: Api, keys: dict[str, st
     refused = send(guarded, "POST", "/predict", keys["predict"], **evil)
     assert (refused.status_code, refused.json()["reason"]) == (403, "foreign_origin")
     assert "CORS_ORIGINS" in refused.json()["detail"]
-    for origin in (settings.api.cors_origins[0], guarded.url):
+    for origin in (settings.api.cors_origins[0], "https://biology.school.example", guarded.url):
         assert send(guarded, "POST", "/predict", keys["predict"], Origin=origin).status_code == 200
     assert httpx.get(f"{guarded.url}/readyz", headers=evil).status_code == 200
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -114,6 +116,39 @@ def test_uploads_find_the_room_there_is(fenced: TestClient, tmp_path: Path) -> N
     (tmp_path / "photo.jpg").write_bytes(bytes(60))
     assert fenced.post(url, content=bytes(41)).status_code == 507
     assert fenced.post(url, content=bytes(40)).status_code == 200
+
+
+async def test_an_upload_that_stalls_gives_its_room_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dandelion.ui.fence.SLOWEST_SECONDS", 0.2)
+
+    async def answer(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(f"{len(await request.body())}")
+
+    fence = Fence(Starlette(routes=[Route("/{path:path}", answer, methods=["POST"])]), tmp_path, most_bytes=100)
+
+    async def upload(size: int, *pieces: bytes) -> int:
+        statuses = []
+        coming = [{"type": "http.request", "body": each, "more_body": True} for each in pieces]
+        scope = {"type": "http", "method": "POST", "path": "/en/gradio_api/upload", "query_string": b""}
+
+        async def receive() -> dict[str, Any]:
+            if coming:
+                return coming.pop(0)
+            return await asyncio.Future()
+
+        async def send(message: Any) -> None:
+            statuses.append(message.get("status"))
+
+        headers = [(b"content-length", b"%d" % size)]
+        await fence({**scope, "headers": headers}, receive, send)
+        return int(next(each for each in statuses if each))
+
+    stalled = asyncio.create_task(upload(90, bytes(30)))
+    await asyncio.sleep(0.05)
+    assert await upload(41, bytes(41)) == 507
+    assert await stalled == 408
+    client = TestClient(fence)
+    assert client.post("/en/gradio_api/upload", content=bytes(100)).status_code == 200
 
 
 def test_what_is_told_is_bounded(fenced: TestClient) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
 from litestar import Request, get
@@ -52,16 +52,23 @@ class AccessControl(ASGIMiddleware):
         settings: What is asked for.
         gate: Tells whose a credential is; None while access is off.
         limiter: Counts.
+        is_allowed: Whether pages of an origin elsewhere may ask.
     """
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, settings: Settings, gate: Gate | None, limiter: RateLimiter) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        gate: Gate | None,
+        limiter: RateLimiter,
+        is_allowed: Callable[[str], bool] | None = None,
+    ) -> None:
         self._gate = gate
         self._limiter = limiter
         self._anonymous = frozenset(settings.access.anonymous_scopes)
         self._monitoring_port = settings.api.monitoring_port
-        self._origins = settings.api.cors_origins
+        self._is_allowed = is_allowed
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Let one request pass, or refuse it."""
@@ -102,7 +109,7 @@ class AccessControl(ASGIMiddleware):
 
     def _check_origin(self, scope: Scope) -> None:
         """A page elsewhere may ask a browser to send what it could not read the answer of, and need not."""
-        if scope.get("method") not in SAFE_METHODS and is_foreign(scope["headers"], self._origins):
+        if scope.get("method") not in SAFE_METHODS and is_foreign(scope["headers"], self._is_allowed):
             raise ForeignOriginError(
                 "A page of another site sent this.", "Let its origin in by DANDELION_API__CORS_ORIGINS."
             )

@@ -73,6 +73,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     accuracy = LiveAccuracy(engine, settings.watch.accuracy_windows, lambda: service.serving.ref.version)
     records = Records(engine)
     gate = Gate(settings.access, find_key) if settings.access.enabled else None
+    cors = _cors(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -156,11 +157,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
         ),
         middleware=[
             RequestContext(access_log=settings.log.access),
-            AccessControl(settings, gate, RateLimiter(settings.access)),
+            AccessControl(settings, gate, RateLimiter(settings.access), cors.is_origin_allowed if cors else None),
         ],
         before_send=[create_headers(settings.api.hsts_seconds), create_counter(settings.api.track)],
         exception_handlers={Exception: to_response},
-        cors_config=_cors(settings),
+        cors_config=cors,
         # Single answers are smaller than the minimum, PNG is compressed already.
         compression_config=CompressionConfig(
             backend="gzip", gzip_compress_level=5, minimum_size=1024, exclude=["^/explain"]

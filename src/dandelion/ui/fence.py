@@ -11,7 +11,7 @@ from pathlib import Path
 
 from starlette.datastructures import Headers
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,6 +22,8 @@ UPLOAD = "/gradio_api/upload"
 EVENT = "/gradio_api/queue/join"
 # What the page tells of some hundred photos takes a tenth of it.
 MOST_TOLD_BYTES = 1024**2
+# Between two pieces of an upload; a laptop that fell asleep would hold its room for ever.
+SLOWEST_SECONDS = 30.0
 # Gradio has some fifty: a description of itself, proxies, code assistants, recordings, monitoring. A file is one of
 # this machine: Gradio would fetch and show those of others, too.
 _USED = re.compile(
@@ -65,7 +67,7 @@ class Fence:
         await app(scope, receive, send)
 
     async def _take_upload(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Room is held for all that a request promises, so that many at a time find no more than there is."""
+        """Room is held for what a request promises and did not bring yet: many at a time find no more than there is."""
         promised = Headers(scope=scope).get("content-length", "")
         if not promised.isdecimal():
             await PlainTextResponse("Say how long it is: Content-Length.", 411)(scope, receive, send)
@@ -77,10 +79,35 @@ class Fence:
             await PlainTextResponse(full, 507)(scope, receive, send)
             return
         self._arriving_bytes += size
+        coming, is_late = size, False
+
+        async def receive_in_time() -> Message:
+            nonlocal coming, is_late
+            try:
+                # While bytes come; behind them somebody may wait for long whether the browser goes.
+                async with asyncio.timeout(SLOWEST_SECONDS if coming else None):
+                    message = await receive()
+            except TimeoutError:
+                is_late = True
+                return {"type": "http.disconnect"}
+            brought = min(coming, len(message.get("body", b"")))
+            coming -= brought
+            self._arriving_bytes -= brought
+            return message
+
+        async def send_in_time(message: Message) -> None:
+            if not is_late:
+                await send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive_in_time, send_in_time)
+        except ClientDisconnect:
+            pass  # nothing of what came is kept
         finally:
-            self._arriving_bytes -= size
+            self._arriving_bytes -= coming
+        if is_late:
+            slow = PlainTextResponse("The photos came too slowly.", 408, {"Connection": "close"})
+            await slow(scope, receive, send)
 
     async def _take_event(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Gradio reads or fetches whatever file an event names, unless it is held to those that were uploaded."""
