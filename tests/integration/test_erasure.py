@@ -22,7 +22,9 @@ from dandelion.db.migrate import upgrade
 from dandelion.db.tables import audit_log
 from dandelion.db.tables import predictions as table
 from dandelion.domain import JournalEntry, ModelRef, Prediction
+from dandelion.errors import ObjectCorruptError
 from dandelion.objects import BUCKETS, DATA_LAKE, PROCESSED, ObjectStore, create_store, frozen_key, photo_key
+from dandelion.objects.erasures import erased_ids, note_erasure
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.mirror import mirror
 from dandelion.privacy import ClientHasher, erase_prediction
@@ -335,3 +337,26 @@ def test_a_photo_that_is_erased_while_it_is_frozen_is_not_frozen(
     assert keep(ErasedMeanwhile(settings.home / "objects", {}), copies) == 1
     assert photos_of(plain, identity) == []
     assert len(photos_of(plain, other)) == 2
+
+
+def test_what_lies_beside_the_list_is_no_erasure_and_what_is_no_list_is_named(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "lake", {})
+    store.prepare()
+    store.put(DATA_LAKE, "erased/README.txt", b"what is this?")
+    one = str(uuid7())
+    note_erasure(store, [one])
+    other = FolderStore(tmp_path / "elsewhere", {})
+    mirror(store, other, (DATA_LAKE,))
+    assert erased_ids(store) == erased_ids(other) == {one}
+    assert other.get(DATA_LAKE, "erased/README.txt") == b"what is this?"
+    store.put(DATA_LAKE, "erased/broken.json", b"{")
+    with pytest.raises(ObjectCorruptError, match=r"data-lake/erased/broken\.json is no list"):
+        erased_ids(store)
+
+
+@pytest.mark.parametrize("prefix", ["../", "/etc/", "a/../../", "b/", "missing/a"])
+def test_a_listing_stays_in_its_bucket(tmp_path: Path, prefix: str) -> None:
+    store = FolderStore(tmp_path / "lake", {})
+    store.put(DATA_LAKE, "b/a.jpg", b"photo")
+    store.put(PROCESSED, "c.jpg", b"photo")
+    assert [found.key for found in store.list_objects(DATA_LAKE, prefix)] == ["b/a.jpg"] * (prefix == "b/")

@@ -115,6 +115,17 @@ async def test_a_photo_that_an_erasure_removed_on_its_way_holds_up_no_other(
     assert list(settings.photo_spool.iterdir()) == []
 
 
+async def test_a_photo_that_cannot_be_opened_holds_up_no_other(
+    settings: Settings, engine: AsyncEngine, lake: Lake
+) -> None:
+    photos = Photos(settings, engine, lake, ready)
+    settings.photo_spool.mkdir(parents=True)
+    (settings.photo_spool / f"{uuid7()}.jpg").mkdir()  # as little to be opened as another user's file, also by root
+    ids = await keep(photos, engine, 2)
+    assert await photos.ship() == 2
+    assert lake.ids() == ids
+
+
 async def test_of_two_processes_that_share_a_folder_only_one_puts_a_photo(
     settings: Settings, engine: AsyncEngine, lake: Lake, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -32,6 +33,9 @@ def claim(path: Path) -> int | None:
         ours = os.fstat(descriptor).st_nlink > 0
     except BlockingIOError:
         pass
+    except OSError as error:
+        if error.errno != errno.ESTALE:  # NFS says so of a file that another machine removed
+            raise
     finally:
         if not ours:
             os.close(descriptor)

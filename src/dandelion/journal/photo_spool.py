@@ -11,12 +11,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import structlog
+
 from dandelion.journal.files import UNFINISHED, age_seconds, claim, remove_unfinished, size_bytes
 from dandelion.objects import PHOTO_TYPES
 from dandelion.settings import Settings
 from dandelion.telemetry import instruments
 
 RESERVE_BYTES = 128 * 1024 * 1024
+
+log = structlog.get_logger(__name__)
 
 
 class PhotoSpool:
@@ -31,6 +35,7 @@ class PhotoSpool:
         self._folder = settings.photo_spool
         self._rows = settings.spool
         self._claims: dict[Path, int] = {}
+        self._stuck: set[Path] = set()
         self.size_bytes = 0
         self.list_waiting()
 
@@ -69,12 +74,19 @@ class PhotoSpool:
     def claim(self, paths: Sequence[Path]) -> list[Path]:
         """Those that are for this process to ship until `release`; others have the rest, or are done with them.
 
-        Raises:
-            OSError: The disk does not let us open or lock one.
+        One that the disk does not let us open or lock is left where it is, and holds up no other.
         """
         for path in paths:
-            # One may be ours already: a task that was cancelled does not stop the thread that claims for it.
-            if path not in self._claims and (descriptor := claim(path)) is not None:
+            if path in self._claims:
+                continue  # a task that was cancelled does not stop the thread that claims for it
+            try:
+                descriptor = claim(path)
+            except OSError as error:
+                if path not in self._stuck:
+                    log.warning("photo_stuck", photo=path.name, reason=str(error))
+                    self._stuck.add(path)
+                continue
+            if descriptor is not None:
                 self._claims[path] = descriptor
         return [path for path in paths if path in self._claims]
 

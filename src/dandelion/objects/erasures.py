@@ -12,9 +12,12 @@ import json
 import os.path
 from collections.abc import Collection
 from pathlib import PurePosixPath
+from uuid import UUID
 
+import msgspec
 from uuid_utils import uuid7
 
+from dandelion.errors import ObjectCorruptError
 from dandelion.objects.photo import TYPES, frozen_key, photo_key
 from dandelion.objects.store import DATA_LAKE, PROCESSED, ObjectStore
 
@@ -38,8 +41,9 @@ def erased_ids(store: ObjectStore) -> set[str]:
 
     Raises:
         ObjectStoreError: The store does not answer.
+        ObjectCorruptError: An entry of the list is none.
     """
-    return {one for each in store.list_objects(DATA_LAKE, LIST) for one in json.loads(store.get(DATA_LAKE, each.key))}
+    return {one for key in _entries(store) for one in _ids(store, key)}
 
 
 def photo_places(prediction_id: str) -> list[tuple[str, str]]:
@@ -49,6 +53,11 @@ def photo_places(prediction_id: str) -> list[tuple[str, str]]:
         ValueError: It is no prediction's id.
     """
     return [(bucket, key_of(prediction_id, suffix)) for suffix in TYPES for bucket, key_of in _KEYS.items()]
+
+
+def is_entry(bucket: str, key: str) -> bool:
+    """Whether a key is of the list, rather than of what somebody else put beside it."""
+    return bucket == DATA_LAKE and key.startswith(LIST) and key.endswith(".json")
 
 
 def is_photo_of(ids: Collection[str], bucket: str, key: str) -> bool:
@@ -80,9 +89,20 @@ def carry_erasures(source: ObjectStore, target: ObjectStore) -> None:
         ObjectStoreError: One of the stores does not answer; run it again, and it goes on.
     """
     target.prepare()
-    there = {found.key for found in target.list_objects(DATA_LAKE, LIST)}
-    for found in source.list_objects(DATA_LAKE, LIST):
-        if found.key not in there:
-            ids = source.get(DATA_LAKE, found.key)
-            purge(target, json.loads(ids))
-            target.put(DATA_LAKE, found.key, ids, content_type="application/json")  # last: it vouches for the rest
+    missing = {key: _ids(source, key) for key in sorted(_entries(source) - _entries(target))}
+    purge(target, {one for ids in missing.values() for one in ids})
+    for key, ids in missing.items():  # last: they vouch for the rest
+        target.put(DATA_LAKE, key, json.dumps(ids).encode(), content_type="application/json")
+
+
+def _entries(store: ObjectStore) -> set[str]:
+    return {found.key for found in store.list_objects(DATA_LAKE, LIST) if is_entry(DATA_LAKE, found.key)}
+
+
+def _ids(store: ObjectStore, key: str) -> list[str]:
+    try:
+        return [str(one) for one in msgspec.json.decode(store.get(DATA_LAKE, key), type=list[UUID])]
+    except msgspec.MsgspecError as error:
+        raise ObjectCorruptError(
+            f"{DATA_LAKE}/{key} is no list of erased predictions ({error}).", "Remove it, and erase them again."
+        ) from error

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import msgspec
@@ -68,7 +68,9 @@ class FolderStore(ObjectStore):
     @override
     def list_objects(self, bucket: str, prefix: str = "") -> Iterator[Stored]:
         root = self._root / bucket
-        paths = (Path(folder) / name for folder, _, names in os.walk(root) for name in names)
+        inside = PurePosixPath(prefix.rpartition("/")[0])  # what lies elsewhere need not be looked through
+        start = root if inside.is_absolute() or ".." in inside.parts else root / inside
+        paths = (Path(folder) / name for folder, _, names in os.walk(start) for name in names)
         keys = [path.relative_to(root).as_posix() for path in paths]
         # Hidden files are those of desktops and editors. Other names that we would not give are told of all the same,
         # for who goes through them says why one is of no use.

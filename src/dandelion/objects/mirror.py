@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from dandelion.errors import ObjectKeyError, ObjectNotFoundError
-from dandelion.objects.erasures import LIST, carry_erasures, erased_ids, is_photo_of, purge
+from dandelion.objects.erasures import carry_erasures, erased_ids, is_entry, is_photo_of, purge
 from dandelion.objects.store import DATA_LAKE, PROCESSED, ObjectStore, Stored
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ def mirror(
         for bucket in buckets:
             there = {found.key: found for found in target.list_objects(bucket)}
             for found in source.list_objects(bucket):
-                if is_photo_of(erased, bucket, found.key) or (bucket == DATA_LAKE and found.key.startswith(LIST)):
+                if is_photo_of(erased, bucket, found.key) or is_entry(bucket, found.key):
                     continue
                 if _is_copied(source, target, bucket, found, there.get(found.key)):
                     same += 1
