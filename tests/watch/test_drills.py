@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from dandelion.retraining.figures import ask_prometheus
+from dandelion.settings import RetrainingSettings
 from tests.servers.prometheus import SECONDS
 from tests.watch.conftest import SCALE, WINDOW, Watched, merged, metric
 from tests.watch.files import alerts, queries, rules
@@ -88,6 +90,18 @@ def test_figures_of_two_processes_add_up_and_outlive_a_restart(watched: Watched)
     assert metric(canary.url, "retraining_last_success_timestamp_seconds") > 1.7e9
     span = "increase({__name__='predictions_total', track='canary'}[2m])"
     watched.wait(lambda: sum(float(each["value"][1]) for each in watched.prometheus.ask(span)) > 0, 20, "no increase")
+
+
+def test_a_retraining_asks_prometheus_about_the_version_that_serves(watched: Watched) -> None:
+    limits = RetrainingSettings.model_validate({"prometheus_url": watched.prometheus.url, "window": "24h"})
+    serving = watched.prometheus.ask('model_info{track="stable"}')[0]["metric"]["version"]
+    watched.wait(lambda: ask_prometheus(limits, serving, tested=None).truths > 50, 60, "no truth was found")
+    figures = ask_prometheus(limits, serving, tested=0.9)
+    assert figures.accuracy is not None
+    assert figures.accuracy > 0.5
+    assert figures.p95_seconds is not None
+    other = ask_prometheus(limits, "another", tested=None)
+    assert (other.accuracy, other.truths) == (None, 0)
 
 
 def test_an_hour_of_clean_traffic_raises_no_alarm(watched: Watched) -> None:

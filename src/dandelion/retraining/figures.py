@@ -41,8 +41,10 @@ def ask_prometheus(limits: RetrainingSettings, version: str, *, tested: float | 
         def ask(query: str) -> tuple[float, dict[str, str]] | None:
             return _ask(http, query)
 
-        accuracy = ask(f'max(model_accuracy{{window="{window}"}})')
-        truths = ask(f'max(model_accuracy_samples{{window="{window}"}})')
+        # The champion's alone: a canary's pods tell of another version.
+        serving = f'and on (job, instance) model_info{{version="{version}"}}'
+        accuracy = ask(f'max(model_accuracy{{window="{window}"}} {serving})')
+        truths = ask(f'max(model_accuracy_samples{{window="{window}"}} {serving})')
         outliers = ask(f"{strange} / ({own} > 0)")
         drift = ask(f'topk(1, max by (feature) (drift_merged_score{{version="{version}"}}))')
         # Without any failure there is no such series, which is a ratio of 0.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dandelion.release.plan import CHAMPION
 from dandelion.retraining.asked import Outcome
 from dandelion.retraining.notice import Notice, send
 from dandelion.retraining.run import Run, Step
@@ -25,15 +26,24 @@ _ACTIONS: dict[Outcome, str] = {
 }
 
 
+# Where a candidate is on trial first, `models rollback` would take back the champion, which is not what moved.
+_TRIAL_TITLE = "version {version} is on trial"
+_TRIAL_ACTION = (
+    "The champion stays. Give the trial its share of requests, and promote it or take the share back: docs/releases.md"
+)
+
+
 def notify(run: Run) -> Step:
     """Tell whoever the settings name how the run ended; never fails a run."""
     outcome = run.outcome or "failed"
     names = {"version": run.candidate.version if run.candidate else "?"}
+    is_trial = outcome == "promoted" and run.settings.release.alias != CHAMPION
+    title, action = (_TRIAL_TITLE, _TRIAL_ACTION) if is_trial else (_TITLES[outcome], _ACTIONS[outcome])
     notice = Notice(
         outcome=outcome,
-        title=f"{run.settings.model.name}: {_TITLES[outcome].format(**names)}",
+        title=f"{run.settings.model.name}: {title.format(**names)}",
         body=f"{run.message}\nAsked for by: {run.asked}.",
-        action=_ACTIONS[outcome].format(**names),
+        action=action.format(**names),
         links=run.links,
     )
     return Step(send(notice, run.settings.notify))
