@@ -187,3 +187,14 @@ def test_on_a_thousand_simulated_pairs_the_gate_keeps_its_promises() -> None:
 def test_a_worse_model_passes_rarely_also_on_few_photos() -> None:
     few = promoted_share(photos=60, accuracy=0.9, differing=0.1, difference=-0.03, seed=4)
     assert few <= 0.02
+
+
+@pytest.mark.parametrize(("photos", "passes"), [(1, True), (2, False), (3, False)])
+def test_a_small_class_is_not_forgotten_for_the_sake_of_others(photos: int, passes: bool) -> None:
+    """Chance alone explains losing three of three in 12 % of cases, and a class of twenty photos has no more."""
+    truths = ["a"] * 50 + ["b"] * 50 + ["c"] * photos
+    champion = [True] * 40 + [False] * 10 + [True] * 50 + [True] * photos
+    candidate = [True] * 100 + [False] * photos
+    decision = judge(evidence(truths, champion, candidate), LIMITS)
+    assert decision.promote is passes
+    assert names(decision) == ([] if passes else ["class c"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from dandelion.errors import DataError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore
 from dandelion.objects.folder import FolderStore
 from dandelion.retraining.asked import Asked
+from dandelion.retraining.compare import golden_photos
 from dandelion.retraining.doubts import find_doubts
 from dandelion.retraining.lake import (
     Inspected,
@@ -25,9 +28,12 @@ from dandelion.retraining.lake import (
     news,
     surviving,
 )
+from dandelion.retraining.notice import Notice
 from dandelion.retraining.performance import Figures, judge_need
 from dandelion.retraining.quality import Quality, judge_quality, stop_for_doubts
-from dandelion.settings import RetrainingSettings
+from dandelion.retraining.run import Run
+from dandelion.retraining.steps import notification, training
+from dandelion.settings import RetrainingSettings, Settings
 from dandelion.training.sample import draw_sample
 from dandelion.training.versions import DatasetVersion
 
@@ -213,3 +219,49 @@ def test_labels_flipped_in_a_third_of_new_photos_are_seen() -> None:
     doubts = find_doubts(old, old_labels, new, flipped)
     assert set(doubts.new) == {n for n in range(60) if n % 3 == 0}
     assert "33% of new photos carry a label that hardly any similar photo shares" in stop_for_doubts(doubts, LIMITS)
+
+
+@pytest.mark.parametrize(("strategy", "words"), [("rolling", "version 7 serves"), ("canary", "version 7 is on trial")])
+def test_people_are_told_whether_a_candidate_serves_and_what_takes_it_back(
+    monkeypatch: pytest.MonkeyPatch, strategy: str, words: str
+) -> None:
+    told: list[Notice] = []
+    monkeypatch.setattr(notification, "send", lambda notice, _: told.append(notice))
+    run = SimpleNamespace(
+        outcome="promoted", message="Better.", asked="by tests", links={}, candidate=SimpleNamespace(version="7"),
+        settings=Settings.model_validate({"release": {"strategy": strategy}}),
+    )  # fmt: skip
+    notification.notify(cast("Run", run))
+    assert words in told[0].title
+    assert ("dandelion models rollback" in told[0].action) is (strategy == "rolling")
+
+
+@pytest.mark.parametrize(("registered", "champion"), [("2", "2"), (None, "2"), ("2", "1")])
+def test_a_move_that_a_kill_left_unproven_is_proven_before_anything_is_trained(
+    monkeypatch: pytest.MonkeyPatch, registered: str | None, champion: str
+) -> None:
+    class TrainedError(Exception):
+        pass
+
+    def train(*_: object, **__: object) -> None:
+        raise TrainedError
+
+    monkeypatch.setattr(training, "train_candidate", train)
+    version = SimpleNamespace(version="2")
+    run = SimpleNamespace(
+        skip=lambda: None, registered=registered, candidate=None,
+        registry=SimpleNamespace(get_version=lambda _: version),
+        champion=SimpleNamespace(version=champion, package=None), settings=None, store=None, frozen=None, folder=None,
+    )  # fmt: skip
+    if registered == champion:
+        assert "moved by a run that was killed" in training.train_model(cast("Run", run)).message
+        assert run.candidate is version
+    else:
+        with pytest.raises(TrainedError):
+            training.train_model(cast("Run", run))
+
+
+def test_photos_that_somebody_chose_prove_also_what_was_not_compared(store: ObjectStore) -> None:
+    assert golden_photos(store, None, 3) == []
+    store.put(DATA_LAKE, "golden/grass/a.jpg", b"photo")
+    assert [(each.label, each.data) for each in golden_photos(store, None, 3)] == [("grass", b"photo")]

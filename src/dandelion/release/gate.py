@@ -7,7 +7,8 @@ with `confidence`. So a model that is worse by the margin is promoted with a cha
 photos there are; with few photos an equal one is turned down, because nobody can tell.
 
 A class, or the photos of late, may not fall: a slice fails when its accuracy fell by more than `class_margin` and
-chance alone would explain such a fall in less than 10 % of cases (one-sided exact test of McNemar 1947).
+chance alone would explain such a fall in less than 10 % of cases (one-sided exact test of McNemar 1947). Of two or
+three photos chance explains any fall, so a slice of which nothing is right any more fails whatever chance says.
 """
 
 from __future__ import annotations
@@ -191,7 +192,8 @@ def _accuracy(before: Bools, after: Bools, limits: ReleaseSettings) -> tuple[Che
 def _slice(name: str, before: Bools, after: Bools, limits: ReleaseSettings) -> Check:
     gained, lost, photos = _counts(before, after)
     fall, chance = (lost - gained) / photos, chance_of_fall(gained, lost)
-    passed = fall <= limits.class_margin or chance > CHANCE
+    is_forgotten = photos > 1 and bool(before.any()) and not after.any()
+    passed = fall <= limits.class_margin or (chance > CHANCE and not is_forgotten)
     message = f"{name.capitalize()}: {after.mean():.1%} of {photos} photos against {before.mean():.1%}" + (
         "." if fall <= 0 else f"; chance explains such a fall in {chance:.0%} of cases."
     )

@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dandelion.db import feedback, transact
 from dandelion.domain import Split
 from dandelion.errors import ObjectNotFoundError, PhotoError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore
 from dandelion.release.deploy import Golden
 from dandelion.release.gate import Decision, Evidence, judge
-from dandelion.retraining.lake import FEEDBACK, PATIENCE_SECONDS, ROWS_AT_ONCE, label_of
+from dandelion.retraining.lake import label_of, list_told
 from dandelion.retraining.scores import Judged, Scores
 from dandelion.settings import ReleaseSettings
 from dandelion.training.photos import Photo, describe_photo
@@ -25,6 +24,7 @@ from dandelion.training.splits import NEAR_BITS
 from dandelion.training.versions import DatasetVersion
 
 GOLDEN = "golden"
+MOST_LATELY = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,9 @@ async def told_lately(engine: AsyncEngine, days: float) -> dict[str, tuple[str, 
     Raises:
         DatabaseError: The database does not answer.
     """
-    since = datetime.now(UTC) - timedelta(days=days)
-    found = await transact(
-        engine,
-        lambda on: feedback.told_photos(on, after=None, limit=ROWS_AT_ONCE, since=since),
-        patience_seconds=PATIENCE_SECONDS,
-    )
-    return {f"{FEEDBACK}/{each.prediction_id}": (each.photo_key, each.label) for each in found}
+    found = await list_told(engine, since=datetime.now(UTC) - timedelta(days=days))
+    # Each is held in memory to be judged. The newest are those that nobody was trained on.
+    return {each.origin: (each.key, each.label) for each in found[-MOST_LATELY:]}
 
 
 def judged_photos(store: ObjectStore, dataset: DatasetVersion, lately: dict[str, tuple[str, str]]) -> list[Judged]:
@@ -113,7 +109,7 @@ def judged_photos(store: ObjectStore, dataset: DatasetVersion, lately: dict[str,
     return list({each.sha256: each for each in found}.values())
 
 
-def golden_photos(store: ObjectStore, comparison: Comparison, most_a_class: int) -> list[Golden]:
+def golden_photos(store: ObjectStore, comparison: Comparison | None, most_a_class: int) -> list[Golden]:
     """Photos that serving must know: those that somebody put there, else test photos that both models are sure of.
 
     Raises:
@@ -124,7 +120,7 @@ def golden_photos(store: ObjectStore, comparison: Comparison, most_a_class: int)
         for found in store.list_objects(DATA_LAKE, f"{GOLDEN}/")
         if found.key.count("/") == 2
     ]
-    if given:
+    if given or comparison is None:
         return given
     surest: dict[str, list[tuple[float, Golden]]] = {}
     for index, photo in enumerate(comparison.photos):

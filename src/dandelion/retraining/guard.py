@@ -82,8 +82,14 @@ def claim(
         return None
 
 
-def why_not_now(settings: Settings, asked: Asked) -> str:
+def why_not_now(settings: Settings, asked: Asked, *, goes_on: bool = False) -> str:
     """Why a run must wait that nobody insists on: one ended lately, or the day's minutes are used up; else nothing.
+
+    Args:
+        settings: How long and how much.
+        asked: Whether somebody insists.
+        goes_on: It takes up what another one left, which is part of that one: only the minutes count. Without them,
+            one that is killed each time, for want of memory say, would be begun again for ever.
 
     Raises:
         DatabaseError: The database does not answer.
@@ -97,10 +103,13 @@ def why_not_now(settings: Settings, asked: Asked) -> str:
 
     ended, busy = in_transaction(settings, look)
     again = ended + timedelta(hours=limits.cooldown_hours) if ended else now
-    if again > now:
+    if again > now and not goes_on:
         return f"The last one ended at {ended:%H:%M} UTC; the next may begin at {again:%Y-%m-%d %H:%M} UTC."
     if busy >= 60 * limits.budget_minutes:
-        return f"Retrainings took {busy / 60:.0f} minutes in 24 hours, of {limits.budget_minutes:g}."
+        return (
+            f"Retrainings took {busy / 60:.0f} minutes in 24 hours, of {limits.budget_minutes:g}; "
+            "`dandelion retrain --force` does not wait."
+        )
     return ""
 
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dandelion.db import feedback, transact
+from dandelion.db import feedback, predictions, transact
 from dandelion.db.tables import LABEL_LENGTH
 from dandelion.errors import DataError, NotAnImageError, ObjectKeyError, ObjectNotFoundError, PhotoError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store, frozen_key
@@ -66,8 +67,8 @@ class Inspected:
     error: str = ""
 
 
-async def list_told(engine: AsyncEngine) -> list[Source]:
-    """Every kept photo whose truth is told.
+async def list_told(engine: AsyncEngine, *, since: datetime | None = None) -> list[Source]:
+    """Every kept photo whose truth is told, or was told since then, oldest first.
 
     Raises:
         DatabaseError: The database does not answer.
@@ -77,7 +78,7 @@ async def list_told(engine: AsyncEngine) -> list[Source]:
     while True:
         some = await transact(
             engine,
-            lambda on: feedback.told_photos(on, after=after, limit=ROWS_AT_ONCE),  # noqa: B023 -- runs here
+            lambda on: feedback.told_photos(on, after=after, limit=ROWS_AT_ONCE, since=since),  # noqa: B023 -- runs here
             patience_seconds=PATIENCE_SECONDS,
         )
         found += [Source(each.photo_key, each.label, f"{FEEDBACK}/{each.prediction_id}") for each in some]
@@ -155,8 +156,28 @@ def news(sources: Sequence[Source], parent: DatasetVersion | None) -> list[Sourc
     return [source for source in sources if known.get(source.origin) != source.label]
 
 
-def surviving(parent: DatasetVersion | None, sources: Sequence[Source], store: ObjectStore) -> DatasetVersion | None:
-    """The last version without the photos that were erased, or whose upload was removed.
+async def list_withdrawn(engine: AsyncEngine, parent: DatasetVersion | None, sources: Sequence[Source]) -> set[str]:
+    """Origins in the last version whose prediction is still there, and whose truth no longer is.
+
+    A prediction that was pruned took its truth along, which nobody withdrew.
+
+    Raises:
+        DatabaseError: The database does not answer.
+    """
+    told = {source.origin for source in sources}
+    untold = [photo.origin for photo in parent.photos if photo.origin not in told] if parent else []
+    ids = [each.removeprefix(f"{FEEDBACK}/") for each in untold if each.startswith(f"{FEEDBACK}/")]
+    found: set[str] = set()
+    for start in range(0, len(ids), ROWS_AT_ONCE):
+        some = ids[start : start + ROWS_AT_ONCE]
+        found |= await transact(engine, lambda on: predictions.known(on, some), patience_seconds=PATIENCE_SECONDS)  # noqa: B023 -- runs here
+    return {f"{FEEDBACK}/{each}" for each in found}
+
+
+def surviving(
+    parent: DatasetVersion | None, sources: Sequence[Source], store: ObjectStore, withdrawn: Collection[str] = ()
+) -> DatasetVersion | None:
+    """The last version without photos that were erased, whose upload was removed, or whose truth was withdrawn.
 
     Raises:
         ObjectStoreError: The store does not answer.
@@ -168,7 +189,9 @@ def surviving(parent: DatasetVersion | None, sources: Sequence[Source], store: O
     photos = tuple(
         photo
         for photo in parent.photos
-        if photo.key in kept and (photo.origin in lying or not photo.origin.startswith(f"{UPLOADS}/"))
+        if photo.key in kept
+        and (photo.origin in lying or not photo.origin.startswith(f"{UPLOADS}/"))
+        and photo.origin not in withdrawn
     )
     return DatasetVersion(
         digest=parent.digest,
@@ -182,6 +205,8 @@ def surviving(parent: DatasetVersion | None, sources: Sequence[Source], store: O
 def inspect(store: ObjectStore, sources: Sequence[Source]) -> list[Inspected]:
     """Read, decode and hash photos; what is wrong with one spoils no other.
 
+    One that expired or was erased is passed over: it says nothing of the photos that came, and for ever so.
+
     Raises:
         ObjectStoreError: The store does not answer.
     """
@@ -189,15 +214,26 @@ def inspect(store: ObjectStore, sources: Sequence[Source]) -> list[Inspected]:
     for source in sources:
         try:
             check_key(source.key)
-            data = store.get(DATA_LAKE, source.key)
+            data = _read(store, source)
             found.append(Inspected(source, describe_photo(Path(source.key), source.label, data)))
         except ObjectKeyError as error:
             found.append(Inspected(source, None, f"{error.message} Upload it by `dandelion data upload`."))
         except ObjectNotFoundError:
-            found.append(Inspected(source, None, "It expired or was erased meanwhile."))
+            continue
         except PhotoError as error:
             found.append(Inspected(source, None, error.message))
     return found
+
+
+def _read(store: ObjectStore, source: Source) -> bytes:
+    """A photo of the data lake, or its frozen copy once it has expired there: its truth may be told anew."""
+    try:
+        return store.get(DATA_LAKE, source.key)
+    except ObjectNotFoundError:
+        folder, _, prediction_id = source.origin.partition("/")
+        if folder != FEEDBACK:
+            raise
+        return store.get(PROCESSED, frozen_key(prediction_id, PurePosixPath(source.key).suffix))
 
 
 def inspect_shard(shard: Sequence[Source]) -> list[Inspected]:

@@ -75,6 +75,7 @@ class Run:
         earlier: A run that failed or was killed after it had frozen its photos, to go on from.
 
     Attributes:
+        registered: Number of the version that it, or the run that it goes on from, registered before a kill.
         say: Told what goes on, a line each.
         progress: Told how far training is: percent, and a line.
         outcome: How it ended; None while it goes on.
@@ -99,6 +100,7 @@ class Run:
         self.started = time.monotonic()
         self.folder = settings.home / "retraining" / record.id
         self.dataset_digest = record.dataset or (earlier.dataset if earlier else None)
+        self.registered = record.version or (earlier.version if earlier else None)
         self.outcome: Outcome | None = None
         self.message = ""
         self.links: dict[str, str] = {}

@@ -6,13 +6,13 @@ import asyncio
 from datetime import timedelta
 
 from dandelion.access.tokens import sign_token
-from dandelion.db import releases
+from dandelion.db import releases, retrainings
 from dandelion.release.deploy import Deployment, deploy
 from dandelion.release.plan import CHAMPION
 from dandelion.release.pods import Pods
 from dandelion.retraining.compare import golden_photos
 from dandelion.retraining.guard import in_transaction
-from dandelion.retraining.run import Run, Step
+from dandelion.retraining.run import STARTER, Run, Step
 from dandelion.settings import Settings
 
 RELEASE_TAG = "dandelion.release"
@@ -28,7 +28,9 @@ def deploy_model(run: Run) -> Step:
     if skipped := run.skip():
         return skipped
     candidate, options = run.trained, run.settings.release
-    golden = golden_photos(run.store, run.comparison, options.golden_photos) if run.comparison else []
+    if why := _overtaken(run):
+        return run.end("rejected", why)
+    golden = golden_photos(run.store, run.comparison, options.golden_photos)
     release_id, before = _begin(run)
     try:
         done = asyncio.run(
@@ -49,6 +51,21 @@ def deploy_model(run: Run) -> Step:
     _end(run, release_id, state, done.message)
     run.registry.tag_version(candidate.version, {RELEASE_TAG: state})
     return run.end("promoted" if done.serves else "rolled_back", _told(done, candidate.version))
+
+
+def _overtaken(run: Run) -> str:
+    """Why the gate's decision no longer holds, or nothing: training takes long, and others may have moved meanwhile."""
+    if not in_transaction(run.settings, lambda on: retrainings.beat(on, run.id, 0.0)):
+        return "Another run took over, since this one was not heard of for too long. Nothing was moved."
+    found = run.registry.find_alias(CHAMPION)
+    now = found.version if found is not None else STARTER
+    judged = run.champion.version if run.champion is not None else STARTER
+    if now in {judged, run.trained.version}:
+        return ""
+    return (
+        f"Version {now} became champion meanwhile, and the gate compared with {judged}. Nothing was moved: "
+        "`dandelion retrain` compares the candidate with what serves now."
+    )
 
 
 def _begin(run: Run) -> tuple[str, str | None]:

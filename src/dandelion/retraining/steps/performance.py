@@ -5,7 +5,7 @@ from __future__ import annotations
 from dandelion.errors import MonitoringError
 from dandelion.retraining.figures import ask_database, ask_prometheus
 from dandelion.retraining.guard import why_not_now, with_database
-from dandelion.retraining.lake import list_told, list_uploads, news, surviving
+from dandelion.retraining.lake import list_told, list_uploads, list_withdrawn, news, surviving
 from dandelion.retraining.performance import Figures, judge_need
 from dandelion.retraining.run import Run, Step
 from dandelion.training.versions import last_version
@@ -17,7 +17,7 @@ def check_performance(run: Run) -> Step:
     Raises:
         DandelionError: The database, the object store or MLflow did not answer.
     """
-    if (told := why_not_now(run.settings, run.asked)) and run.dataset_digest is None:
+    if told := why_not_now(run.settings, run.asked, goes_on=run.dataset_digest is not None):
         return run.end("skipped", told)
     if run.dataset_digest is not None:
         of = f" of run {run.earlier.id}" if run.earlier is not None else ""
@@ -26,7 +26,9 @@ def check_performance(run: Run) -> Step:
     if not need.retrain:
         return run.end("skipped", need.message)
     run.sources = [*with_database(run.settings, list_told), *list_uploads(run.store)]
-    run.parent = surviving(last_version(run.store), run.sources, run.store)
+    last = last_version(run.store)
+    withdrawn = with_database(run.settings, lambda engine: list_withdrawn(engine, last, run.sources))
+    run.parent = surviving(last, run.sources, run.store, withdrawn)
     run.news = news(run.sources, run.parent)
     return Step(f"{need.message} {len(run.news)} labelled photos are new.")
 

@@ -16,6 +16,10 @@ def train_model(run: Run) -> Step:
     """
     if skipped := run.skip():
         return skipped
+    if run.registered is not None and run.champion is not None and run.champion.version == run.registered:
+        # Killed between the move and its proof. To train on from there would leave what serves unproven.
+        run.candidate = run.registry.get_version(run.registered)
+        return Step(f"Version {run.registered} was moved by a run that was killed before it had proven it.")
 
     def tell(stage: Stage, epoch: Epoch) -> None:
         left = (stage.epochs - epoch.number) * epoch.seconds

@@ -1,0 +1,77 @@
+"""When a retraining may begin, go on, and move an alias, by what the database and the registry say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
+from uuid import uuid4
+
+import pytest
+
+from dandelion.db import retrainings
+from dandelion.retraining.asked import Asked
+from dandelion.retraining.guard import claim, in_transaction, why_not_now
+from dandelion.retraining.run import Run
+from dandelion.retraining.steps.deployment import _overtaken
+from dandelion.settings import Settings
+
+
+@pytest.fixture
+def settings(make_settings: Callable[..., Settings]) -> Settings:
+    return make_settings()
+
+
+def test_a_run_that_goes_on_waits_for_no_cooldown_and_ends_with_the_days_minutes(settings: Settings) -> None:
+    run_id = str(uuid4())
+    assert claim(settings, run_id, Asked()) is not None
+    in_transaction(settings, lambda on: retrainings.note(on, run_id, dataset="d", version="1"))
+    in_transaction(settings, lambda on: retrainings.finish(on, run_id, state="promoted", message=""))
+    assert "The last one ended" in why_not_now(settings, Asked())
+    assert why_not_now(settings, Asked(), goes_on=True) == ""
+    assert claim(settings, run_id, Asked()) is not None
+    in_transaction(settings, lambda on: retrainings.beat(on, run_id, 60 * settings.retraining.budget_minutes))
+    assert "of 240" in why_not_now(settings, Asked(), goes_on=True)
+    assert why_not_now(settings, Asked(force=True), goes_on=True) == ""
+
+
+@pytest.mark.parametrize(
+    ("judged", "champion", "words"),
+    [
+        ("5", "5", ""),
+        ("5", "8", ""),  # moved by itself, and killed before it could say so
+        ("starter", None, ""),
+        (None, None, ""),
+        ("5", "7", "Version 7 became champion meanwhile, and the gate compared with 5."),
+        ("starter", "7", "Version 7 became champion"),
+    ],
+)
+def test_nothing_is_moved_that_was_judged_against_an_earlier_champion(
+    settings: Settings, judged: str | None, champion: str | None, words: str
+) -> None:
+    run = overtakable(settings, judged, champion)
+    assert claim(settings, run.id, Asked()) is not None
+    assert words in _overtaken(run)
+    assert bool(_overtaken(run)) is bool(words)
+
+
+def test_nothing_is_moved_by_a_run_that_another_took_for_dead(settings: Settings) -> None:
+    run = overtakable(settings, "5", "5")
+    assert claim(settings, run.id, Asked()) is not None
+    assert claim(settings, str(uuid4()), Asked(), is_over=lambda _: True) is not None
+    assert "Another run took over" in _overtaken(run)
+
+
+def overtakable(settings: Settings, judged: str | None, champion: str | None) -> Run:
+    """A run at the end of its training: what the gate compared version 8 with, and what is champion now."""
+    found = SimpleNamespace(version=champion) if champion else None
+    return cast(
+        "Run",
+        SimpleNamespace(
+            id=str(uuid4()),
+            settings=settings,
+            registry=SimpleNamespace(find_alias=lambda _: found),
+            champion=SimpleNamespace(version=judged) if judged else None,
+            trained=SimpleNamespace(version="8"),
+        ),
+    )
