@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from tests.servers.mysql import MySqlServer
 from tests.servers.ports import free_ports
 
 Command = Callable[..., tuple[int, str, str]]
+Environ = Callable[[str, Mapping[str, object]], None]
 
 
 @pytest.fixture
@@ -121,3 +122,14 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/dandelion.db"
     server: MySqlServer = request.getfixturevalue(request.param)
     return server.url()
+
+
+@pytest.fixture
+def environ(monkeypatch: pytest.MonkeyPatch) -> Environ:
+    """Put a section of settings into the environment."""
+
+    def put(section: str, values: Mapping[str, object]) -> None:
+        for key, value in values.items():
+            monkeypatch.setenv(f"DANDELION_{section}__{key}".upper(), str(value))
+
+    return put

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,24 +30,12 @@ from dandelion.objects.mirror import mirror
 from dandelion.privacy import ClientHasher, erase_prediction
 from dandelion.retraining.lake import keep
 from dandelion.settings import Settings, load_settings
-from tests.integration.conftest import Command
+from tests.integration.conftest import Command, Environ
 from tests.photos import jpeg
 from tests.servers.s3 import S3Server
 
 Result = TypeVar("Result")
-Environ = Callable[[str, Mapping[str, object]], None]
 ADDRESS = "203.0.113.9"
-
-
-@pytest.fixture
-def environ(monkeypatch: pytest.MonkeyPatch) -> Environ:
-    """Put a section of settings into the environment."""
-
-    def put(section: str, values: Mapping[str, object]) -> None:
-        for key, value in values.items():
-            monkeypatch.setenv(f"DANDELION_{section}__{key}".upper(), str(value))
-
-    return put
 
 
 @pytest.fixture(params=["folders", "s3"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pymysql
@@ -14,23 +14,10 @@ from sqlalchemy import make_url
 
 from dandelion.objects import BACKUPS, DATA_LAKE, create_store
 from dandelion.settings import Settings
-from tests.integration.conftest import Api, Command
+from tests.integration.conftest import Api, Command, Environ
 from tests.servers.mysql import MySqlServer
 from tests.servers.ports import free_ports
 from tests.servers.s3 import S3Server
-
-Environ = Callable[[str, Mapping[str, object]], None]
-
-
-@pytest.fixture
-def environ(monkeypatch: pytest.MonkeyPatch) -> Environ:
-    """Put a section of settings into the environment."""
-
-    def put(section: str, values: Mapping[str, object]) -> None:
-        for key, value in values.items():
-            monkeypatch.setenv(f"DANDELION_{section}__{key}".upper(), str(value))
-
-    return put
 
 
 def account(folder: Path, name: str, secret: str, bucket: str) -> None:
