@@ -43,7 +43,8 @@ class ApiSettings(Section):
         32 * 1024 * 1024, description="Largest request body, bytes; larger ones get 413."
     )
     max_photo_pixels: Annotated[int, Field(ge=1)] = Field(
-        64_000_000, description="Largest photo, pixels, read from its header before anything is decoded."
+        64_000_000,
+        description="Largest photo, pixels, read from its header before anything is decoded; WebP and AVIF half of it.",
     )
     max_files: Annotated[int, Field(ge=1)] = Field(64, description="Most photos in one request.")
     body_timeout_seconds: Annotated[float, Field(gt=0)] = Field(

@@ -6,9 +6,11 @@ import io
 import struct
 import subprocess
 import sys
+import threading
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pillow_heif  # writes HEIC, which the reader that we use cannot
@@ -22,7 +24,7 @@ from dandelion.imaging.decode import orientation
 from dandelion.imaging.gif import drop_extensions
 from dandelion.imaging.heif import drop_metadata
 from dandelion.imaging.jpeg import check_scans
-from dandelion.imaging.orientation import read_orientation
+from dandelion.imaging.orientation import Photo, read_orientation
 from dandelion.imaging.png import PICTURE, keep_chunks
 from dandelion.imaging.prepare import crop_box
 
@@ -451,3 +453,33 @@ def test_the_crop_is_the_middle_square(shape: tuple[int, int]) -> None:
     assert right - left == pytest.approx(0.8 * min(shape))
     assert (left + right) / 2 == pytest.approx(shape[1] / 2)
     assert (top + bottom) / 2 == pytest.approx(shape[0] / 2)
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
+def test_formats_that_take_most_memory_have_half_as_many_pixels(kind: str) -> None:
+    photo = encode(Image.new("L", (8000, 4001)), kind)
+    with pytest.raises(PhotoTooLargeError, match=r"at most 32,000,000 are taken.*a JPEG"):
+        decode(photo)
+
+
+def test_large_photos_are_decoded_one_at_a_time_and_small_ones_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, most = [], []
+    small_came = threading.Event()
+
+    def slowly(image: Image.Image, _: int) -> Photo:
+        inside.append(image.width)
+        most.append(sum(width == 4000 for width in inside))
+        if image.width == 4000:
+            assert small_came.wait(20)
+        else:
+            small_came.set()
+        inside.remove(image.width)
+        return np.zeros((1, 1, 3), dtype=np.uint8)
+
+    monkeypatch.setattr(sys.modules[decode.__module__], "_to_rgb", slowly)
+    large, small = encode(Image.new("L", (4000, 2001)), "PNG"), encode(Image.new("L", (40, 20)), "PNG")
+    with ThreadPoolExecutor(3) as pool:
+        done = [pool.submit(decode, photo) for photo in (large, large, small)]
+        for each in done:
+            each.result(30)
+    assert max(most) == 1
