@@ -18,6 +18,7 @@ HOST = "page.example:7860"
         ("http://evil.example", None, True),
         ("http://page.example:7860.evil.example", None, True),
         ("null", None, True),
+        ("http://[", None, True),
         ("https://public.example", "same-origin", False),  # a proxy changed the host
         ("https://page.example:7860", "cross-site", True),
         ("https://other.page.example", "same-site", True),

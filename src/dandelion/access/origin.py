@@ -28,7 +28,10 @@ def is_foreign(headers: Iterable[tuple[bytes, bytes]], is_allowed: Callable[[str
 
 def _is_host(origin: str, said: dict[bytes, str]) -> bool:
     """Whether the origin is where the request went, as a proxy may have changed it; no page can forge either header."""
-    at = urlsplit(origin)
+    try:
+        at = urlsplit(origin)
+    except ValueError:  # a bracket that nobody closed
+        return False
     forwarded = said.get(b"x-forwarded-host", "").partition(",")[0].strip()
     # Many a proxy hands on the name and leaves out the port.
     return bool(at.hostname) and not {at.netloc, at.hostname}.isdisjoint({said.get(b"host"), forwarded})
