@@ -80,9 +80,9 @@ def mirror(
                 if progress is not None:
                     progress(copied + same)
     if has_photos:
-        # After the last copy, and read anew: a photo may have been erased while it was on its way.
-        purge(target, erased_ids(source) | erased_ids(target))
         carry_erasures(source, target)
+        # After the last copy, and read anew: a photo may have been erased while it was on its way.
+        purge(target, erased_ids(target))
     return Mirrored(copied, same, size, tuple(refused))
 
 
