@@ -248,6 +248,18 @@ def test_addresses_of_one_ipv6_customer_count_as_one() -> None:
     limiter.count(Caller(address="2001:db8:1:3::1"))
 
 
+def test_a_new_minute_of_the_clock_lets_nobody_try_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    limiter = RateLimiter(settings(failed_sign_ins_per_address=3))
+    for moment in (3599.8, 3599.9, 3600.1):
+        monkeypatch.setattr(time, "time", lambda moment=moment: moment)
+        limiter.check_sign_in("10.0.0.1")
+        limiter.count_failed_sign_in("10.0.0.1")
+    with pytest.raises(RateLimitedError, match="more than 3 times"):
+        limiter.check_sign_in("10.0.0.1")
+    monkeypatch.setattr(time, "time", lambda: 3659.85)
+    limiter.check_sign_in("10.0.0.1")
+
+
 def test_without_limits_nothing_is_counted() -> None:
     limiter = RateLimiter(settings())
     assert [limiter.count(Caller(address="10.0.0.1")) for _ in range(100)] == [None] * 100

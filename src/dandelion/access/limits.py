@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from limits.strategies import MovingWindowRateLimiter
 
 from dandelion.access.caller import Caller
 from dandelion.errors import RateLimitedError
@@ -26,7 +26,7 @@ class Standing:
     Attributes:
         limit: Requests a window.
         remaining: How many are left.
-        reset_seconds: Until all are back.
+        reset_seconds: Until the next is back.
     """
 
     limit: int
@@ -38,7 +38,8 @@ class RateLimiter:
     """Counts requests a key, a nameless address, and failed sign-ins an address."""
 
     def __init__(self, settings: AccessSettings) -> None:
-        self._windows = SlidingWindowCounterRateLimiter(MemoryStorage())
+        # Exact: the counter of two fixed windows lets one more pass where a minute of the clock begins.
+        self._windows = MovingWindowRateLimiter(MemoryStorage())
         self._per_key = _item(settings.requests_per_key)
         self._per_address = _item(settings.requests_per_address)
         self._failures = _item(settings.failed_sign_ins_per_address)
