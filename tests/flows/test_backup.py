@@ -14,33 +14,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from uuid_utils import uuid7
 
 from dandelion.backup import create_backup, list_backups, restore_backup, restore_objects, second_place
 from dandelion.db import audit, create_engine, feedback, predictions, transact
 from dandelion.db.dump import Contents, dump, restore
 from dandelion.db.migrate import upgrade
-from dandelion.domain import Feedback, JournalEntry, ModelRef, Prediction
+from dandelion.domain import Feedback, JournalEntry
 from dandelion.errors import BackupError, DatabaseError
 from dandelion.objects import BACKUPS, DATA_LAKE, ObjectStore, create_store
 from dandelion.objects.mirror import Mirrored, mirror
 from dandelion.settings import Settings
+from tests.predictions import make_entry, make_prediction
 from tests.servers.mysql import MySqlServer
 
 ROWS = 4500  # more than two pages
 
 
 def entry(number: int) -> JournalEntry:
-    given = Prediction(
-        prediction_id=str(uuid7()),
-        label="löwenzahn" if number % 2 else "grass",
-        confidence=0.1 + number / (3 * ROWS),
-        probabilities={"löwenzahn": 0.3, "grass": 0.7},
-        in_distribution=bool(number % 3),
-        model=ModelRef(name="dandelion", version="1"),
-        duration_ms=1 / 3,
-    )
-    return JournalEntry(prediction=given, track="stable", client=None)
+    label, confidence = "löwenzahn" if number % 2 else "grass", 0.1 + number / (3 * ROWS)
+    return make_entry(make_prediction(label=label, confidence=confidence, is_known=bool(number % 3)))
 
 
 async def fill(settings: Settings) -> None:

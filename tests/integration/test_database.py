@@ -18,9 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dandelion.db import create_engine, feedback, migrate, predictions, transact
 from dandelion.db.tables import audit_log, metadata
-from dandelion.domain import Feedback, JournalEntry, ModelRef, Prediction
+from dandelion.domain import Feedback, JournalEntry
 from dandelion.errors import DatabaseError, FeedbackError, PredictionNotFoundError, RowRefusedError, SettingsError
 from dandelion.settings import Settings
+from tests.predictions import make_entry, make_prediction
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -29,17 +30,10 @@ def entry(number: int, label: str = "grass", confidence: float = 0.8, version: s
     """One prediction a second from `START` on."""
     milliseconds = int((START + timedelta(seconds=number)).timestamp() * 1000)
     identity = uuid.UUID(int=(milliseconds << 80) | (7 << 76) | (2 << 62) | number)
-    other = "dandelion" if label == "grass" else "grass"
-    prediction = Prediction(
-        prediction_id=str(identity),
-        label=label,
-        confidence=confidence,
-        probabilities={label: confidence, other: 1 - confidence},
-        in_distribution=number % 2 == 0,
-        model=ModelRef(name="dandelion", version=version),
-        duration_ms=1.5,
+    is_known = number % 2 == 0
+    return make_entry(
+        make_prediction(str(identity), label=label, confidence=confidence, is_known=is_known, version=version)
     )
-    return JournalEntry(prediction=prediction, track="stable")
 
 
 @pytest.fixture

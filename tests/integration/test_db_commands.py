@@ -13,9 +13,9 @@ import pytest
 
 from dandelion.db import create_engine, predictions, transact
 from dandelion.db.tables import first_id
-from dandelion.domain import JournalEntry, ModelRef, Prediction
 from dandelion.settings import Settings
 from tests.integration.conftest import Command
+from tests.predictions import make_entry, make_prediction
 from tests.servers.ports import free_ports
 
 
@@ -34,21 +34,7 @@ def test_status_tells_what_is_missing_until_upgraded(dandelion: Command) -> None
 def test_prune_deletes_what_is_older_and_keeps_the_rest(dandelion: Command, tmp_path: Path) -> None:
     dandelion("db", "upgrade")
     ids = [first_id(datetime(2024, 1, 1, tzinfo=UTC)), first_id(datetime.now(UTC))]
-    entries = [
-        JournalEntry(
-            prediction=Prediction(
-                prediction_id=identity,
-                label="grass",
-                confidence=1.0,
-                probabilities={"grass": 1.0},
-                in_distribution=True,
-                model=ModelRef(name="dandelion", version="1"),
-                duration_ms=1.0,
-            ),
-            track="stable",
-        )
-        for identity in ids
-    ]
+    entries = [make_entry(make_prediction(identity)) for identity in ids]
 
     async def on_database(work: Callable[..., object]) -> object:
         engine = create_engine(Settings(home=tmp_path))

@@ -21,7 +21,6 @@ from dandelion.db import create_engine, predictions, transact
 from dandelion.db.migrate import upgrade
 from dandelion.db.tables import audit_log
 from dandelion.db.tables import predictions as table
-from dandelion.domain import JournalEntry, ModelRef, Prediction
 from dandelion.errors import ObjectCorruptError
 from dandelion.objects import BUCKETS, DATA_LAKE, PROCESSED, ObjectStore, create_store, frozen_key, photo_key
 from dandelion.objects.erasures import erased_ids, note_erasure
@@ -32,6 +31,7 @@ from dandelion.retraining.lake import keep
 from dandelion.settings import Settings, load_settings
 from tests.integration.conftest import Command, Environ
 from tests.photos import jpeg
+from tests.predictions import make_entry, make_prediction
 from tests.servers.s3 import S3Server
 
 Result = TypeVar("Result")
@@ -65,16 +65,7 @@ def ask(settings: Settings, work: Callable[[AsyncConnection], Awaitable[Result]]
 def store_photo(settings: Settings) -> str:
     """A prediction with its client and its photo, which is frozen for training too; return its id."""
     store, identity = create_store(settings), str(uuid7())
-    given = Prediction(
-        prediction_id=identity,
-        label="grass",
-        confidence=1.0,
-        probabilities={"grass": 1.0},
-        in_distribution=True,
-        model=ModelRef(name="dandelion", version="1"),
-        duration_ms=1.0,
-    )
-    entry = JournalEntry(prediction=given, track="stable", client=ClientHasher(settings).hash(ADDRESS))
+    entry = make_entry(make_prediction(identity), client=ClientHasher(settings).hash(ADDRESS))
     store.prepare()
     store.put(DATA_LAKE, photo_key(identity, ".jpg"), jpeg())
     store.put(PROCESSED, frozen_key(identity, ".jpg"), jpeg())

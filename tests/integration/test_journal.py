@@ -15,11 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils import uuid7
 
 from dandelion.db import create_engine, predictions, transact
-from dandelion.domain import JournalEntry, ModelRef, Prediction, StoredPrediction
+from dandelion.domain import StoredPrediction
 from dandelion.errors import DatabaseError
 from dandelion.settings import Settings
 from tests.integration.conftest import Api, running_api
 from tests.photos import jpeg
+from tests.predictions import make_entry
 
 JPEG = {"Content-Type": "image/jpeg"}
 
@@ -141,13 +142,7 @@ def test_a_torn_record_is_set_aside_and_the_rest_is_stored(make_settings: Callab
     settings = make_settings()
     with running_api(settings) as api:
         whole = httpx.post(f"{api.url}/predict", content=jpeg(), headers=JPEG).json()["prediction_id"]
-    entry = JournalEntry(
-        prediction=Prediction(
-            prediction_id=str(uuid7()), label="grass", confidence=1.0, probabilities={"grass": 1.0},
-            in_distribution=True, model=ModelRef(name="dandelion", version="1"), duration_ms=1.0,
-        ),
-        track="stable",
-    )  # fmt: skip
+    entry = make_entry()
     line = msgspec.json.encode(entry)
     (settings.spool / f"{uuid7()}.jsonl").write_bytes(line + b"\n" + line[: len(line) // 2])
     with running_api(settings):

@@ -17,25 +17,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from uuid_utils import uuid7
 
 from dandelion.db import create_engine, predictions, transact
-from dandelion.domain import JournalEntry, ModelRef, Prediction
+from dandelion.domain import JournalEntry, Prediction
 from dandelion.errors import DatabaseError, JournalFullError, RowRefusedError
 from dandelion.journal import Journal
 from dandelion.journal import journal as shipped_by
 from dandelion.settings import Settings
 from dandelion.telemetry import instruments
+from tests.predictions import make_entry, make_prediction
 
 MEBIBYTE = 1024 * 1024
 
 
-def prediction() -> Prediction:
-    return Prediction(
-        prediction_id=str(uuid7()), label="grass", confidence=1.0, probabilities={"grass": 1.0},
-        in_distribution=True, model=ModelRef(name="dandelion", version="1"), duration_ms=1.0,
-    )  # fmt: skip
-
-
 def line_of(given: Prediction) -> bytes:
-    return msgspec.json.encode(JournalEntry(prediction=given, track="stable")) + b"\n"
+    return msgspec.json.encode(make_entry(given)) + b"\n"
 
 
 def write_segment(settings: Settings, *lines: bytes) -> Path:
@@ -95,10 +89,10 @@ async def test_room_that_another_process_made_in_the_spool_is_used(settings: Set
     full = write_segment(settings, b"x" * (MEBIBYTE - 10) + b"\n")
     journal = Journal(settings, engine)
     with pytest.raises(JournalFullError):
-        journal.append([prediction()])
+        journal.append([make_prediction()])
     full.unlink()  # shipped by another
     await journal.ship()
-    journal.append([prediction()])
+    journal.append([make_prediction()])
     assert await journal.ship() == 1
 
 
@@ -109,13 +103,13 @@ async def test_what_another_process_added_to_the_spool_counts(settings: Settings
         fcntl.flock(file, fcntl.LOCK_EX)  # and it still writes
         await journal.ship()
         with pytest.raises(JournalFullError):
-            journal.append([prediction()])
+            journal.append([make_prediction()])
 
 
 async def test_a_torn_line_is_set_aside_and_counted_once_however_often_its_segment_is_sent(
     settings: Settings, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_segment(settings, line_of(prediction()), b'{"half of a li')
+    write_segment(settings, line_of(make_prediction()), b'{"half of a li')
     journal, before = Journal(settings, engine), lost("torn")
     down(monkeypatch, times=2)
     for _ in range(2):
@@ -130,7 +124,7 @@ async def test_a_torn_line_is_set_aside_and_counted_once_however_often_its_segme
 async def test_a_refused_row_is_set_aside_and_counted_once_however_often_its_segment_is_sent(
     settings: Settings, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bad, good = prediction(), prediction()
+    bad, good = make_prediction(), make_prediction()
     write_segment(settings, line_of(bad), line_of(good))
     journal, before = Journal(settings, engine), lost("refused")
     add, away = predictions.add, [True]
@@ -156,8 +150,8 @@ async def test_a_refused_row_is_set_aside_and_counted_once_however_often_its_seg
 async def test_a_line_that_finds_no_room_aside_keeps_its_segment_and_holds_up_no_other(
     settings: Settings, engine: AsyncEngine
 ) -> None:
-    torn = write_segment(settings, line_of(prediction()), b'{"half of a li')
-    whole = write_segment(settings, line_of(prediction()))
+    torn = write_segment(settings, line_of(make_prediction()), b'{"half of a li')
+    whole = write_segment(settings, line_of(make_prediction()))
     aside = settings.spool / "refused.jsonl.kept"
     aside.symlink_to("/dev/full")
     journal, before = Journal(settings, engine), lost("torn")
@@ -178,7 +172,7 @@ async def test_a_segment_that_does_not_close_is_shipped_all_the_same(
 ) -> None:
     journal = Journal(settings, engine)
     await journal.prepare()
-    journal.append([prediction()])
+    journal.append([make_prediction()])
     close = os.close
 
     def close_and_fail(descriptor: int) -> None:
@@ -195,12 +189,12 @@ async def test_a_file_that_a_person_named_is_shipped_and_ends_nothing_while_it_w
 ) -> None:
     settings.spool.mkdir(parents=True)
     foreign = settings.spool / "given-back.jsonl"
-    foreign.write_bytes(line_of(prediction()))
+    foreign.write_bytes(line_of(make_prediction()))
     journal = Journal(settings, engine)
     with foreign.open("rb+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         shipping = asyncio.create_task(journal.ship_for_ever())
-        journal.append([prediction()])
+        journal.append([make_prediction()])
         await until(lambda: _is(engine, 1))
         await asyncio.sleep(0.1)
         assert not shipping.done()

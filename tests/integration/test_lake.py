@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils import uuid7
 
 from dandelion.db import create_engine, feedback, migrate, predictions, transact
-from dandelion.domain import Feedback, JournalEntry, ModelRef, Prediction
+from dandelion.domain import Feedback
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, frozen_key, photo_key
 from dandelion.objects.folder import FolderStore
 from dandelion.retraining import compare
@@ -20,6 +20,7 @@ from dandelion.settings import Settings
 from dandelion.training.photos import describe_photo
 from dandelion.training.versions import DatasetVersion, Labelled, draft_version
 from tests.photos import jpeg
+from tests.predictions import make_entry, make_prediction
 
 
 @pytest.fixture
@@ -38,16 +39,7 @@ def store(tmp_path: Path) -> ObjectStore:
 async def tell(engine: AsyncEngine, count: int) -> list[str]:
     """Ids of so many predictions whose photos are kept and whose truths are told, oldest first."""
     ids = [str(uuid7()) for _ in range(count)]
-    entries = [
-        JournalEntry(
-            prediction=Prediction(
-                prediction_id=each, label="grass", confidence=0.6, probabilities={"grass": 0.6, "dandelion": 0.4},
-                in_distribution=True, model=ModelRef(name="dandelion", version="1"), duration_ms=1.0,
-            ),
-            track="stable",
-        )
-        for each in ids
-    ]  # fmt: skip
+    entries = [make_entry(make_prediction(each)) for each in ids]
     await transact(engine, lambda on: predictions.add(on, entries), patience_seconds=5)
     places = {each: photo_key(each, ".jpg") for each in ids}
     await transact(engine, lambda on: predictions.place_photos(on, places), patience_seconds=5)

@@ -21,7 +21,6 @@ from uuid_utils import uuid7
 
 from dandelion.db import create_engine, migrate, predictions, transact
 from dandelion.db.tables import first_id
-from dandelion.domain import JournalEntry, ModelRef, Prediction
 from dandelion.errors import DatabaseError, ObjectStoreError
 from dandelion.journal import Photos, photos
 from dandelion.journal.photo_spool import PhotoSpool
@@ -32,6 +31,7 @@ from dandelion.settings import Settings
 from dandelion.telemetry import instruments
 from tests.integration.conftest import running_api
 from tests.photos import jpeg
+from tests.predictions import make_entry, make_prediction
 
 ALL: dict[str, object] = {"photos": "all"}
 
@@ -85,14 +85,8 @@ async def ready() -> None:
 
 async def keep(photos: Photos, engine: AsyncEngine, count: int) -> list[str]:
     """Photos that wait, whose rows are stored; their ids, oldest first."""
-    given = [
-        Prediction(
-            prediction_id=str(uuid7()), label="grass", confidence=1.0, probabilities={"grass": 1.0},
-            in_distribution=True, model=ModelRef(name="dandelion", version="1"), duration_ms=1.0,
-        )
-        for _ in range(count)
-    ]  # fmt: skip
-    entries = [JournalEntry(prediction=each, track="stable") for each in given]
+    given = [make_prediction() for _ in range(count)]
+    entries = [make_entry(each) for each in given]
     await transact(engine, lambda on: predictions.add(on, entries), patience_seconds=5)
     await photos.keep([(each, jpeg()) for each in given])
     return [each.prediction_id for each in given]
