@@ -144,6 +144,14 @@ class DatabaseSettings(Section):
     tls_key: Path | None = Field(None, description="Its key.")
     auto_upgrade: bool = Field(True, description="Bring the tables up to date before they are first used.")
 
+    @model_validator(mode="after")
+    def _certificates_are_for_tls(self) -> Self:
+        if not self.tls and (self.tls_ca or self.tls_cert or self.tls_key):
+            raise ValueError("tls_ca, tls_cert and tls_key do nothing without tls; set it, or leave them out")
+        if self.tls_key and not self.tls_cert:
+            raise ValueError("tls_key is the key of tls_cert, which is missing; set it")
+        return self
+
 
 class S3Settings(Section):
     """How to speak to an S3 server."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,9 +18,9 @@ Kind = Literal["mysql", "mariadb"]
 
 
 class MySqlServer(ServerProcess):
-    """A server with an empty database `mlops_db`."""
+    """A server with an empty database `mlops_db`; `more` are further options of its program."""
 
-    def __init__(self, kind: Kind, folder: Path) -> None:
+    def __init__(self, kind: Kind, folder: Path, more: Sequence[str] = ()) -> None:
         common = ["--no-defaults", "--user=root", f"--datadir={folder}/data"]
         if kind == "mysql":
             root = tools.find("mysql")
@@ -41,7 +42,7 @@ class MySqlServer(ServerProcess):
         subprocess.run(initialise, check=True, capture_output=True)
         (port,) = free_ports(1)
         network = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/s", f"--pid-file={folder}/pid"]
-        super().__init__([*program, *options, *network], port, folder / "server.log")
+        super().__init__([*program, *options, *network, *more], port, folder / "server.log")
         self.start()
         self.create("mlops_db")
 

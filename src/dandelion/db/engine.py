@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,8 +22,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from dandelion.db import tls
 from dandelion.errors import DatabaseError, RowRefusedError, SettingsError
-from dandelion.settings import DatabaseSettings, Settings
+from dandelion.settings import Settings
 
 Result = TypeVar("Result")
 
@@ -87,7 +87,7 @@ def create_engine(settings: Settings) -> AsyncEngine:
             "connect_timeout": options.connect_timeout_seconds,
             "charset": "utf8mb4",
             "init_command": _session(options.query_timeout_seconds),
-            **({"ssl": _tls(options)} if options.tls else {}),
+            **({"ssl": tls.create_context(options), "async_creator_fn": tls.connect} if options.tls else {}),
         },
     )
 
@@ -145,8 +145,10 @@ def database_error(error: BaseException) -> DatabaseError:
     """An error of the driver in our words, without its SQL and its values."""
     kind = RowRefusedError if isinstance(error, (DataError, IntegrityError)) else DatabaseError
     cause = getattr(error, "orig", None) or error
-    words = str(cause).strip().splitlines() or [type(cause).__name__]
-    return kind(f"The database failed: {words[0][:200]}.", "Look at it with `dandelion db status`.")
+    # The driver's words do not say why it could not connect; what it caught does.
+    words = [str(each).strip().partition("\n")[0][:200] for each in (cause, cause.__cause__) if each is not None]
+    told = ": ".join(word for word in words if word) or type(cause).__name__
+    return kind(f"The database failed: {told}.", "Look at it with `dandelion db status`.")
 
 
 def _log_retry(state: RetryCallState) -> None:
@@ -167,16 +169,3 @@ def _session(seconds: float) -> str:
     mysql = f"/*!80000 , max_execution_time = {int(seconds * 1000)} */"
     mariadb = f"/*M!100000 , max_statement_time = {seconds:g} */"
     return f"SET SESSION time_zone = '+00:00' {mysql} {mariadb}"
-
-
-def _tls(options: DatabaseSettings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=str(options.tls_ca) if options.tls_ca else None)
-        if options.tls_cert:
-            context.load_cert_chain(str(options.tls_cert), str(options.tls_key) if options.tls_key else None)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(
-            f"The certificates for the database cannot be read ({error}).",
-            "Check DANDELION_DATABASE__TLS_CA, __TLS_CERT and __TLS_KEY.",
-        ) from error
-    return context
