@@ -6,6 +6,8 @@ import asyncio
 import copy
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
@@ -37,7 +39,8 @@ RETRIED = frozenset({429, 503})
 # For what must not be done twice: a proxy's 503 may tell of a request that arrived, and whose answer was lost.
 REFUSED = frozenset({429})
 MAX_TRIES = 4
-MAX_PAUSE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0  # a window of the API's own limits
+PAUSE_SECONDS = 1.0  # where nothing says how long
 
 _TRUTHS = {"csv": {"Content-Type": "text/csv"}, "jsonl": {"Content-Type": "application/x-ndjson"}}
 _REASONS: dict[str, type[DandelionError]] = {
@@ -79,10 +82,19 @@ class Client:
         url: Where it answers.
         key: API key or token, where it asks for one.
         timeout_seconds: Longest wait for one answer.
+        patience_seconds: Longest to wait in all before trying again; who tells us to wait longer is an error at once.
     """
 
-    def __init__(self, url: str, *, key: str | None = None, timeout_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str | None = None,
+        timeout_seconds: float = 30.0,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self._http = httpx.Client(base_url=url, timeout=timeout_seconds, headers=_identity(key))
+        self._patience_seconds = patience_seconds
 
     def predict(self, photo: bytes) -> Prediction:
         """The answer to one encoded photo.
@@ -258,22 +270,30 @@ class Client:
         self.close()
 
     def _send(self, method: str, path: str, *, retried: frozenset[int] = RETRIED, **options: Any) -> httpx.Response:
-        for attempt in range(1, MAX_TRIES + 1):
+        tries = _Tries(retried, self._patience_seconds)
+        while True:
             try:
                 answer = self._http.request(method, path, **options)
             except httpx.HTTPError as error:
                 raise _unreachable(self._http, error) from error
-            if answer.status_code not in retried or attempt == MAX_TRIES:
+            if (pause := tries.pause_after(answer)) is None:
                 return _checked(answer)
-            time.sleep(_pause(answer))
-        raise AssertionError
+            time.sleep(pause)
 
 
 class AsyncClient:
     """The same for asyncio."""
 
-    def __init__(self, url: str, *, key: str | None = None, timeout_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str | None = None,
+        timeout_seconds: float = 30.0,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=timeout_seconds)
+        self._patience_seconds = patience_seconds
         self._headers = _identity(key)
         self._on_refused: Callable[[], None] | None = None
 
@@ -462,17 +482,17 @@ class AsyncClient:
         self, method: str, path: str, *, retried: frozenset[int] = RETRIED, **options: Any
     ) -> httpx.Response:
         headers = {**self._headers, **options.pop("headers", {})}
-        for attempt in range(1, MAX_TRIES + 1):
+        tries = _Tries(retried, self._patience_seconds)
+        while True:
             try:
                 answer = await self._http.request(method, path, headers=headers, **options)
             except httpx.HTTPError as error:
                 raise _unreachable(self._http, error) from error
             if answer.status_code == httpx.codes.UNAUTHORIZED and self._on_refused is not None:
                 self._on_refused()
-            if answer.status_code not in retried or attempt == MAX_TRIES:
+            if (pause := tries.pause_after(answer)) is None:
                 return _checked(answer)
-            await asyncio.sleep(_pause(answer))
-        raise AssertionError
+            await asyncio.sleep(pause)
 
 
 def _identity(key: str | None) -> dict[str, str]:
@@ -488,9 +508,39 @@ def _explain(label: str | None, strength: float) -> dict[str, str]:
     return {"strength": str(strength)} | ({} if label is None else {"label": label})
 
 
-def _pause(answer: httpx.Response) -> float:
-    told = answer.headers.get("retry-after", "1")
-    return min(float(told) if told.isdecimal() else 1.0, MAX_PAUSE_SECONDS)
+@dataclass(slots=True)
+class _Tries:
+    """How often one request may still be sent.
+
+    Attributes:
+        retried: Statuses after which it may.
+        patience_seconds: How long it may still wait for that.
+        left: How many tries are left, the one under way among them.
+    """
+
+    retried: frozenset[int]
+    patience_seconds: float
+    left: int = MAX_TRIES
+
+    def pause_after(self, answer: httpx.Response) -> float | None:
+        """How long to wait before the next try, seconds; None when this answer stands."""
+        self.left -= 1
+        pause = _told_pause(answer)
+        if answer.status_code not in self.retried or not self.left or pause > self.patience_seconds:
+            return None
+        self.patience_seconds -= pause
+        return pause
+
+
+def _told_pause(answer: httpx.Response) -> float:
+    """What Retry-After tells, which is seconds or a date."""
+    told = answer.headers.get("retry-after", "")
+    if told.isdecimal():
+        return float(told)
+    try:
+        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+    except ValueError:
+        return PAUSE_SECONDS
 
 
 def _checked(answer: httpx.Response) -> httpx.Response:

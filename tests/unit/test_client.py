@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import msgspec
 import pytest
 
 from dandelion.client import AsyncClient, Client
 from dandelion.domain import ModelRef, Prediction, Promoted
-from dandelion.errors import DandelionError, NotAnImageError, OverloadedError, UnreachableError
+from dandelion.errors import DandelionError, NotAnImageError, OverloadedError, RateLimitedError, UnreachableError
 from tests.servers.scripted import Handler, listening
 
 ANSWER = Prediction(
@@ -36,11 +39,13 @@ class Script:
     Attributes:
         answers: Status, headers and body.
         asked: Paths that were asked for.
+        at: When, seconds.
     """
 
     url: str = ""
     answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    at: list[float] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -50,6 +55,7 @@ def script() -> Iterator[Script]:
     class Server(Handler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            told.at.append(time.monotonic())
             told.asked.append(self.path)
             status, headers, body = told.answers[min(len(told.asked), len(told.answers)) - 1]
             self.answer(status, body, headers)
@@ -79,6 +85,30 @@ async def test_a_busy_server_is_asked_again_without_blocking(script: Script) -> 
     async with AsyncClient(script.url) as client:
         assert await client.predict(b"photo") == ANSWER
     assert len(script.asked) == 2
+
+
+def in_some_seconds() -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
+
+
+@pytest.mark.parametrize("told", [lambda: "1", in_some_seconds, lambda: "neither seconds nor a date"])
+async def test_it_is_asked_again_when_it_told_to_be(script: Script, told: Callable[[], str]) -> None:
+    script.answers = [(503, {"Retry-After": told()}, b""), GOOD]
+    with Client(script.url) as client:
+        client.predict(b"photo")
+    script.answers = [*script.answers, (429, {"Retry-After": told()}, b""), GOOD]
+    async with AsyncClient(script.url) as waiting:
+        await waiting.predict(b"photo")
+    first, second, third, fourth = script.at
+    assert second - first >= 1
+    assert fourth - third >= 1
+
+
+def test_who_tells_to_wait_for_longer_than_we_may_is_asked_once(script: Script) -> None:
+    script.answers = [(429, {"Retry-After": "61"}, problem(429, "rate_limited", "Slower.")[2])]
+    with Client(script.url) as client, pytest.raises(RateLimitedError, match="Slower"):
+        client.predict(b"photo")
+    assert len(script.asked) == 1
 
 
 def test_a_server_that_stays_busy_is_given_up(script: Script) -> None:

@@ -131,7 +131,7 @@ def _api_port(settings: Settings) -> Finding:
         socket.create_server((settings.api.host, settings.api.port)).close()
     except OSError:
         try:
-            with Client(where, timeout_seconds=3) as client:
+            with Client(where, timeout_seconds=3, patience_seconds=3) as client:
                 return Finding(what, "ok", f"{where} serves version {client.model()['version']}")
         except (DandelionError, KeyError):
             remedy = "Stop what listens there, or set DANDELION_API__PORT."

@@ -15,6 +15,8 @@ from dandelion.ui.sessions import Session, Sessions
 
 PULSE_SECONDS = 1.0
 ANSWER_SECONDS = 5.0
+# Who looks at a page would rather be told than wait.
+PATIENCE_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -47,8 +49,10 @@ class Backend:
     def __init__(self, settings: Settings, sessions: Sessions) -> None:
         self.url = settings.api_url
         self._sessions = sessions
-        self._client = AsyncClient(self.url, timeout_seconds=settings.ui.timeout_seconds)
-        self._pulse = AsyncClient(self.url, timeout_seconds=ANSWER_SECONDS)
+        self._client = AsyncClient(
+            self.url, timeout_seconds=settings.ui.timeout_seconds, patience_seconds=PATIENCE_SECONDS
+        )
+        self._pulse = AsyncClient(self.url, timeout_seconds=ANSWER_SECONDS, patience_seconds=0)
         self.is_up = True
 
     def of(self, request: Asker) -> AsyncClient:

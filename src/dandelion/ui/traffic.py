@@ -101,7 +101,7 @@ class Traffic:
         self._before, self._asked_at = readings, now
 
     async def _ask(self, url: str) -> tuple[str, Reading | None]:
-        client = self._clients.setdefault(url, AsyncClient(url, timeout_seconds=SAMPLE_SECONDS))
+        client = self._clients.setdefault(url, AsyncClient(url, timeout_seconds=SAMPLE_SECONDS, patience_seconds=0))
         try:
             return url, read(await client.metrics())
         except (DandelionError, ValueError) as error:
