@@ -22,9 +22,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from dandelion.db import tls
 from dandelion.errors import DatabaseError, RowRefusedError, SettingsError
-from dandelion.settings import Settings
+from dandelion.settings import DatabaseSettings, Settings
 
 Result = TypeVar("Result")
 
@@ -87,7 +86,7 @@ def create_engine(settings: Settings) -> AsyncEngine:
             "connect_timeout": options.connect_timeout_seconds,
             "charset": "utf8mb4",
             "init_command": _session(options.query_timeout_seconds),
-            **({"ssl": tls.create_context(options), "async_creator_fn": tls.connect} if options.tls else {}),
+            **(_encrypted(options) if options.tls else {}),
         },
     )
 
@@ -169,3 +168,9 @@ def _session(seconds: float) -> str:
     mysql = f"/*!80000 , max_execution_time = {int(seconds * 1000)} */"
     mariadb = f"/*M!100000 , max_statement_time = {seconds:g} */"
     return f"SET SESSION time_zone = '+00:00' {mysql} {mariadb}"
+
+
+def _encrypted(options: DatabaseSettings) -> dict[str, Any]:
+    from dandelion.db import tls  # with the driver, which SQLite does without
+
+    return {"ssl": tls.create_context(options), "async_creator_fn": tls.connect}
