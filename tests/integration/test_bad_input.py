@@ -130,11 +130,18 @@ def test_a_client_that_hangs_up_half_way_is_counted(api: Api, http: httpx.Client
     assert reasons(http)["client_gone"] == before + 1
 
 
-def test_a_slow_client_is_given_up(api: Api, http: httpx.Client) -> None:
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("/predict", "image/jpeg"),
+        ("/feedback/bulk", "text/csv"),
+        *((path, "application/json") for path in ("/feedback", "/hooks/alertmanager", "/admin/promote")),
+    ],
+)
+def test_a_slow_client_is_given_up(api: Api, http: httpx.Client, path: str, media_type: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: 9999\r\n\r\n"
     with socket.create_connection(api.address, timeout=10) as connection:
-        connection.sendall(
-            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 9999\r\n\r\nhalf"
-        )
+        connection.sendall(head.encode() + b"half")
         assert connection.recv(1000).startswith(b"HTTP/1.1 408")
     assert reasons(http)["slow_upload"] >= 1
 

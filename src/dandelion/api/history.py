@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dandelion.api.access import caller_of, needs
 from dandelion.api.bodies import TruthsOperation
-from dandelion.api.problems import documented
+from dandelion.api.problems import BODY_REFUSALS, documented
 from dandelion.api.uploads import read_body
 from dandelion.db import feedback, predictions, transact
 from dandelion.db.arrivals import wait_for_arrival
@@ -121,7 +121,7 @@ async def get_photo(request: Request[Any, Any, Any], prediction_id: FromPath[UUI
     opt=needs("feedback"),
     status_code=200,
     summary="Tell the truth about an answer",
-    responses=_PROBLEMS | _MISSING | _NO_CLASS,
+    responses=_PROBLEMS | _MISSING | _NO_CLASS | documented(BODY_REFUSALS),
 )
 async def give_feedback(request: Request[Any, Any, Any], data: JSONBody[Line]) -> Verdict:
     """Store the true class; told twice, the last word counts."""
@@ -157,9 +157,7 @@ async def withdraw_feedback(request: Request[Any, Any, Any], prediction_id: From
     responses={
         200: ResponseSpec(BulkVerdict, description="What they made of the answers"),
         **_PROBLEMS,
-        **documented(
-            {408: "Too slow", 413: "Too large", 415: "Neither CSV nor JSONL", 422: "A file that cannot be read"}
-        ),
+        **documented(BODY_REFUSALS | {415: "Neither CSV nor JSONL", 422: "A file that cannot be read"}),
     },
 )
 async def give_bulk_feedback(request: Request[Any, Any, Any]) -> BulkVerdict:

@@ -10,7 +10,7 @@ from litestar import Request, post
 from litestar.params import JSONBody
 
 from dandelion.api.access import needs
-from dandelion.api.problems import documented
+from dandelion.api.problems import BODY_REFUSALS, documented
 from dandelion.api.retrainings import record
 from dandelion.domain import AskedRetraining
 from dandelion.orchestration import retrainings
@@ -58,7 +58,7 @@ class HookAnswer(msgspec.Struct, kw_only=True):
     status_code=200,
     summary="An alert asks for a retraining",
     responses=documented(
-        {400: "A value that cannot be read", 503: "Prefect does not answer, or nobody serves the flows"}
+        BODY_REFUSALS | {400: "A value that cannot be read", 503: "Prefect does not answer, or nobody serves the flows"}
     ),
 )
 async def take_alerts(request: Request[Any, Any, Any], data: JSONBody[AlertNotification]) -> HookAnswer:

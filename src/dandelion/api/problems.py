@@ -72,6 +72,8 @@ REFUSALS = {
     429: "Too often; see Retry-After",
 }
 
+BODY_REFUSALS = {408: "The body came too slowly", 413: "A body that is too large"}
+
 
 def documented(answers: Mapping[int, str]) -> dict[int, ResponseSpec]:
     """The problems that a route may answer with, and those that every guarded route may."""

@@ -1,16 +1,26 @@
-"""What every request gets: an id that its answer and its log lines carry."""
+"""What every request gets: an id that its answer and its log lines carry, and a time for its body to arrive."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 
 import structlog
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import (
+    ASGIApp,
+    HTTPReceiveMessage,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    WebSocketReceiveMessage,
+)
 from uuid_utils import uuid7
 
+from dandelion.errors import SlowUploadError
 from dandelion.telemetry import tracing
 
 HEADER = "X-Request-ID"
@@ -57,6 +67,43 @@ class RequestContext(ASGIMiddleware):
             trace_id = tracing.trace_id()
             with structlog.contextvars.bound_contextvars(**({"trace_id": trace_id} if trace_id else {})):
                 await next_app(scope, receive, send_with_id)
+
+
+class BodyDeadline(ASGIMiddleware):
+    """Gives up a body that arrives too slowly, whoever reads it; counted from when somebody begins to.
+
+    Args:
+        seconds: Longest time for all of it.
+    """
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Run one request whose body is in time."""
+        until: float | None = None
+        is_whole = False
+
+        async def receive_in_time() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+            nonlocal until, is_whole
+            if is_whole:  # what comes now is that the client goes, whenever it likes
+                return await receive()
+            if until is None:
+                until = asyncio.get_running_loop().time() + self._seconds
+            try:
+                async with asyncio.timeout_at(until):
+                    message = await receive()
+            except TimeoutError as error:
+                raise SlowUploadError(
+                    f"The body took longer than {self._seconds:g} s to arrive.",
+                    "Send a smaller one, or raise DANDELION_API__BODY_TIMEOUT_SECONDS.",
+                ) from error
+            is_whole = not message.get("more_body", False)
+            return message
+
+        await next_app(scope, receive_in_time, send)
 
 
 def _parents(scope: Scope) -> dict[str, str]:

@@ -11,7 +11,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath, JSONBody, Parameter
 
 from dandelion.api.access import caller_of, needs
-from dandelion.api.problems import documented
+from dandelion.api.problems import BODY_REFUSALS, documented
 from dandelion.db import audit, transact
 from dandelion.domain import AskedRetraining, Retraining
 from dandelion.errors import DatabaseError
@@ -49,7 +49,7 @@ _PROBLEMS = documented({400: "A value that cannot be read", 503: "Prefect does n
     opt=needs("admin"),
     status_code=202,
     summary="Ask for a retraining",
-    responses=_PROBLEMS,
+    responses=_PROBLEMS | documented(BODY_REFUSALS),
 )
 async def ask_for_retraining(request: Request[Any, Any, Any], data: JSONBody[RetrainingWish]) -> AskedRetraining:
     """It begins within seconds; while one goes on already, that one is the answer."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Request
@@ -13,7 +11,6 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 from dandelion.errors import (
     ClientGoneError,
     MediaTypeError,
-    SlowUploadError,
     UploadError,
     UploadTooLargeError,
 )
@@ -30,17 +27,15 @@ async def read_photos(request: Request[Any, Any, Any], limits: ApiSettings) -> t
         MediaTypeError: The body is neither multipart nor an image.
         UploadError: The form has no photo in a field `file`, or is malformed.
         UploadTooLargeError: Too many bytes or photos.
-        SlowUploadError: The body took longer than the limit.
         ClientGoneError: The client hung up.
     """
     media_type, options = request.content_type
     is_form = media_type == "multipart/form-data"
     if not (is_form or media_type.startswith("image/") or media_type == "application/octet-stream"):
         raise MediaTypeError(f"A body of type {media_type or 'none'!r} is not taken here.", _EXAMPLE)
-    async with _in_time(request, limits):
-        if is_form:
-            return await _read_form(request, options.get("boundary", ""), limits), True
-        return [b"".join([chunk async for chunk in _chunks(request, limits.max_upload_bytes)])], False
+    if is_form:
+        return await _read_form(request, options.get("boundary", ""), limits), True
+    return [await read_body(request, limits)], False
 
 
 async def read_body(request: Request[Any, Any, Any], limits: ApiSettings) -> bytes:
@@ -48,26 +43,9 @@ async def read_body(request: Request[Any, Any, Any], limits: ApiSettings) -> byt
 
     Raises:
         UploadTooLargeError: Too many bytes.
-        SlowUploadError: It took longer than the limit.
         ClientGoneError: The client hung up.
     """
-    async with _in_time(request, limits):
-        return b"".join([chunk async for chunk in _chunks(request, limits.max_upload_bytes)])
-
-
-@asynccontextmanager
-async def _in_time(request: Request[Any, Any, Any], limits: ApiSettings) -> AsyncIterator[None]:
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limits.max_upload_bytes:
-        raise _too_large(limits.max_upload_bytes)
-    try:
-        async with asyncio.timeout(limits.body_timeout_seconds):
-            yield
-    except TimeoutError as error:
-        raise SlowUploadError(
-            f"The body took longer than {limits.body_timeout_seconds:g} s to arrive.",
-            "Send a smaller one, or raise DANDELION_API__BODY_TIMEOUT_SECONDS.",
-        ) from error
+    return b"".join([chunk async for chunk in _chunks(request, limits.max_upload_bytes)])
 
 
 async def _read_form(request: Request[Any, Any, Any], boundary: str, limits: ApiSettings) -> list[bytes]:
@@ -101,6 +79,9 @@ async def _read_form(request: Request[Any, Any, Any], boundary: str, limits: Api
 
 
 async def _chunks(request: Request[Any, Any, Any], limit: int) -> AsyncIterator[bytes]:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_large(limit)
     received = 0
     while True:
         event = await request.receive()

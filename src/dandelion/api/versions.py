@@ -15,7 +15,7 @@ from litestar.params import FromPath, JSONBody, Parameter
 
 from dandelion.api.access import needs
 from dandelion.api.audit import record
-from dandelion.api.problems import documented
+from dandelion.api.problems import BODY_REFUSALS, documented
 from dandelion.domain import ModelVersion, Promoted, Version, VersionDetails
 from dandelion.errors import DandelionError, VersionNotFoundError
 from dandelion.inference.reloader import Reloader
@@ -84,7 +84,7 @@ async def get_plot(request: Request[Any, Any, Any], version: FromPath[str], name
     opt=needs("admin"),
     status_code=200,
     summary="Let a version serve",
-    responses=_PROBLEMS | _MISSING,
+    responses=_PROBLEMS | _MISSING | documented(BODY_REFUSALS),
 )
 async def promote(request: Request[Any, Any, Any], data: JSONBody[Promotion]) -> Promoted:
     """Move the alias `champion`; this server swaps the model at once, others within their poll interval."""
