@@ -147,6 +147,18 @@ async def test_a_refused_row_is_set_aside_and_counted_once_however_often_its_seg
     assert await rows(engine) == 1
 
 
+async def test_a_row_whose_id_was_spoilt_on_disk_is_set_aside_and_holds_up_no_other(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    bad, good = make_prediction(f"{uuid7()}"[:-1] + "x"), make_prediction()
+    write_segment(settings, line_of(bad), line_of(good))
+    journal, before = Journal(settings, engine), lost("refused")
+    assert await journal.ship() == 1
+    assert set_aside(settings) == line_of(bad)
+    assert lost("refused") == before + 1
+    assert await rows(engine) == 1
+
+
 async def test_a_line_that_finds_no_room_aside_keeps_its_segment_and_holds_up_no_other(
     settings: Settings, engine: AsyncEngine
 ) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import (
     InterfaceError,
     OperationalError,
     SQLAlchemyError,
+    StatementError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -142,7 +143,9 @@ def is_transient(error: BaseException) -> bool:
 
 def database_error(error: BaseException) -> DatabaseError:
     """An error of the driver in our words, without its SQL and its values."""
-    kind = RowRefusedError if isinstance(error, (DataError, IntegrityError)) else DatabaseError
+    # Or the value did not even become one of the column's type, which is said before anything is sent.
+    is_unsendable = isinstance(error, StatementError) and not isinstance(error, DBAPIError)
+    kind = RowRefusedError if isinstance(error, (DataError, IntegrityError)) or is_unsendable else DatabaseError
     cause = getattr(error, "orig", None) or error
     # The driver's words do not say why it could not connect; what it caught does.
     words = [str(each).strip().partition("\n")[0][:200] for each in (cause, cause.__cause__) if each is not None]
