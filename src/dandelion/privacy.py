@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dandelion.db import audit, predictions, transact
 from dandelion.errors import ObjectNotFoundError, ObjectStoreError, PredictionNotFoundError, SettingsError
+from dandelion.journal.photo_spool import remove_erased
 from dandelion.objects import PHOTO_TYPES, ObjectStore
 from dandelion.objects.erasures import carry_erasures, erased_ids, note_erasure, photo_places, purge
 from dandelion.settings import Settings
@@ -141,6 +142,7 @@ def _delete(store: ObjectStore, spool: Path, rows: dict[str, str | None]) -> int
         note_erasure(store, list(rows))
     gone = 0
     for prediction_id, key in rows.items():
+        remove_erased(spool, prediction_id)
         places = [
             place
             for place in photo_places(prediction_id)
@@ -149,8 +151,6 @@ def _delete(store: ObjectStore, spool: Path, rows: dict[str, str | None]) -> int
         gone += any(_is_there(store, *place) for place in places)
         for place in places:  # one that is not there may have earlier versions
             store.delete(*place)
-        for suffix in PHOTO_TYPES:
-            (spool / f"{prediction_id}{suffix}").unlink(missing_ok=True)
     return gone
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -160,7 +162,7 @@ def test_a_dump_from_before_the_erasure_is_restored_without_photo_and_client(
     made = create_backup(settings)
     assert dandelion("privacy", "erase", "--prediction", identity)[0] == 0
     url = f"sqlite:///{tmp_path}/restored.db"
-    restore_backup(settings, made.name, url)
+    restore_backup(settings, made.name, url, actor="tests")
     restored = Settings.model_validate({"home": tmp_path, "database": {"url": url}})
 
     async def look(on: AsyncConnection) -> dict[str, tuple[Any, ...]]:
@@ -235,6 +237,33 @@ def test_an_erasure_that_broke_off_is_finished_by_the_next_backup(dandelion: Com
     create_backup(settings)
     for store in (create_store(settings), second_place(settings)):
         assert photos_of(store, identity) == []
+
+
+@pytest.mark.parametrize("by", ["prediction", "client"])
+def test_what_waits_on_disk_is_stored_before_it_is_forgotten(
+    settings: Settings, dandelion: Command, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = make_entry(client=ClientHasher(settings).hash(ADDRESS))
+    identity = one.prediction.prediction_id
+    for folder in (settings.spool, settings.photo_spool):
+        folder.mkdir(parents=True)
+    segment = settings.spool / f"{uuid7()}.jsonl"
+    segment.write_bytes(msgspec.json.encode(one) + b"\n")
+    (settings.photo_spool / f"{identity}.jpg").write_bytes(jpeg())
+    asked = ("privacy", "erase", f"--{by}", identity if by == "prediction" else ADDRESS)
+    monkeypatch.setattr("dandelion.cli.privacy.PATIENCE_SECONDS", 0.2)
+    with segment.open("rb+") as busy:  # as while the process that answered ships it, or cannot
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        status, _, errors = dandelion(*asked)
+        assert (status, "still wait" in " ".join(errors.split())) == (2, True)
+    status, output, errors = dandelion(*asked)
+    assert (status, "1 predictions lead to nobody" in output) == (0, True), errors
+    assert not segment.exists()
+    assert list(settings.photo_spool.iterdir()) == []
+    (row,) = ask(settings, lambda on: predictions.page(on, predictions.Filter()))
+    assert (row.prediction_id, row.photo_key) == (identity, None)
+    assert ask(settings, lambda on: predictions.photo_keys(on, [identity])) == {identity: predictions.ERASED}
+    assert ask(settings, lambda on: predictions.photo_keys_of(on, ClientHasher(settings).hash(ADDRESS), limit=9)) == {}
 
 
 @pytest.mark.parametrize("left", ["lake and frozen", "frozen", "second place"])

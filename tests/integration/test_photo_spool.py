@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 import time
@@ -27,6 +28,7 @@ from dandelion.journal.photo_spool import PhotoSpool
 from dandelion.objects import DATA_LAKE
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.store import Stored
+from dandelion.privacy import erase_prediction
 from dandelion.settings import Settings
 from dandelion.telemetry import instruments
 from tests.integration.conftest import running_api
@@ -120,6 +122,24 @@ async def test_a_photo_that_cannot_be_opened_holds_up_no_other(
     assert lake.ids() == ids
 
 
+async def test_a_photo_that_cannot_be_read_holds_up_no_other(
+    settings: Settings, engine: AsyncEngine, lake: Lake
+) -> None:
+    photos = Photos(settings, engine, lake, ready)
+    ids = await keep(photos, engine, 3)
+
+    def fail(path: Path) -> None:
+        if path.stem == ids[0]:
+            raise OSError(errno.EIO, "Input/output error")
+
+    lake.before = fail
+    assert await photos.ship() == 2
+    assert lake.ids() == ids[1:]
+    lake.before = lambda _: None
+    assert await photos.ship() == 1
+    assert sorted(lake.ids()) == ids
+
+
 async def test_of_two_processes_that_share_a_folder_only_one_puts_a_photo(
     settings: Settings, engine: AsyncEngine, lake: Lake, tmp_path: Path
 ) -> None:
@@ -198,6 +218,33 @@ async def test_a_photo_that_was_put_and_not_yet_placed_is_erased_with_its_row(
             await photos.ship()
     assert lake.ids() == ids
     await transact(engine, lambda on: predictions.mark_erased(on, ids), patience_seconds=5)
+    assert await photos.ship() == 0
+    assert lake.ids() == []
+    assert list(settings.photo_spool.iterdir()) == []
+
+
+async def test_a_photo_that_is_erased_while_it_is_put_does_not_stay_though_the_turn_breaks_off(
+    settings: Settings, engine: AsyncEngine, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = Photos(settings, engine, lake, ready)
+    (one,) = await keep(photos, engine, 1)
+
+    async def erase() -> None:
+        elsewhere = create_engine(settings)
+        try:
+            await erase_prediction(elsewhere, lake, settings.photo_spool, None, id=one, actor="tests")
+        finally:
+            await elsewhere.dispose()
+
+    async def go_away(*_: Any) -> set[str]:
+        raise DatabaseError("It went away.")
+
+    lake.before = lambda _: asyncio.run(erase())
+    with monkeypatch.context() as patched:
+        patched.setattr(predictions, "place_photos", go_away)
+        with pytest.raises(DatabaseError):
+            await photos.ship()
+    assert lake.ids() == [one]
     assert await photos.ship() == 0
     assert lake.ids() == []
     assert list(settings.photo_spool.iterdir()) == []

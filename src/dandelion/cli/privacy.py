@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dandelion.privacy import Erased
 
+PATIENCE_SECONDS = 10.0
 EXAMPLE = "01a2b3c4-0000-7000-8000-000000000000"
 
 app = typer.Typer(no_args_is_help=True)
@@ -52,6 +53,8 @@ def erase(
     if (prediction is None) == (client is None):
         raise typer.BadParameter("name either --prediction or --client.")
     from dandelion.backup import second_place
+    from dandelion.errors import DatabaseError
+    from dandelion.journal import ship_left
     from dandelion.objects import create_store
     from dandelion.privacy import ClientHasher, erase_client, erase_prediction
     from dandelion.settings import load_settings
@@ -60,13 +63,20 @@ def erase(
     store, second, spool = create_store(settings), second_place(settings), settings.photo_spool
     hashed = ClientHasher(settings, create=False).hash(client) if client is not None else ""
 
-    async def work(engine: AsyncEngine) -> Erased:
+    async def work(engine: AsyncEngine) -> tuple[int, Erased]:
+        # What was answered a moment ago is not in the table yet, and would come after it was forgotten.
+        left = await ship_left(settings, engine, patience_seconds=PATIENCE_SECONDS)
         if prediction is not None:
-            return await erase_prediction(engine, store, spool, second, id=str(prediction), actor=actor())
-        return await erase_client(engine, store, spool, second, client=hashed, actor=actor())
+            return left, await erase_prediction(engine, store, spool, second, id=str(prediction), actor=actor())
+        return left, await erase_client(engine, store, spool, second, client=hashed, actor=actor())
 
-    done = with_engine(work)
+    left, done = with_engine(work)
     if as_json:
         typer.echo(json.dumps(asdict(done)))
     else:
         console().print(f"Forgot {done.photos} photos; {done.predictions} predictions lead to nobody any more.")
+    if left:
+        raise DatabaseError(
+            f"Predictions that were answered before still wait in {settings.spool} ({left} files), and may be theirs.",
+            "Run this again when they are stored.",
+        )

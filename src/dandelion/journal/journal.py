@@ -23,6 +23,8 @@ from dandelion.journal.spool import Spool
 from dandelion.settings import Settings
 from dandelion.telemetry import instruments
 
+LOOK_SECONDS = 0.1
+
 log = structlog.get_logger(__name__)
 
 
@@ -33,6 +35,26 @@ class _Unfit(NamedTuple):
     reason: Literal["torn", "refused"]
     why: str
     prediction_id: str | None = None
+
+
+async def ship_left(settings: Settings, engine: AsyncEngine, *, patience_seconds: float) -> int:
+    """Ship what processes that are gone left here, and wait for those that run to ship what they hold now.
+
+    Returns:
+        How many files of it still wait after that.
+
+    Raises:
+        DatabaseError: The database does not answer.
+    """
+    spool = Spool(settings.spool)
+    left = set(spool.segments())
+    await Journal(settings, engine).ship()
+    for _ in range(round(patience_seconds / LOOK_SECONDS)):
+        left.intersection_update(spool.segments())
+        if not left:
+            break
+        await asyncio.sleep(LOOK_SECONDS)
+    return len(left)
 
 
 class Journal:

@@ -23,6 +23,18 @@ RESERVE_BYTES = 128 * 1024 * 1024
 log = structlog.get_logger(__name__)
 
 
+def remove_erased(folder: Path, prediction_id: str) -> None:
+    """Remove a photo that waits, unless a process is shipping it: that one sees to it, by what the row says then.
+
+    Were it removed all the same, nobody would look again for what a turn that breaks off has put already.
+    """
+    for suffix in PHOTO_TYPES:
+        path = folder / f"{prediction_id}{suffix}"
+        if (held := claim(path)) is not None:
+            path.unlink(missing_ok=True)
+            os.close(held)
+
+
 class PhotoSpool:
     """The photos that wait in a folder, as one process sees them.
 
@@ -82,13 +94,17 @@ class PhotoSpool:
             try:
                 descriptor = claim(path)
             except OSError as error:
-                if path not in self._stuck:
-                    log.warning("photo_stuck", photo=path.name, reason=str(error))
-                    self._stuck.add(path)
+                self.leave(path, error)
                 continue
             if descriptor is not None:
                 self._claims[path] = descriptor
         return [path for path in paths if path in self._claims]
+
+    def leave(self, path: Path, error: OSError) -> None:
+        """Say once of a photo that the disk does not let us have it; the next turn tries it again."""
+        if path not in self._stuck:
+            log.warning("photo_stuck", photo=path.name, reason=str(error))
+            self._stuck.add(path)
 
     def release(self) -> None:
         """Leave what was claimed to everybody again."""

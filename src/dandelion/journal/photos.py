@@ -168,7 +168,7 @@ class Photos:
             self._prepared = True
 
     async def _put_all(self, keys: Mapping[Path, str]) -> dict[Path, str]:
-        """Put each file under its key; return those that were still there."""
+        """Put each file under its key; return those that could be read."""
         run = asyncio.get_running_loop().run_in_executor
         waiting, put = list(keys), {}
         while waiting:
@@ -183,11 +183,14 @@ class Photos:
         return put
 
     def _put(self, path: Path, key: str) -> float | None:
-        """Put one, and tell how many seconds it took; None for one that an erasure removed meanwhile."""
+        """Put one, and tell how many seconds it took; None for one that is gone, or cannot be read."""
         begin = time.perf_counter()
         try:
             self._store.put_file(DATA_LAKE, key, path, content_type=PHOTO_TYPES[path.suffix])
         except FileNotFoundError:
+            return None
+        except OSError as error:  # of this disk: what a store says is an error of ours
+            self._spool.leave(path, error)
             return None
         return time.perf_counter() - begin
 
