@@ -23,15 +23,16 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, cast
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dandelion.db import audit, create_engine, predictions, transact
 from dandelion.db.dump import dump, restore
-from dandelion.errors import BackupError, DatabaseError, ObjectNotFoundError
+from dandelion.errors import BackupError, DatabaseError, ObjectKeyError, ObjectNotFoundError
 from dandelion.objects import BACKUPS, BUCKETS, DATA_LAKE, MLFLOW, PROCESSED, ObjectStore, create_mirror, create_store
 from dandelion.objects.erasures import erased_ids, is_photo_of, purge
 from dandelion.objects.folder import FolderStore
@@ -45,6 +46,8 @@ ROWS_AT_ONCE = 500
 PATIENCE_SECONDS = 30.0
 
 Say = Callable[[str], None]
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ def list_backups(store: ObjectStore) -> list[dict[str, Any]]:
     return [json.loads(store.get(BACKUPS, key)) for key in sorted(keys, reverse=True)]
 
 
-def restore_backup(settings: Settings, name: str, database: str) -> dict[str, int]:
+def restore_backup(settings: Settings, name: str, database: str, *, actor: str) -> dict[str, int]:
     """Fill the empty database at `database` with a backup's rows; return table to number of rows.
 
     Rows whose photos were erased since lead to no client and no photo, as the store's list of erasures has it.
@@ -124,7 +127,8 @@ def restore_backup(settings: Settings, name: str, database: str) -> dict[str, in
             store.get_file(BACKUPS, f"{PREFIX}/{name}/{DATABASE}", file)
         except ObjectNotFoundError as error:
             raise BackupError(f"There is no backup {name!r}.", "`dandelion backup list` shows them.") from error
-        return asyncio.run(_restore(settings, file, database, sorted(erased_ids(store))))
+        there, erased = _at(settings, database), sorted(erased_ids(store))
+        return asyncio.run(_restore(there, file, erased, subject=name, actor=actor))
 
 
 def restore_objects(settings: Settings, say: Say) -> int:
@@ -177,8 +181,10 @@ async def _dump_and_prove(settings: Settings, file: Path, say: Say) -> dict[str,
     return {table: each.rows for table, each in written.items()}
 
 
-async def _restore(settings: Settings, file: Path, database: str, erased: Sequence[str]) -> dict[str, int]:
-    engine = create_engine(_at(settings, database))
+async def _restore(
+    settings: Settings, file: Path, erased: Sequence[str], *, subject: str, actor: str
+) -> dict[str, int]:
+    engine = create_engine(settings)
 
     async def forget(connection: AsyncConnection, ids: Sequence[str]) -> None:
         await predictions.mark_erased(connection, ids)
@@ -190,6 +196,12 @@ async def _restore(settings: Settings, file: Path, database: str, erased: Sequen
         for start in range(0, len(erased), ROWS_AT_ONCE):
             ids = erased[start : start + ROWS_AT_ONCE]
             await transact(engine, lambda on: forget(on, ids), patience_seconds=PATIENCE_SECONDS)  # noqa: B023 -- runs here
+        told = {"rows": sum(rows.values()), "erased": len(erased)}
+        await transact(
+            engine,
+            lambda on: audit.record(on, actor=actor, action="restore", subject=subject, detail=told),
+            patience_seconds=PATIENCE_SECONDS,
+        )
         return rows
     finally:
         await engine.dispose()
@@ -251,9 +263,21 @@ def _copy_objects(settings: Settings, store: ObjectStore, say: Say) -> tuple[int
             raise BackupError(f"{bucket}/{wrong[0]} and {len(wrong) - 1} others were not copied.", "Run it again.")
         for key in random.sample(sorted(here), min(SAMPLED, len(here))):
             if key in there:
-                second.get(bucket, key)  # which checks its digest
+                _read_back(second, bucket, key)
         total += len(there)
+    if isinstance(second, FolderStore) and settings.objects.backups_days:  # a server has rules of its own for that
+        second.expire(BACKUPS, datetime.now(UTC) - timedelta(days=settings.objects.backups_days))
     return copied, total
+
+
+def _read_back(second: ObjectStore, bucket: str, key: str) -> None:
+    """Check a copy's digest, a piece at a time; an erasure may have been quicker."""
+    try:
+        for _ in second.read(bucket, key):
+            pass
+    except ObjectNotFoundError:
+        if not is_photo_of(erased_ids(second), bucket, key):
+            raise
 
 
 def _copy_artifacts(settings: Settings, second: ObjectStore) -> int:
@@ -265,9 +289,12 @@ def _copy_artifacts(settings: Settings, second: ObjectStore) -> int:
     copied = 0
     for file in root.rglob("*"):
         key = f"artifacts/{file.relative_to(root).as_posix()}"
-        if file.is_file() and there.get(key) != file.stat().st_size:
-            second.put_file(MLFLOW, key, file)
-            copied += 1
+        try:
+            if file.is_file() and there.get(key) != file.stat().st_size:
+                second.put_file(MLFLOW, key, file)
+                copied += 1
+        except (ObjectKeyError, FileNotFoundError) as error:  # named as not every store takes it, or deleted meanwhile
+            log.warning("artifact_not_copied", key=key, reason=str(error))
     return copied
 
 

@@ -9,19 +9,21 @@ import os
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from uuid_utils import uuid7
 
 from dandelion.backup import create_backup, list_backups, restore_backup, restore_objects, second_place
 from dandelion.db import audit, create_engine, feedback, predictions, transact
 from dandelion.db.dump import Contents, dump, restore
 from dandelion.db.migrate import upgrade
 from dandelion.domain import Feedback, JournalEntry
-from dandelion.errors import BackupError, DatabaseError
-from dandelion.objects import BACKUPS, DATA_LAKE, ObjectStore, create_store
+from dandelion.errors import BackupError, DatabaseError, ObjectNotFoundError
+from dandelion.objects import BACKUPS, DATA_LAKE, MLFLOW, ObjectStore, create_store, photo_key
+from dandelion.objects.erasures import note_erasure
 from dandelion.objects.mirror import Mirrored, mirror
 from dandelion.settings import Settings
 from tests.predictions import make_entry, make_prediction
@@ -70,7 +72,7 @@ def test_a_backup_is_proven_listed_and_restored(settings: Settings, tmp_path: Pa
     assert done.objects
     (listed,) = list_backups(store)
     assert listed["name"] == done.name
-    rows = restore_backup(settings, done.name, f"sqlite:///{tmp_path}/restored.db")
+    rows = restore_backup(settings, done.name, f"sqlite:///{tmp_path}/restored.db", actor="tests")
     assert rows["predictions"] == ROWS
     kept = json.loads(store.get(BACKUPS, f"dandelion/{done.name}/settings.json"))
     assert kept["DANDELION_HOME"] == str(settings.home)
@@ -141,7 +143,7 @@ def test_a_database_with_rows_is_not_overwritten(settings: Settings) -> None:
     assert url is not None
     done = create_backup(settings)
     with pytest.raises(DatabaseError, match="has rows already"):
-        restore_backup(settings, done.name, url.get_secret_value())
+        restore_backup(settings, done.name, url.get_secret_value(), actor="tests")
 
 
 @pytest.fixture
@@ -156,9 +158,9 @@ def test_a_damaged_dump_is_refused(small: Settings, tmp_path: Path) -> None:
     store = create_store(small)
     store.put(BACKUPS, f"dandelion/{done.name}/database.jsonl.gz", b"\x1f\x8b no dump")
     with pytest.raises((DatabaseError, BackupError, OSError, EOFError)):
-        restore_backup(small, done.name, f"sqlite:///{tmp_path}/restored.db")
+        restore_backup(small, done.name, f"sqlite:///{tmp_path}/restored.db", actor="tests")
     with pytest.raises(BackupError, match="dandelion backup list"):
-        restore_backup(small, "1999", f"sqlite:///{tmp_path}/restored.db")
+        restore_backup(small, "1999", f"sqlite:///{tmp_path}/restored.db", actor="tests")
 
 
 def test_objects_come_back_from_the_second_place(small: Settings) -> None:
@@ -207,6 +209,58 @@ def test_a_name_that_no_store_takes_fails_no_backup(small: Settings) -> None:
     second = second_place(small)
     assert second is not None
     assert second.get(DATA_LAKE, "uploads/grass/a.jpg") == b"a photo"
+
+
+def test_an_artifact_that_no_store_takes_fails_no_backup(small: Settings) -> None:
+    artifacts = small.home / "artifacts" / "1"
+    artifacts.mkdir(parents=True)
+    (artifacts / "confusion matrix.png").write_bytes(b"a picture")
+    (artifacts / "model.onnx").write_bytes(b"a model")
+    create_backup(small)
+    second = second_place(small)
+    assert second is not None
+    assert [found.key for found in second.list_objects(MLFLOW)] == ["artifacts/1/model.onnx"]
+
+
+def test_a_photo_that_is_erased_before_its_copy_is_read_back_fails_no_backup(
+    small: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, second = create_store(small), second_place(small)
+    assert second is not None
+    identity = str(uuid7())
+    store.put(DATA_LAKE, photo_key(identity, ".jpg"), b"a photo")
+
+    def meanwhile(keys: list[str], count: int) -> list[str]:
+        if photo_key(identity, ".jpg") in keys:
+            note_erasure(second, [identity])
+            second.delete(DATA_LAKE, photo_key(identity, ".jpg"))
+        return keys[:count]
+
+    monkeypatch.setattr("random.sample", meanwhile)
+    create_backup(small)
+
+    def lost(keys: list[str], count: int) -> list[str]:
+        for key in keys:
+            second.delete(DATA_LAKE, key)
+        return keys[:count]
+
+    store.put(DATA_LAKE, "uploads/grass/a.jpg", b"a photo")
+    monkeypatch.setattr("random.sample", lost)
+    with pytest.raises(ObjectNotFoundError):
+        create_backup(small)
+
+
+def test_old_dumps_leave_the_folder_that_is_the_second_place(small: Settings) -> None:
+    first = create_backup(small)
+    second = second_place(small)
+    assert second is not None
+    long_ago = (datetime.now(UTC) - timedelta(days=36)).timestamp()
+    for file in (small.home / "backups" / BACKUPS).rglob(f"*{first.name}/*"):
+        os.utime(file, (long_ago, long_ago))
+    for found in create_store(small).list_objects(BACKUPS):
+        create_store(small).delete(BACKUPS, found.key)
+    last = create_backup(small)
+    assert {found.key.split("/")[1] for found in second.list_objects(BACKUPS)} == {last.name}
 
 
 def test_the_commands_do_the_same(small: Settings, tmp_path: Path) -> None:

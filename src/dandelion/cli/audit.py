@@ -22,8 +22,15 @@ def actor() -> str:
         return f"cli:uid {os.getuid()}"
 
 
-def record(action: str, subject: str, detail: Mapping[str, Any]) -> None:
-    """Write down what was done; a database that is down is said and stops nobody from rolling back."""
+def record(action: str, subject: str, detail: Mapping[str, Any], *, tables: bool = True) -> None:
+    """Write down what was done; a database that is down is said and stops nobody from rolling back.
+
+    Args:
+        action: What.
+        subject: To what.
+        detail: How it went.
+        tables: Bring the tables up to date before.
+    """
     from dandelion.db import audit, transact
 
     try:
@@ -32,7 +39,8 @@ def record(action: str, subject: str, detail: Mapping[str, Any]) -> None:
                 engine,
                 lambda on: audit.record(on, actor=actor(), action=action, subject=subject, detail=detail),
                 patience_seconds=PATIENCE_SECONDS,
-            )
+            ),
+            tables=tables,
         )
     except DatabaseError as error:
         console(error=True).print(f"Not in the audit log: {error.message}", style="yellow")

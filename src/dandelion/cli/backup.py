@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from dandelion.cli.audit import actor
 from dandelion.cli.output import console
 
 app = typer.Typer(no_args_is_help=True)
@@ -67,7 +68,7 @@ def restore(
     with console(error=True).status("Restoring ...") as progress:
         # First, since the dump and the list of what was erased may be among them.
         copied = restore_objects(settings, lambda line: progress.update(f"Restoring ... {line}")) if objects else 0
-        rows = restore_backup(settings, name, database)
+        rows = restore_backup(settings, name, database, actor=actor())
     told = ", ".join(f"{count} {table}" for table, count in rows.items() if count)
     console().print(
         f"Restored {told or 'no rows'}{f'; {copied} objects copied back' if objects else ''}.", markup=False

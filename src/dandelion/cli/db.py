@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from dandelion.cli.ages import parse_age
+from dandelion.cli.audit import record
 from dandelion.cli.database import with_engine
 from dandelion.cli.output import console
 
@@ -58,6 +59,8 @@ def downgrade(
     if not yes:
         typer.confirm(f"Go back to {revision} and lose what later tables hold?", abort=True)
     with_engine(lambda engine: migrate.downgrade(engine, revision), tables=False)
+    if revision != "base":  # where the log went with the tables
+        record("downgrade", revision, {}, tables=False)
     console().print(f"The tables are back at {revision}.")
 
 
@@ -97,4 +100,6 @@ def prune(
                 progress.update(f"Pruning ... {total}")
         return total
 
-    console().print(f"Deleted {with_engine(work)} predictions made before {before:%Y-%m-%d %H:%M} UTC.")
+    deleted = with_engine(work)
+    record("prune", f"{before:%Y-%m-%dT%H:%M:%SZ}", {"predictions": deleted})
+    console().print(f"Deleted {deleted} predictions made before {before:%Y-%m-%d %H:%M} UTC.")
