@@ -232,8 +232,9 @@ def test_a_photo_that_is_erased_before_its_copy_is_read_back_fails_no_backup(
 
     def meanwhile(keys: list[str], count: int) -> list[str]:
         if photo_key(identity, ".jpg") in keys:
-            note_erasure(second, [identity])
-            second.delete(DATA_LAKE, photo_key(identity, ".jpg"))
+            for place in (store, second):
+                note_erasure(place, [identity])
+                place.delete(DATA_LAKE, photo_key(identity, ".jpg"))
         return keys[:count]
 
     monkeypatch.setattr("random.sample", meanwhile)
