@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -17,9 +19,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from sqlalchemy import Executable, update
 
 from dandelion.client import Client
-from dandelion.db.tables import audit_log
+from dandelion.db import create_engine, transact
+from dandelion.db.tables import api_keys, audit_log
 from dandelion.domain import Identity
 from dandelion.errors import AuthenticationError, ScopeError
 from dandelion.settings import Settings
@@ -55,11 +59,23 @@ def dandelion(settings: Settings, *words: str, **env: str) -> subprocess.Complet
     return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
-def make_key(settings: Settings, name: str, *scopes: str, **env: str) -> str:
+def make_key(settings: Settings, name: str, *scopes: str, expires: str = "", **env: str) -> str:
     options = [word for scope in scopes for word in ("--scope", scope)]
+    options += ["--expires", expires] if expires else []
     done = dandelion(settings, "keys", "create", name, *options, **env)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def execute(settings: Settings, statement: Executable) -> None:
+    async def run() -> None:
+        engine = create_engine(settings)
+        try:
+            await transact(engine, lambda on: on.execute(statement), patience_seconds=5)
+        finally:
+            await engine.dispose()
+
+    asyncio.run(run())
 
 
 def token(scope: str = "predict", **more: Any) -> str:
@@ -143,7 +159,7 @@ def test_wrong_credentials_are_refused_before_the_body_is_read(guarded: Api, key
     assert send(guarded, "POST", "/predict", key).status_code == 200
 
 
-def test_a_key_that_was_revoked_or_is_over_opens_nothing(guarded: Api, settings: Settings) -> None:
+def test_a_key_that_was_revoked_opens_nothing(guarded: Api, settings: Settings) -> None:
     key = make_key(settings, "leaver", "predict")
     assert send(guarded, "POST", "/predict", key).status_code == 200
     assert dandelion(settings, "keys", "revoke", "leaver").returncode == 0
@@ -155,6 +171,18 @@ def test_a_key_that_was_revoked_or_is_over_opens_nothing(guarded: Api, settings:
     audited = rows(settings, audit_log.c.action, audit_log.c.subject, audit_log.c.actor)
     of_key = [(action, actor.startswith("cli:")) for action, subject, actor in audited if subject == "leaver"]
     assert of_key == [("key created", True), ("key revoked", True)]
+
+
+def test_a_key_whose_time_is_over_opens_nothing_and_is_told_so(guarded: Api, settings: Settings) -> None:
+    key = make_key(settings, "visitor", "predict", expires="90d")
+    assert send(guarded, "POST", "/predict", key).status_code == 200
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    execute(settings, update(api_keys).where(api_keys.c.name == "visitor").values(expires_at=yesterday))
+    refused = send(guarded, "POST", "/predict", key)
+    assert (refused.status_code, refused.json()["reason"]) == (401, "authentication")
+    assert "'visitor' has expired" in refused.json()["detail"]
+    listed = json.loads(dandelion(settings, "keys", "list", "--json").stdout)
+    assert {each["name"]: each["state"] for each in listed}["visitor"] == "expired"
 
 
 def test_keys_that_cannot_be_made_say_why(settings: Settings) -> None:

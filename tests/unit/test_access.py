@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
@@ -143,8 +144,6 @@ def test_an_identity_provider_that_is_gone_is_not_the_callers_fault() -> None:
 
 
 def key(name: str = "web", **more: Any) -> tuple[str, ApiKey]:
-    from datetime import UTC, datetime
-
     text, identity, digest = create_key()
     made = ApiKey(id=identity, name=name, digest=digest, scopes=("predict",), created_at=datetime.now(UTC), **more)
     return text, made
@@ -196,6 +195,37 @@ async def test_a_key_seen_lately_is_not_looked_up_again_and_works_while_the_data
     strict = Gate(settings(key_cache_seconds=0, key_grace_seconds=0), table.find)
     with pytest.raises(DatabaseError):
         await strict.identify(text, "")
+
+
+@pytest.mark.parametrize("is_down", [False, True], ids=["cached", "database down"])
+async def test_a_key_that_was_seen_opens_nothing_from_the_moment_it_expires(
+    monkeypatch: pytest.MonkeyPatch, is_down: bool
+) -> None:
+    now = time.time()
+    text, made = key(expires_at=datetime.fromtimestamp(now + 30, UTC))
+    table = Table(made)
+    gate = Gate(settings(key_cache_seconds=0 if is_down else 60, key_grace_seconds=60), table.find)
+    assert (await gate.identify(text, "")).name == "key:web"
+    table.down = is_down
+    monkeypatch.setattr(time, "time", lambda: now + 29)
+    assert gate.remembers(text)
+    assert (await gate.identify(text, "")).name == "key:web"
+    monkeypatch.setattr(time, "time", lambda: now + 31)
+    assert not gate.remembers(text)
+    with pytest.raises(AuthenticationError, match="has expired"):
+        await gate.identify(text, "")
+
+
+async def test_a_token_that_was_seen_opens_nothing_from_the_moment_it_expires() -> None:
+    gate = Gate(settings(key_cache_seconds=60), Table().find)
+    expires_at = int(time.time()) + 3
+    text = token(exp=expires_at)
+    assert (await gate.identify(text, "")).name == "jwt:ada"
+    assert gate.remembers(text)
+    await asyncio.sleep(expires_at + 0.1 - time.time())  # PyJWT looks at a clock of its own, so this is the real one
+    assert not gate.remembers(text)
+    with pytest.raises(AuthenticationError, match="expired"):
+        await gate.identify(text, "")
 
 
 async def test_a_flood_of_wrong_keys_is_forgotten_again() -> None:
