@@ -18,6 +18,7 @@ from dandelion.db import create_engine, predictions, transact
 from dandelion.domain import StoredPrediction
 from dandelion.errors import DatabaseError
 from dandelion.settings import Settings
+from dandelion.telemetry import instruments
 from tests.integration.conftest import Api, running_api
 from tests.photos import jpeg
 from tests.predictions import make_entry
@@ -123,11 +124,17 @@ def test_hostile_filters_find_nothing_and_break_nothing(http: httpx.Client) -> N
     assert http.get("/predictions").status_code == 200
 
 
-def test_a_full_spool_refuses_rather_than_loses(make_settings: Callable[..., Settings]) -> None:
+def almost_full(make_settings: Callable[..., Settings], **journal: object) -> Settings:
+    """The database is away, and the spool has room for two answers or three."""
     down = {"url": "mysql://root@127.0.0.1:9/mlops_db", "connect_timeout_seconds": 0.2}
-    settings = make_settings(database=down, journal={"max_bytes": 1024 * 1024})
+    settings = make_settings(database=down, journal={"max_bytes": 1024 * 1024, **journal})
     settings.spool.mkdir(parents=True)
     (settings.spool / f"{uuid7()}.jsonl").write_bytes(b"x" * (1024 * 1024 - 1000) + b"\n")
+    return settings
+
+
+def test_a_full_spool_refuses_rather_than_loses(make_settings: Callable[..., Settings]) -> None:
+    settings = almost_full(make_settings)
     with running_api(settings) as api, httpx.Client(base_url=api.url) as http:
         statuses = [http.post("/predict", content=jpeg(), headers=JPEG).status_code for _ in range(5)]
         refused = http.post("/predict", content=jpeg(), headers=JPEG)
@@ -136,6 +143,20 @@ def test_a_full_spool_refuses_rather_than_loses(make_settings: Callable[..., Set
         assert refused.json()["reason"] == "journal_full"
         assert refused.headers["Retry-After"] == "10"
         assert http.get("/predictions").json()["reason"] == "database"
+
+
+def test_a_full_spool_that_may_drop_goes_on_to_answer_and_counts_what_it_lost(
+    make_settings: Callable[..., Settings],
+) -> None:
+    settings = almost_full(make_settings, when_full="drop")
+    before = instruments.JOURNAL_LOST.labels("full")._value.get()
+    with running_api(settings) as api, httpx.Client(base_url=api.url) as http:
+        statuses = [http.post("/predict", content=jpeg(), headers=JPEG).status_code for _ in range(6)]
+        figures = http.get("/metrics").text
+    kept = b"".join(path.read_bytes() for path in settings.spool.glob("*.jsonl")).count(b"prediction_id")
+    assert statuses == [200] * 6
+    assert 0 < kept < 6
+    assert f'journal_lost_total{{reason="full"}} {before + 6 - kept}' in figures
 
 
 def test_a_torn_record_is_set_aside_and_the_rest_is_stored(make_settings: Callable[..., Settings]) -> None:

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from uuid_utils import uuid7
 
 from dandelion.db import create_engine, predictions, transact
+from dandelion.db.tables import first_id
 from dandelion.domain import JournalEntry, Prediction
 from dandelion.errors import DatabaseError, JournalFullError, RowRefusedError
 from dandelion.journal import Journal
@@ -104,6 +106,51 @@ async def test_what_another_process_added_to_the_spool_counts(settings: Settings
         await journal.ship()
         with pytest.raises(JournalFullError):
             journal.append([make_prediction()])
+
+
+async def test_rows_that_have_waited_too_long_let_no_more_in_until_the_database_answers(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings(journal={"max_age_hours": 1.0, "ship_seconds": 0.02})
+    engine = create_engine(settings)
+    journal, tries = Journal(settings, engine), 0
+    waits = write_segment(settings, line_of(make_prediction()))
+
+    def let_it_wait(minutes: int) -> Path:
+        return waits.rename(waits.with_stem(first_id(datetime.now(UTC) - timedelta(minutes=minutes))))
+
+    async def be_away(*_: Any, **__: Any) -> None:
+        nonlocal tries
+        tries += 1
+        raise DatabaseError("It is away.")
+
+    async def was_tried() -> bool:
+        return tries > 1
+
+    async def refuses() -> bool:
+        try:
+            journal.append([make_prediction()])
+        except JournalFullError as error:
+            return "waited over 1 hours" in str(error)
+        return False
+
+    async def takes() -> bool:
+        return not await refuses()
+
+    waits = let_it_wait(50)
+    with monkeypatch.context() as patched:
+        patched.setattr(shipped_by, "transact", be_away)
+        shipping = asyncio.create_task(journal.ship_for_ever())
+        await until(was_tried)
+        assert await takes()
+        waits = let_it_wait(70)
+        await until(refuses)
+    await until(takes)
+    assert not waits.exists()
+    shipping.cancel()
+    with suppress(asyncio.CancelledError):
+        await shipping
+    await engine.dispose()
 
 
 async def test_a_torn_line_is_set_aside_and_counted_once_however_often_its_segment_is_sent(
