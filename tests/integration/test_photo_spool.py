@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -23,8 +25,8 @@ from uuid_utils import uuid7
 from dandelion.db import create_engine, migrate, predictions, transact
 from dandelion.db.tables import first_id
 from dandelion.errors import DatabaseError, ObjectStoreError
-from dandelion.journal import Photos, photos
-from dandelion.journal.photo_spool import PhotoSpool
+from dandelion.journal import Journal, Photos, photos
+from dandelion.journal.photo_spool import RESERVE_BYTES, PhotoSpool
 from dandelion.objects import DATA_LAKE
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.store import Stored
@@ -36,6 +38,7 @@ from tests.photos import jpeg
 from tests.predictions import make_entry, make_prediction
 
 ALL: dict[str, object] = {"photos": "all"}
+MEBIBYTE = 1024 * 1024
 
 
 class Lake(FolderStore):
@@ -79,6 +82,10 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path / "lake")
+
+
+def lost(reason: str) -> float:
+    return float(instruments.PHOTOS_LOST.labels(reason)._value.get())
 
 
 async def ready() -> None:
@@ -203,6 +210,54 @@ async def test_room_that_others_made_among_waiting_photos_is_used(
     await engine.dispose()
 
 
+@pytest.mark.parametrize("spare", [MEBIBYTE, 0], ids=["room", "nearly full"])
+async def test_what_is_left_of_a_disk_is_for_rows_and_photos_are_let_go(
+    settings: Settings, engine: AsyncEngine, lake: Lake, monkeypatch: pytest.MonkeyPatch, spare: int
+) -> None:
+    disk = SimpleNamespace(total=1024 * 1024 * MEBIBYTE, free=RESERVE_BYTES + spare)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: disk)
+    before = lost("full")
+    photos, journal, given = Photos(settings, engine, lake, ready), Journal(settings, engine), make_prediction()
+    journal.append([given])
+    await photos.keep([(given, jpeg())])
+    assert await journal.ship() == 1
+    assert await photos.ship() == (1 if spare else 0)
+    assert lake.ids() == ([given.prediction_id] if spare else [])
+    assert lost("full") == before + (0 if spare else 1)
+
+
+async def test_a_photo_whose_row_is_late_is_let_go_when_it_is_too_old(
+    make_settings: Callable[..., Settings], lake: Lake
+) -> None:
+    settings = make_settings(journal=ALL | {"max_age_hours": 3.0})
+    engine = create_engine(settings)
+    await migrate.upgrade(engine)
+    settings.photo_spool.mkdir(parents=True)
+    (settings.spool / f"{uuid7()}.jsonl").touch()  # rows still wait: theirs may be among them
+    old, younger = (
+        settings.photo_spool / f"{first_id(datetime.now(UTC) - timedelta(hours=hours))}.jpg" for hours in (4, 2)
+    )
+    for path in (old, younger):
+        path.write_bytes(jpeg())
+    before = lost("old")
+    assert await Photos(settings, engine, lake, ready).ship() == 0
+    assert list(settings.photo_spool.iterdir()) == [younger]
+    assert lost("old") == before + 1
+    await engine.dispose()
+
+
+@pytest.mark.parametrize("outliers", [True, False])
+async def test_of_sure_answers_only_those_about_what_resembles_nothing_known_are_kept(
+    make_settings: Callable[..., Settings], engine: AsyncEngine, lake: Lake, outliers: bool
+) -> None:
+    some = {"photos": "some", "photo_rate": 0.0, "photo_below_confidence": 0.0, "photo_outliers": outliers}
+    settings = make_settings(journal=some)
+    known, strange = make_prediction(), make_prediction(is_known=False)
+    await Photos(settings, engine, lake, ready).keep([(known, jpeg()), (strange, jpeg())])
+    kept = [path.stem for path in settings.photo_spool.glob("*")]
+    assert kept == ([strange.prediction_id] if outliers else [])
+
+
 async def test_a_photo_that_was_put_and_not_yet_placed_is_erased_with_its_row(
     settings: Settings, engine: AsyncEngine, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,11 +332,10 @@ async def test_half_a_photo_that_a_kill_left_is_removed_and_counted(
     for path in (left, begun):
         path.write_bytes(jpeg()[:100])
     os.utime(left, (time.time() - 7200,) * 2)
-    lost = instruments.PHOTOS_LOST.labels("unreadable")._value
-    before = lost.get()
+    before = lost("unreadable")
     Photos(settings, engine, lake, ready)
     assert list(settings.photo_spool.iterdir()) == [begun]
-    assert lost.get() == before + 1
+    assert lost("unreadable") == before + 1
 
 
 async def test_a_file_that_a_person_put_among_them_is_left_alone(
