@@ -10,9 +10,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from dandelion.errors import ObjectCorruptError, ObjectNotFoundError, ObjectStoreError, SettingsError
@@ -22,6 +24,7 @@ from dandelion.objects.mirror import mirror
 from dandelion.objects.s3 import S3Store
 from dandelion.settings import Settings
 from tests.servers.s3 import S3Server
+from tests.servers.scripted import Handler, listening
 
 KEY = "photos/2026/05/01/a.jpg"
 
@@ -61,6 +64,10 @@ def test_a_large_file_goes_both_ways_in_parts(store: ObjectStore, tmp_path: Path
     store.get_file(DATA_LAKE, "large.bin", back)
     assert back.read_bytes() == there.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "there"]
+    if isinstance(store, S3Store):
+        # It ends in the number of parts, where there were several.
+        etag = store._client.stat_object(store._names[DATA_LAKE], "large.bin").etag or ""
+        assert etag.rpartition("-")[2] == "3", etag
 
 
 def test_a_listing_is_in_order_and_by_prefix(store: ObjectStore) -> None:
@@ -265,6 +272,39 @@ def test_a_server_that_is_gone_or_refuses_us_is_named(minio: S3Server, make_sett
         stranger.get(DATA_LAKE, KEY)
     with pytest.raises(ObjectStoreError, match="AccessDenied"):
         stranger.prepare()
+
+
+@contextmanager
+def stumbling(server: S3Server) -> Iterator[tuple[str, list[str]]]:
+    """A way to a server that is closed twice to each method; and the methods that were tried."""
+    tried: list[str] = []
+
+    class Gateway(Handler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            tried.append(self.command)
+            if tried.count(self.command) <= 2:
+                self.answer(503, b"")
+                return
+            # All headers go on as they came: the name of the host is signed, too.
+            passed = httpx.request(self.command, server.url + self.path, content=body, headers=dict(self.headers))
+            self.answer(passed.status_code, passed.content, passed.headers)
+
+        do_PUT = do_GET  # noqa: N815 -- a name of http.server
+
+    with listening(Gateway) as url:
+        yield url, tried
+
+
+def test_a_server_that_is_busy_for_a_moment_is_asked_again(
+    minio: S3Server, make_settings: Callable[..., Settings]
+) -> None:
+    create_store(make_settings(objects=minio.settings(bucket_prefix="busy-"))).prepare()
+    with stumbling(minio) as (url, tried):
+        store = create_store(make_settings(objects=minio.settings(bucket_prefix="busy-", url=url)))
+        store.put(DATA_LAKE, KEY, b"a photo")
+        assert store.get(DATA_LAKE, KEY) == b"a photo"
+    assert tried == ["PUT"] * 3 + ["GET"] * 3
 
 
 def test_a_server_without_keys_is_a_setting_that_is_missing(make_settings: Callable[..., Settings]) -> None:

@@ -30,6 +30,7 @@ from tests.integration.conftest import Api, running_api
 from tests.photos import jpeg
 from tests.servers.mysql import MySqlServer
 from tests.servers.s3 import S3Server
+from tests.servers.toxiproxy import Toxiproxy
 
 JPEG = {"Content-Type": "image/jpeg"}
 ALL: dict[str, object] = {"photos": "all", "ship_seconds": 0.1}
@@ -162,6 +163,22 @@ def test_photos_wait_while_the_store_is_down_and_survive_a_restart(
         for identity in ids:
             assert photo_of(api, identity).content
     assert list(there.photo_spool.iterdir()) == []
+
+
+def test_a_photo_in_a_store_that_is_away_is_said_to_be_there_later(
+    minio: S3Server, toxiproxy: Toxiproxy, make_settings: Callable[..., Settings]
+) -> None:
+    proxy = toxiproxy.before("photos", minio.port)
+    store = minio.settings(bucket_prefix="away-", url=f"http://127.0.0.1:{proxy.port}", timeout_seconds=0.5)
+    with running_api(make_settings(journal=ALL, objects=store)) as api:
+        identity = predict(api)
+        there = photo_of(api, identity).content
+        proxy.cut()
+        away = httpx.get(f"{api.url}/predictions/{identity}/photo", timeout=30)
+        assert (away.status_code, away.json()["reason"]) == (503, "object_store")
+        assert int(away.headers["Retry-After"]) >= 1
+        proxy.heal()
+        assert photo_of(api, identity).content == there
 
 
 @pytest.mark.parametrize(
