@@ -91,6 +91,22 @@ async def test_a_truth_from_the_future_is_refused(tmp_path: Path) -> None:
     await engine.dispose()
 
 
+def test_over_http_a_truth_from_the_future_is_refused_and_spoils_no_other(api: Api, http: httpx.Client) -> None:
+    (first, label), (second, _) = predict(api, 2)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    said = f"{tomorrow:%Y-%m-%d %H:%M:%S} UTC is in the future"
+    told = {"prediction_id": first, "label": label, "at": tomorrow.isoformat()}
+    refused = http.post("/feedback", json=told)
+    assert (refused.status_code, refused.json()["reason"]) == (422, "feedback")
+    assert said in refused.json()["detail"]
+    lines = ["prediction_id,label,at", f"{first},{label},{tomorrow.isoformat()}", f"{second},{label},"]
+    done = http.post("/feedback/bulk", content="\n".join(lines), headers=CSV).raise_for_status().json()
+    assert (done["right"], done["refused"]) == (1, 1)
+    assert [(each["line"], said in each["reason"]) for each in done["refused_lines"]] == [(2, True)]
+    assert http.get(f"/predictions/{first}").json()["verdict"] is None
+    assert http.get(f"/predictions/{second}").json()["verdict"] == "right"
+
+
 async def test_accuracy_is_of_the_version_that_serves_and_goes_with_the_database(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     engine = create_engine(settings)
