@@ -146,6 +146,30 @@ def test_a_slow_client_is_given_up(api: Api, http: httpx.Client, path: str, medi
     assert reasons(http)["slow_upload"] >= 1
 
 
+@pytest.mark.parametrize("start", ["X-Request-ID: mine", "Authorization: Bearer mine"])
+@pytest.mark.parametrize("end", ["\r\n ", "\r\n\t", "\n", "\r", "\r\r\n", "\0"], ids=ascii)
+def test_a_header_that_is_folded_or_broken_off_brings_none_of_its_own(api: Api, start: str, end: str) -> None:
+    answer = exchange(api, f"{start}{end}X-Evil: 1")
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"evil" not in answer.lower()
+
+
+# The last is CR and LF to whoever keeps the low byte of each character.
+@pytest.mark.parametrize("end", ["%0d%0a", "\\r\\n", "\u560d\u560a"], ids=ascii)
+def test_an_end_of_line_in_another_spelling_stays_out_of_the_answer(api: Api, end: str) -> None:
+    answer = exchange(api, f"X-Request-ID: mine{end}X-Evil: 1")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"\r\nx-request-id: " in answer.lower()
+    assert b"evil" not in answer.lower()
+
+
+def exchange(api: Api, header: str) -> bytes:
+    """All that is answered to a request with a header as it stands."""
+    with socket.create_connection(api.address, timeout=10) as connection:
+        connection.sendall(f"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n\r\n".encode())
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
 def test_an_unknown_route_and_a_wrong_method_are_problems_too(http: httpx.Client) -> None:
     for answer, status in ((http.get("/nowhere"), 404), (http.get("/predict"), 405)):
         assert answer.status_code == status
