@@ -44,7 +44,8 @@ def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A second S3 server without buckets."""
-    server = S3Server("versitygw", tmp_path_factory.mktemp("versitygw"))
+    url = given("SECOND_S3_URL")
+    server = GivenS3Server(url, "SECOND_S3") if url else S3Server("versitygw", tmp_path_factory.mktemp("versitygw"))
     yield server
     server.end()
 

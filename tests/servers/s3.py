@@ -80,10 +80,11 @@ class S3Server(ServerProcess):
 
 
 class GivenS3Server(GivenServer, S3Server):
-    """A server that the environment names, with its keys."""
+    """A server that the environment names, with its keys: `TESTS_<NAME>_ACCESS_KEY` and `_SECRET_KEY`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, name: str = "S3") -> None:
         self._url = url
+        self._name = name
         self.port = httpx.URL(url).port or 443
 
     @property
@@ -92,4 +93,4 @@ class GivenS3Server(GivenServer, S3Server):
 
     @property
     def keys(self) -> dict[str, str]:
-        return {"access_key": given("S3_ACCESS_KEY"), "secret_key": given("S3_SECRET_KEY")}
+        return {"access_key": given(f"{self._name}_ACCESS_KEY"), "secret_key": given(f"{self._name}_SECRET_KEY")}

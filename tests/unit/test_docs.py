@@ -39,3 +39,10 @@ def test_every_page_that_is_linked_exists() -> None:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             if not target.startswith("http"):
                 assert (page.parent / target).exists(), f"{page.name} links {target}"
+
+
+def test_every_server_that_the_tests_may_be_given_is_documented() -> None:
+    page = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    names = re.findall(r'given\("(\w+)"\)', (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8"))
+    assert names
+    assert [name for name in names if f"`TESTS_{name}`" not in page] == []
