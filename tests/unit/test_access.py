@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from dandelion.access import Caller, RateLimiter
 from dandelion.access.gate import MOST_REMEMBERED, Gate
 from dandelion.access.keys import create_key, digest_of, id_of, matches
+from dandelion.access.limits import MOST_NAMES, Window
 from dandelion.access.tokens import TokenVerifier, sign_token
 from dandelion.domain import ApiKey
 from dandelion.errors import (
@@ -278,16 +279,92 @@ def test_addresses_of_one_ipv6_customer_count_as_one() -> None:
     limiter.count(Caller(address="2001:db8:1:3::1"))
 
 
-def test_a_new_minute_of_the_clock_lets_nobody_try_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets the time."""
+    return lambda moment: monkeypatch.setattr(time, "monotonic", lambda: moment)
+
+
+def test_a_new_minute_of_the_clock_lets_nobody_try_once_more(clock: Callable[[float], None]) -> None:
     limiter = RateLimiter(settings(failed_sign_ins_per_address=3))
     for moment in (3599.8, 3599.9, 3600.1):
-        monkeypatch.setattr(time, "time", lambda moment=moment: moment)
+        clock(moment)
         limiter.check_sign_in("10.0.0.1")
         limiter.count_failed_sign_in("10.0.0.1")
     with pytest.raises(RateLimitedError, match="more than 3 times"):
         limiter.check_sign_in("10.0.0.1")
-    monkeypatch.setattr(time, "time", lambda: 3659.85)
+    clock(3659.7)
+    with pytest.raises(RateLimitedError):
+        limiter.check_sign_in("10.0.0.1")
+    clock(3659.85)
     limiter.check_sign_in("10.0.0.1")
+
+
+def test_who_waits_as_long_as_told_may_ask_again_and_who_does_not_waits_no_longer(
+    clock: Callable[[float], None],
+) -> None:
+    limiter = RateLimiter(settings(requests_per_key=2))
+    ada = Caller("key:ada")
+    for moment in (100.0, 130.0):
+        clock(moment)
+        limiter.count(ada)
+    for moment, wait in ((130.5, 30), (159.5, 1), (159.99, 1)):
+        clock(moment)
+        with pytest.raises(RateLimitedError) as refused:
+            limiter.count(ada)
+        assert refused.value.retry_after_seconds == wait
+    clock(160.5)
+    standing = limiter.count(ada)
+    assert standing is not None
+    assert (standing.remaining, standing.reset_seconds) == (0, 30)
+
+
+def test_failures_of_many_at_once_count_all(clock: Callable[[float], None]) -> None:
+    limiter = RateLimiter(settings(failed_sign_ins_per_address=2))
+    for moment in (100.0, 129.0, 130.0, 131.0):  # all were let in before the first of them failed
+        clock(moment)
+        limiter.count_failed_sign_in("10.0.0.1")
+    clock(165.0)
+    with pytest.raises(RateLimitedError) as refused:
+        limiter.check_sign_in("10.0.0.1")
+    assert refused.value.retry_after_seconds == 25
+
+
+def test_names_not_seen_for_a_minute_are_forgotten(clock: Callable[[float], None]) -> None:
+    window = Window(2)
+    for number in range(100):
+        clock(100.0 + number / 10)
+        window.count(str(number))
+    clock(165.0)
+    window.count("0")
+    assert set(window._tries) == {"0", *map(str, range(51, 100))}
+    clock(300.0)
+    window.standing("nobody")
+    assert not window._tries
+
+
+def test_a_flood_of_names_pushes_out_those_that_tried_longest_ago() -> None:
+    window = Window(2)
+    window.count("old")
+    window.count("kept")
+    for number in range(MOST_NAMES - 2):
+        window.count(f"10.0.{number}")
+    window.count("kept")
+    window.count("one more")
+    assert len(window._tries) == MOST_NAMES
+    assert (window.standing("old").remaining, window.standing("kept").remaining) == (2, 0)
+
+
+def test_a_flood_of_addresses_lets_neither_keys_nor_who_guesses_try_again() -> None:
+    limiter = RateLimiter(settings(requests_per_key=1, requests_per_address=1, failed_sign_ins_per_address=1))
+    limiter.count(Caller("key:ada"))
+    limiter.count_failed_sign_in("10.0.0.1")
+    for number in range(MOST_NAMES + 1):
+        limiter.count(Caller(address=f"10.{number // 65536}.{number // 256 % 256}.{number % 256}"))
+    with pytest.raises(RateLimitedError):
+        limiter.count(Caller("key:ada"))
+    with pytest.raises(RateLimitedError):
+        limiter.check_sign_in("10.0.0.1")
 
 
 def test_without_limits_nothing_is_counted() -> None:

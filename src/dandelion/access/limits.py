@@ -5,17 +5,15 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
+from collections import OrderedDict, deque
 from dataclasses import dataclass
-
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 from dandelion.access.caller import Caller
 from dandelion.errors import RateLimitedError
 from dandelion.settings import AccessSettings
 
 WINDOW_SECONDS = 60
+MOST_NAMES = 10_000
 _IPV6_PREFIX = 64  # what one customer is given
 
 
@@ -34,31 +32,58 @@ class Standing:
     reset_seconds: int
 
 
+class Window:
+    """The tries of each name in the last minute, exact also where a minute of the clock begins.
+
+    For the event loop alone, so that it needs no lock.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        # Who tried last is at the end, so that those to forget are in front. A try too many pushes out its oldest.
+        self._tries: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def count(self, name: str) -> Standing:
+        """Add a try."""
+        self._tries.setdefault(name, deque(maxlen=self.limit)).append(time.monotonic())
+        self._tries.move_to_end(name)
+        if len(self._tries) > MOST_NAMES:  # a flood of addresses must not fill the memory
+            self._tries.popitem(last=False)
+        return self.standing(name)
+
+    def standing(self, name: str) -> Standing:
+        """Where a name stands; one more try is one too many where none is left."""
+        now = time.monotonic()
+        while self._tries and next(iter(self._tries.values()))[-1] <= now - WINDOW_SECONDS:
+            self._tries.popitem(last=False)
+        tries = self._tries.get(name, deque())
+        while tries and tries[0] <= now - WINDOW_SECONDS:
+            tries.popleft()
+        oldest = tries[0] if tries else now
+        return Standing(self.limit, self.limit - len(tries), max(1, math.ceil(oldest + WINDOW_SECONDS - now)))
+
+
 class RateLimiter:
     """Counts requests a key, a nameless address, and failed sign-ins an address."""
 
     def __init__(self, settings: AccessSettings) -> None:
-        # Exact: the counter of two fixed windows lets one more pass where a minute of the clock begins.
-        self._windows = MovingWindowRateLimiter(MemoryStorage())
-        self._per_key = _item(settings.requests_per_key)
-        self._per_address = _item(settings.requests_per_address)
-        self._failures = _item(settings.failed_sign_ins_per_address)
+        # Apart, so that a flood of one pushes out none of the others.
+        self._keys = _window(settings.requests_per_key)
+        self._addresses = _window(settings.requests_per_address)
+        self._failures = _window(settings.failed_sign_ins_per_address)
 
     def count(self, caller: Caller) -> Standing | None:
         """Count one request; None where no limit is set.
 
         Raises:
-            RateLimitedError: It is one too many.
+            RateLimitedError: It is one too many, and is not counted.
         """
-        item = self._per_key if caller.is_known else self._per_address
-        if item is None:
+        window = self._keys if caller.is_known else self._addresses
+        if window is None:
             return None
-        who = ("caller", caller.name if caller.is_known else _network(caller.address))
-        allowed = self._windows.hit(item, *who)
-        standing = self._standing(item, who)
-        if not allowed:
-            raise _too_many(f"{caller.client} sent more than {item.amount} requests in a minute.", standing)
-        return standing
+        name = caller.name if caller.is_known else _network(caller.address)
+        _check(window, name, f"{caller.client} sent more than {window.limit} requests in a minute.")
+        return window.count(name)
 
     def check_sign_in(self, address: str) -> None:
         """Let an address try, unless it failed too often.
@@ -66,30 +91,25 @@ class RateLimiter:
         Raises:
             RateLimitedError: It did.
         """
-        if self._failures is not None and not self._windows.test(self._failures, "failed", _network(address)):
-            standing = self._standing(self._failures, ("failed", _network(address)))
-            raise _too_many(
-                f"{address} failed to sign in more than {self._failures.amount} times in a minute.", standing
-            )
+        if self._failures is not None:
+            what = f"{address} failed to sign in more than {self._failures.limit} times in a minute."
+            _check(self._failures, _network(address), what)
 
     def count_failed_sign_in(self, address: str) -> None:
         """Remember a failure."""
         if self._failures is not None:
-            self._windows.hit(self._failures, "failed", _network(address))
-
-    def _standing(self, item: RateLimitItemPerMinute, who: tuple[str, str]) -> Standing:
-        reset_at, remaining = self._windows.get_window_stats(item, *who)
-        return Standing(item.amount, remaining, max(1, math.ceil(reset_at - time.time())))
+            self._failures.count(_network(address))
 
 
-def _item(limit: int) -> RateLimitItemPerMinute | None:
-    return RateLimitItemPerMinute(limit) if limit else None
+def _window(limit: int) -> Window | None:
+    return Window(limit) if limit else None
 
 
-def _too_many(what: str, standing: Standing) -> RateLimitedError:
-    return RateLimitedError(
-        what, "Send fewer, or raise DANDELION_ACCESS__REQUESTS_PER_KEY or __REQUESTS_PER_ADDRESS.", standing=standing
-    )
+def _check(window: Window, name: str, what: str) -> None:
+    standing = window.standing(name)
+    if not standing.remaining:
+        remedy = "Send fewer, or raise DANDELION_ACCESS__REQUESTS_PER_KEY or __REQUESTS_PER_ADDRESS."
+        raise RateLimitedError(what, remedy, standing=standing)
 
 
 def _network(address: str) -> str:
