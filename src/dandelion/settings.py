@@ -262,7 +262,8 @@ class AccessSettings(Section):
         None, pattern=r"^https?://", description="Where an identity provider publishes its keys for RS256 and ES256."
     )
     jwks_cooldown_seconds: Annotated[float, Field(ge=0)] = Field(
-        5.0, description="Unknown key names make us fetch the keys again, but no more often than this."
+        5.0,
+        description="Unknown key names make us fetch the keys again, but no more often than this, nor where it failed.",
     )
     jwt_audience: str | None = Field(None, description="Audience that tokens must be made for.")
     jwt_issuer: str | None = Field(None, description="Issuer that tokens must come from.")

@@ -42,7 +42,7 @@ def token(secret: Any = NEW, algorithm: str = "HS256", **more: Any) -> str:
 
 
 def verify(text: str, **more: Any) -> Any:
-    return TokenVerifier(settings(**more)).verify(text)
+    return asyncio.run(TokenVerifier(settings(**more)).verify(text))
 
 
 def test_a_token_that_we_sign_is_one_that_we_take() -> None:

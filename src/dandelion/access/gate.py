@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -101,7 +100,7 @@ class Gate:
             and time.time() < seen.found.expires_at
         ):
             return seen.found
-        claims = await asyncio.to_thread(self._tokens.verify, token)
+        claims = await self._tokens.verify(token)
         self._remember(digest, claims)
         return claims
 

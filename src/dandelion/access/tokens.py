@@ -9,14 +9,14 @@ from typing import Any, get_args
 
 import jwt
 
+from dandelion.access.jwks import PublishedKeys
 from dandelion.domain import AccessScope
-from dandelion.errors import AuthenticationError, NotReadyError, SettingsError
+from dandelion.errors import AuthenticationError, SettingsError
 from dandelion.settings import AccessSettings
 
 # The algorithm follows from where the key comes from, never from the token: else a published key passes for a secret.
 SHARED = ("HS256",)
 PUBLISHED = ("RS256", "ES256")
-KEYS_TIMEOUT_SECONDS = 5.0
 _SCOPES = frozenset(get_args(AccessScope))
 
 
@@ -41,37 +41,34 @@ class TokenVerifier:
     def __init__(self, settings: AccessSettings) -> None:
         self._settings = settings
         self._secrets = [secret.get_secret_value() for secret in settings.jwt_secrets]
-        self._keys = (
-            jwt.PyJWKClient(
-                settings.jwks_url,
-                lifespan=300,
-                timeout=KEYS_TIMEOUT_SECONDS,
-                cooldown_duration=settings.jwks_cooldown_seconds,
-            )
-            if settings.jwks_url
-            else None
+        self._published = (
+            PublishedKeys(settings.jwks_url, settings.jwks_cooldown_seconds) if settings.jwks_url else None
         )
 
     @property
     def is_configured(self) -> bool:
         """Whether the settings name anybody whose tokens we believe."""
-        return bool(self._secrets or self._keys)
+        return bool(self._secrets or self._published)
 
-    def verify(self, token: str) -> Claims:
-        """What the token says. Blocks while published keys are fetched.
+    async def verify(self, token: str) -> Claims:
+        """What the token says.
 
         Raises:
             AuthenticationError: It is not one of ours, or is over.
             NotReadyError: The published keys cannot be fetched.
         """
         try:
-            algorithm = jwt.get_unverified_header(token).get("alg")
+            header = jwt.get_unverified_header(token)
         except jwt.InvalidTokenError as error:
             raise _refused("it is no token") from error
+        algorithm = header.get("alg")
         if self._secrets and algorithm in SHARED:
             return self._by_secret(token)
-        if self._keys and algorithm in PUBLISHED:
-            return self._by_published_key(token, self._keys)
+        if self._published and algorithm in PUBLISHED:
+            key = await self._published.find(header.get("kid", ""))
+            if key is None:
+                raise _refused("no published key signed it")
+            return self._decode(token, key, PUBLISHED)
         raise _refused(f"algorithm {str(algorithm)[:20]!r} is not taken")
 
     def _by_secret(self, token: str) -> Claims:
@@ -82,17 +79,6 @@ class TokenVerifier:
             except _WrongSignatureError as error:
                 failures.append(error)
         raise failures[-1]
-
-    def _by_published_key(self, token: str, keys: jwt.PyJWKClient) -> Claims:
-        try:
-            key = keys.get_signing_key_from_jwt(token)
-        except jwt.PyJWKClientConnectionError as error:
-            raise NotReadyError(
-                f"The keys at {self._settings.jwks_url} cannot be fetched.", "Try again, or use an API key."
-            ) from error
-        except (jwt.InvalidTokenError, jwt.PyJWKClientError, jwt.PyJWKSetError) as error:
-            raise _refused("no published key signed it") from error
-        return self._decode(token, key, PUBLISHED)
 
     def _decode(self, token: str, key: Any, algorithms: tuple[str, ...]) -> Claims:
         options = self._settings
