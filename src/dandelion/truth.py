@@ -115,7 +115,10 @@ async def _give(
 def _read_csv(text: str) -> Iterator[tuple[int, Feedback | FeedbackError]]:
     header = text.split("\n", 1)[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
-    names = [name.strip().lower() for name in next(reader)]
+    try:
+        names = [name.strip().lower() for name in next(reader)]
+    except csv.Error as error:
+        raise FeedbackFileError(f"The first line is no CSV ({error}).", _EXAMPLE) from error
     if missing := {"prediction_id", "label"} - set(names):
         raise FeedbackFileError(f"The columns {', '.join(sorted(missing))} are missing.", _EXAMPLE)
     while True:
@@ -137,7 +140,7 @@ def _read_lines(text: str) -> Iterator[tuple[int, Feedback | FeedbackError]]:
         if line.strip():
             try:
                 yield number, _truth(msgspec.json.decode(line))
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, RecursionError) as error:
                 yield number, FeedbackError(f"This is no JSON ({error}).")
 
 

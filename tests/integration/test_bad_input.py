@@ -118,16 +118,38 @@ def test_an_endless_body_without_a_length_is_cut_off_at_the_limit(http: httpx.Cl
         assert reasons(http)["upload_too_large"] >= 1
 
 
-def test_a_client_that_hangs_up_half_way_is_counted(api: Api, http: httpx.Client) -> None:
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/predict", "image/jpeg"), ("/feedback", "application/json"), ("/hooks/alertmanager", "application/json")],
+)
+def test_a_client_that_hangs_up_half_way_is_counted(api: Api, http: httpx.Client, path: str, kind: str) -> None:
     before = reasons(http).get("client_gone", 0)
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 9999\r\n\r\n"
     with socket.create_connection(api.address) as connection:
-        connection.sendall(
-            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 9999\r\n\r\nhalf"
-        )
+        connection.sendall(head.encode() + b"half")
     deadline = time.monotonic() + 5
     while reasons(http).get("client_gone", 0) == before and time.monotonic() < deadline:
         time.sleep(0.05)
     assert reasons(http)["client_gone"] == before + 1
+
+
+@pytest.mark.parametrize("path", ["/feedback", "/hooks/alertmanager"])
+@pytest.mark.parametrize("depth", [1_000, 100_000])
+def test_json_nested_without_end_is_refused(http: httpx.Client, path: str, depth: int) -> None:
+    for body in (
+        "[" * depth + "]" * depth,
+        f'{{"alerts": {"[" * depth}{"]" * depth}}}',
+        '{"x":' * depth + "1" + "}" * depth,
+    ):
+        answer = http.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.json()["reason"]) == (400, "bad_request")
+
+
+@pytest.mark.parametrize("name", ["%00", "a" * 5_000, "swagger-ui.css/x", "..%2F__init__.py", "", "nothing.js"])
+def test_a_part_of_the_page_that_does_not_exist_is_not_found(http: httpx.Client, name: str) -> None:
+    for ask in (http.get, http.head):
+        assert ask(f"/docs/assets/{name}").status_code == 404
+        assert ask("/docs/assets/swagger-ui.css").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,24 @@ def test_a_bad_line_is_named_and_spoils_no_other() -> None:
     assert [isinstance(each, Feedback) for _, each in read(lines, "jsonl")] == [False, False, False, True]
 
 
+def test_a_line_nested_without_end_is_named_and_spoils_no_other() -> None:
+    deep = 100_000
+    lines = f'{"[" * deep}{"]" * deep}\n{{"prediction_id": "{ONE}", "label": "grass"}}\n'
+    (first, bad), (second, good) = read(lines, "jsonl")
+    assert (first, second) == (1, 2)
+    assert isinstance(bad, FeedbackError)
+    assert good == Feedback(prediction_id=ONE, label="grass")
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
-    [(b"", "empty"), (b"  \n", "empty"), (b"\xff\xfe", "UTF-8"), (b"id,class\n1,2\n", "label, prediction_id")],
+    [
+        (b"", "empty"),
+        (b"  \n", "empty"),
+        (b"\xff\xfe", "UTF-8"),
+        (b"id,class\n1,2\n", "label, prediction_id"),
+        pytest.param(b"prediction_id,label," + b"x" * 200_000, "first line", id="a column's name without end"),
+    ],
 )
 def test_a_file_that_cannot_be_read_says_why(data: bytes, said: str) -> None:
     with pytest.raises(FeedbackFileError, match=said):

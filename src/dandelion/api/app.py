@@ -7,12 +7,14 @@ import contextlib
 import importlib.util
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import structlog
-from litestar import Litestar
+from litestar import Litestar, Request, Router
 from litestar.config.compression import CompressionConfig
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
+from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme
@@ -136,7 +138,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             health.ready,
             health.metrics,
             health.schema,
-            create_static_files_router(_ASSETS, directories=[_swagger_assets()], include_in_schema=False, opt=OPEN),
+            _swagger_assets(),
         ],
         lifespan=[lifespan],
         state=State(
@@ -196,12 +198,22 @@ def create_app(settings: Settings | None = None) -> Litestar:
     )
 
 
-def _swagger_assets() -> Path:
+def _swagger_assets() -> Router:
     """The installed Swagger UI: the page works where browsers reach nothing but this server."""
     found = importlib.util.find_spec("swagger_ui")
     if found is None or found.origin is None:
         raise ImportError("swagger-ui-py is not installed.")
-    return Path(found.origin).parent / "static"
+    folder = Path(found.origin).parent / "static"
+    names = {each.name for each in folder.iterdir()}
+
+    async def check_name(request: Request[Any, Any, Any]) -> None:
+        # The router asks the file system for whatever is named, and fails over what that does not take.
+        if request.scope["path"].removeprefix(f"{_ASSETS}/") not in names:
+            raise NotFoundException
+
+    return create_static_files_router(
+        _ASSETS, directories=[folder], before_request=check_name, include_in_schema=False, opt=OPEN
+    )
 
 
 def _cors(settings: Settings) -> CORSConfig | None:

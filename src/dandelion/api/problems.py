@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import ClientException, HTTPException, InternalServerException
 from litestar.openapi.datastructures import ResponseSpec
 
 from dandelion import errors
@@ -85,6 +85,7 @@ def documented(answers: Mapping[int, str]) -> dict[int, ResponseSpec]:
 
 def problem_of(error: Exception, request_id: str = "") -> Problem:
     """The problem that tells of `error`; anything unforeseen is a 500 that gives nothing away."""
+    error = _told_apart(error)
     if isinstance(error, errors.DandelionError):
         status = next((_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES), 500)
         reason = _reason(type(error).__name__)
@@ -137,6 +138,15 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[b
         media_type="application/problem+json",
         headers=headers,
     )
+
+
+def _told_apart(error: Exception) -> Exception:
+    """What libraries raise of a client's doing as they do of a fault of ours; only its words tell them apart."""
+    if isinstance(error, RecursionError) and "deserializing" in str(error):
+        return ClientException("The JSON is nested too deeply.")
+    if isinstance(error, InternalServerException) and "client disconnected" in error.detail:
+        return errors.ClientGoneError("The client hung up before its body was complete.")
+    return error
 
 
 def _reason(name: str) -> str:
