@@ -196,6 +196,15 @@ def test_wrong_credentials_are_refused_before_the_body_is_read(guarded: Api, key
     assert send(guarded, "POST", "/predict", key).status_code == 200
 
 
+@pytest.mark.parametrize("other", ["Basic YWRhOnB3", "Bearer eyJhbGciOi", ""])
+def test_a_key_is_found_beside_what_an_ingress_leaves_in_authorization(
+    guarded: Api, keys: dict[str, str], other: str
+) -> None:
+    pair = [("Authorization", other), ("X-API-Key", keys["predict"]), ("Content-Type", "image/jpeg")]
+    for headers in (pair, pair[::-1]):
+        assert httpx.post(f"{guarded.url}/predict", headers=headers, content=jpeg()).status_code == 200
+
+
 def test_a_key_that_was_revoked_opens_nothing(guarded: Api, settings: Settings) -> None:
     key = make_key(settings, "leaver", "predict")
     assert send(guarded, "POST", "/predict", key).status_code == 200

@@ -132,14 +132,13 @@ def _needed(scope: Scope) -> str:
 
 
 def _credential(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    for name, value in headers:
-        if name == b"x-api-key":
-            return value.decode("latin-1").strip()
-        if name == b"authorization":
-            kind, _, rest = value.decode("latin-1").partition(" ")
-            if kind.lower() != "bearer" or not rest.strip():
-                raise AuthenticationError(
-                    f"Authorization of kind {kind[:20]!r} is not taken.", "Send `Authorization: Bearer ...`."
-                )
-            return rest.strip()
-    return ""
+    sent = dict(headers)
+    # Wherever it stands: an ingress that asks for a password leaves that in `Authorization`.
+    if key := sent.get(b"x-api-key", b"").strip():
+        return key.decode("latin-1")
+    kind, _, rest = sent.get(b"authorization", b"").decode("latin-1").partition(" ")
+    if b"authorization" in sent and (kind.lower() != "bearer" or not rest.strip()):
+        raise AuthenticationError(
+            f"Authorization of kind {kind[:20]!r} is not taken.", "Send `Authorization: Bearer ...`."
+        )
+    return rest.strip()
