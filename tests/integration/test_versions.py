@@ -111,6 +111,42 @@ def test_a_move_is_answered_though_no_model_could_be_loaded_after_it(make_settin
     assert rows(settings, audit_log.c.action, audit_log.c.subject) == [("rollback", f"dandelion {first}")]
 
 
+def test_a_move_whose_answer_was_lost_and_a_reload_that_failed_are_in_the_audit_log(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings(model={"path": None, "poll_seconds": 60.0})
+    registry = create_registry(settings)
+    first, second = (registry.register_package(starter_path()).version for _ in range(2))
+    registry.promote(first)
+    set_alias = Registry.set_alias
+
+    def lose(registry: Registry, alias: str, version: str) -> None:
+        set_alias(registry, alias, version)
+        if alias == CHAMPION:
+            raise RegistryError("The answer was lost.")
+
+    def fail(_: Registry, alias: str) -> None:
+        raise RegistryError(f"No answer about {alias}.")
+
+    with running_api(settings) as api, Client(api.url) as client, monkeypatch.context() as broken:
+        broken.setattr(Registry, "set_alias", lose)
+        with pytest.raises(RegistryError, match="lost"):
+            client.promote(second)
+        assert (moved := registry.find_alias(CHAMPION)) is not None
+        assert moved.version == second
+        with pytest.raises(RegistryError, match="lost"):
+            client.rollback()
+        broken.setattr(Registry, "find_alias", fail)
+        with pytest.raises(RegistryError, match="No answer"):
+            client.reload()
+    written = rows(settings, audit_log.c.action, audit_log.c.subject, audit_log.c.detail)
+    assert {action: (subject, detail["failed"]) for action, subject, detail in written} == {
+        "promote": (f"dandelion {second}", "The answer was lost."),
+        "rollback": ("dandelion previous", "The answer was lost."),
+        "reload": ("champion", "No answer about champion."),
+    }
+
+
 def test_a_move_is_answered_though_the_swap_fails_in_an_unforeseen_way(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from litestar import Request, get, post
 from dandelion.api.access import needs
 from dandelion.api.audit import record
 from dandelion.api.problems import documented
+from dandelion.errors import DandelionError
 from dandelion.inference.reloader import Reloader
 from dandelion.inference.service import PredictionService, Serving
 
@@ -82,9 +83,13 @@ def describe_model(request: Request[Any, Any, Any]) -> ServedModel:
 async def reload_model(request: Request[Any, Any, Any]) -> Reloaded:
     """Fetch and swap in what the alias points at; answers when it serves."""
     reloader: Reloader = request.app.state.reloader
-    changed = await reloader.reload()
     service: PredictionService = request.app.state.service
-    version = service.serving.ref.version
+    try:
+        changed = await reloader.reload()
+        version = service.serving.ref.version
+    except DandelionError as error:
+        await record(request, "reload", request.app.state.settings.model.alias, {"failed": str(error)})
+        raise
     await record(request, "reload", version, {"changed": changed, "version": version})
     return Reloaded(changed=changed, version=version)
 

@@ -17,9 +17,9 @@ from dandelion.api.access import needs
 from dandelion.api.audit import record
 from dandelion.api.problems import BODY_REFUSALS, documented
 from dandelion.domain import ModelVersion, Promoted, Version, VersionDetails
-from dandelion.errors import DandelionError, VersionNotFoundError
+from dandelion.errors import DandelionError, RegistryError, VersionNotFoundError
 from dandelion.inference.reloader import Reloader
-from dandelion.registry import CHAMPION, Registry, create_registry
+from dandelion.registry import CHAMPION, PREVIOUS, Registry, create_registry
 from dandelion.settings import Settings
 
 Result = TypeVar("Result")
@@ -88,7 +88,7 @@ async def get_plot(request: Request[Any, Any, Any], version: FromPath[str], name
 )
 async def promote(request: Request[Any, Any, Any], data: JSONBody[Promotion]) -> Promoted:
     """Move the alias `champion`; this server swaps the model at once, others within their poll interval."""
-    return await _move(request, "promote", lambda registry: registry.promote(data.version))
+    return await _move(request, "promote", data.version, lambda registry: registry.promote(data.version))
 
 
 @post(
@@ -100,14 +100,22 @@ async def promote(request: Request[Any, Any, Any], data: JSONBody[Promotion]) ->
 )
 async def rollback(request: Request[Any, Any, Any]) -> Promoted:
     """Move the alias `champion` back; a second rollback undoes the first."""
-    return await _move(request, "rollback", lambda registry: registry.rollback())
+    return await _move(request, "rollback", PREVIOUS, lambda registry: registry.rollback())
 
 
-async def _move(request: Request[Any, Any, Any], action: str, move: Callable[[Registry], ModelVersion]) -> Promoted:
+async def _move(
+    request: Request[Any, Any, Any], action: str, wanted: str, move: Callable[[Registry], ModelVersion]
+) -> Promoted:
     def ask(registry: Registry) -> tuple[ModelVersion | None, ModelVersion]:
         return registry.find_alias(CHAMPION), move(registry)
 
-    before, after = await _ask(request, ask)
+    try:
+        before, after = await _ask(request, ask)
+    except VersionNotFoundError:  # so that nothing was moved
+        raise
+    except RegistryError as error:  # perhaps it was moved, and only the answer was lost
+        await record(request, action, f"{request.app.state.settings.model.name} {wanted}", {"failed": str(error)})
+        raise
     previous = before.version if before is not None and before.version != after.version else None
     await record(request, action, f"{after.name} {after.version}", {"previous": previous})
     reloader: Reloader = request.app.state.reloader
