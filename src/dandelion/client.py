@@ -549,7 +549,7 @@ def _checked(answer: httpx.Response) -> httpx.Response:
     try:
         problem = answer.json()
         kind, detail = _REASONS.get(problem["reason"], DandelionError), problem["detail"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         # Not from the API itself: a proxy says that nobody is behind it.
         kind = UnreachableError if answer.status_code in {502, 503, 504} else DandelionError
         detail = f"{answer.url} answered {answer.status_code}."
@@ -577,7 +577,7 @@ def _listed(answer: httpx.Response, name: str, kind: type[Decoded]) -> list[Deco
 def _decode(answer: httpx.Response, kind: type[Decoded]) -> Decoded:
     try:
         return msgspec.json.decode(answer.content, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise DandelionError(
             f"The answer of {answer.url} cannot be read ({error}).", "Does a Dandelion API answer there?"
         ) from error

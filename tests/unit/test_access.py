@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import jwt
@@ -166,15 +167,18 @@ def test_what_is_no_key_is_looked_up_nowhere(text: str) -> None:
 
 
 class Table:
-    """Stands for the database: keys by id, and a switch to have it down."""
+    """Stands for the database: keys by id, and switches to have it down, or silent."""
 
     def __init__(self, *known: ApiKey) -> None:
         self.known = {each.id: each for each in known}
         self.down = False
         self.asked = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def find(self, identity: str) -> ApiKey | None:
         self.asked += 1
+        await self.answers.wait()
         if self.down:
             raise DatabaseError("down")
         return self.known.get(identity)
@@ -196,6 +200,39 @@ async def test_a_key_seen_lately_is_not_looked_up_again_and_works_while_the_data
     strict = Gate(settings(key_cache_seconds=0, key_grace_seconds=0), table.find)
     with pytest.raises(DatabaseError):
         await strict.identify(text, "")
+
+
+async def test_a_database_that_does_not_answer_holds_up_nobody_who_was_known_lately(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dandelion.access.gate.KNOWN_WAIT_SECONDS", 0.01)
+    text, made = key()
+    table, now = Table(made), [100.0]
+    # The gate's clock alone: the loop's own must go on.
+    monkeypatch.setattr("dandelion.access.gate.time", SimpleNamespace(monotonic=lambda: now[0], time=time.time))
+    gate = Gate(settings(key_cache_seconds=10, key_grace_seconds=60), table.find)
+    await gate.identify(text, "")
+    table.answers.clear()
+    now[0] += 11
+    for _ in range(3):  # the first waits a moment, the others see that somebody asks
+        assert (await gate.identify(text, "")).name == "key:web"
+    assert table.asked == 2
+    table.down = True
+    table.answers.set()
+    await asyncio.sleep(0)
+    now[0] += 9
+    assert (await gate.identify(text, "")).name == "key:web"
+    assert table.asked == 2  # what failed is not asked for again at once
+    now[0] += 2
+    assert (await gate.identify(text, "")).name == "key:web"
+    assert table.asked == 3
+    now[0] += 60
+    with pytest.raises(DatabaseError):
+        await gate.identify(text, "")
+    table.down = False
+    table.known.clear()
+    with pytest.raises(AuthenticationError):
+        await gate.identify(text, "")
 
 
 @pytest.mark.parametrize("is_down", [False, True], ids=["cached", "database down"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dandelion.access import keys
 from dandelion.access.caller import Caller
@@ -15,12 +16,28 @@ from dandelion.errors import AuthenticationError, DatabaseError
 from dandelion.settings import AccessSettings
 
 MOST_REMEMBERED = 10_000
+# A database that does not answer within this holds up nobody who was known lately.
+KNOWN_WAIT_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
+    """What a credential was.
+
+    Attributes:
+        found: Whose it was; None is nobody's.
+        at: When that was found, in seconds that only grow.
+        asked: When it was asked for last, perhaps without an answer.
+    """
+
     found: ApiKey | Claims | None
     at: float
+    asked: float
+
+    @property
+    def key(self) -> ApiKey | None:
+        """What it was found to be, where that is a key."""
+        return self.found if isinstance(self.found, ApiKey) else None
 
 
 class Gate:
@@ -38,6 +55,7 @@ class Gate:
         # By digest, so that a memory dump holds no credentials. The oldest go first: a flood of wrong keys costs
         # others at most a look-up.
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[ApiKey | None]] = {}
 
     async def identify(self, credential: str, address: str) -> Caller:
         """Whose credential that is.
@@ -73,22 +91,40 @@ class Gate:
         return Caller(f"key:{key.name}", frozenset(key.scopes), address)
 
     async def _key(self, identity: str) -> ApiKey | None:
-        seen = self._seen.get(identity)
-        now = time.monotonic()
-        if (
-            seen is not None
-            and now - seen.at < self._settings.key_cache_seconds
-            and isinstance(seen.found, ApiKey | None)
-        ):
-            return seen.found
+        """What is known of a key; asked for anew now and then, for which nobody waits long who was known lately."""
+        now, seen = time.monotonic(), self._seen.get(identity)
+        if seen is not None and now - seen.at < self._settings.key_cache_seconds:
+            return seen.key
+        if seen is None or seen.key is None or now - seen.at >= self._settings.key_grace_seconds:
+            return await asyncio.shield(self._ask(identity))
+        if identity in self._asking or now - seen.asked < self._settings.key_cache_seconds:
+            return seen.key
         try:
-            found = await self._find_key(identity)
-        except DatabaseError:
-            if seen is not None and isinstance(seen.found, ApiKey) and now - seen.at < self._settings.key_grace_seconds:
-                return seen.found
-            raise
-        self._remember(identity, found)
-        return found
+            async with asyncio.timeout(KNOWN_WAIT_SECONDS):
+                return await asyncio.shield(self._ask(identity))
+        except (TimeoutError, DatabaseError):
+            return seen.key
+
+    def _ask(self, identity: str) -> asyncio.Task[ApiKey | None]:
+        """Ask the database, once for all who wait."""
+        if (asking := self._asking.get(identity)) is not None:
+            return asking
+
+        async def ask() -> ApiKey | None:
+            try:
+                found = await self._find_key(identity)
+            except DatabaseError:
+                if (seen := self._seen.get(identity)) is not None:
+                    self._seen[identity] = replace(seen, asked=time.monotonic())  # at `at` it answered last
+                raise
+            finally:
+                del self._asking[identity]
+            self._remember(identity, found)
+            return found
+
+        self._asking[identity] = asking = asyncio.create_task(ask())
+        asking.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may wait for it any more
+        return asking
 
     async def _claims(self, token: str) -> Claims:
         digest = keys.digest_of(token)
@@ -105,7 +141,8 @@ class Gate:
         return claims
 
     def _remember(self, name: str, found: ApiKey | Claims | None) -> None:
-        self._seen[name] = _Seen(found, time.monotonic())
+        now = time.monotonic()
+        self._seen[name] = _Seen(found, now, now)
         self._seen.move_to_end(name)
         if len(self._seen) > MOST_REMEMBERED:
             self._seen.popitem(last=False)

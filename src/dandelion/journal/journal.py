@@ -218,7 +218,7 @@ class Journal:
         for line in data.splitlines():
             try:
                 entries.append(self._decoder.decode(line))
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, RecursionError) as error:
                 # Cut off by a crash before its answer left, or spoilt on disk.
                 torn.append(_Unfit(line + b"\n", "torn", str(error)))
         return entries, torn
