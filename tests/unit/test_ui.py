@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from dandelion.domain import StoredPrediction
+from dandelion.db.predictions import Filter
+from dandelion.domain import Page, StoredPrediction
 from dandelion.errors import SettingsError
 from dandelion.labelling import QueuedPhoto
+from dandelion.ui.backend import Backend
 from dandelion.ui.examples import find_examples
 from dandelion.ui.fence import MOST_TOLD_BYTES, Fence
 from dandelion.ui.label import HELD_SECONDS, Hands
-from dandelion.ui.photos import _cell
+from dandelion.ui.photos import FILTERS, PAGE_ROWS, _cell, create_router
 from dandelion.ui.templates import Renderer
 from dandelion.ui.words import Words
 from tests.photos import jpeg
@@ -175,6 +179,24 @@ def test_a_page_of_another_site_changes_nothing(fenced: TestClient) -> None:
     for path in ("/en/gradio_api/queue/join", "/sign-in", "/en/gradio_api/upload"):
         assert fenced.post(path, headers={"Origin": "http://evil.example"}, json={}).status_code == 403, path
     assert fenced.get("/en/", headers={"Origin": "http://evil.example"}).status_code == 200
+
+
+def test_the_history_is_exported_by_the_filters_that_there_are() -> None:
+    asked: list[dict[str, Any]] = []
+
+    class Client:
+        def of(self, _: Any) -> Client:
+            return self
+
+        async def predictions(self, **given: Any) -> Page:
+            asked.append(given)
+            return Page(predictions=[], next=None)
+
+    app = FastAPI()
+    app.include_router(create_router(cast("Backend", Client()), []))
+    assert TestClient(app).get("/history.csv?label=grass&self=1&limit=1&color=red").status_code == 200
+    assert asked == [{"label": "grass", "limit": PAGE_ROWS, "cursor": None}]
+    assert set(FILTERS) == {field.name for field in dataclasses.fields(Filter)}
 
 
 def test_examples_are_drawn_or_those_of_a_folder(tmp_path: Path) -> None:

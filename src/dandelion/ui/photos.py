@@ -31,6 +31,8 @@ from dandelion.ui.backend import Backend
 THUMBNAIL = 160  # twice what is shown, for fine screens
 LARGEST = 1024
 PAGE_ROWS = 500
+# By what the API's route filters: any other name would be the client's own, or go to the API.
+FILTERS = ("since", "until", "label", "version", "min_confidence", "max_confidence", "verdict", "in_distribution")
 # A photo of an id never changes, but it may be erased: nobody keeps it for long.
 _SHORTLY = {"Cache-Control": "private, max-age=300"}
 _STATUSES = {
@@ -88,7 +90,7 @@ def create_router(backend: Backend, examples: Sequence[Path]) -> APIRouter:
     @router.get("/history.csv")
     async def history(request: Request) -> Response:
         client = backend.of(request)
-        filters = dict(request.query_params)
+        filters = {name: value for name, value in request.query_params.items() if name in FILTERS}
         try:
             first = await client.predictions(**_paged(filters, None))
         except DandelionError as error:
