@@ -27,6 +27,17 @@ def test_a_real_photo_of_each_class_is_answered_with_a_heat_map(open_page: Open,
         )
 
 
+def test_examples_are_answered_and_shown(open_page: Open) -> None:
+    with open_page() as visitor:
+        for number in (1, 2):
+            visitor.page.get_by_alt_text(f"Example {number}").click()
+            visitor.page.locator("#answer h2").wait_for()
+        shown = visitor.page.locator("#answered img")
+        shown.nth(1).wait_for()
+        for number in (0, 1):
+            visitor.wait_for_picture(shown.nth(number))
+
+
 def test_one_click_tells_whether_the_answer_was_right(open_page: Open, up: Running) -> None:
     label, photo = labelled_photos(per_class=1)[0]
     with open_page() as visitor:

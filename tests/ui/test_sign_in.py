@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import jwt
@@ -54,6 +56,13 @@ def guarded(launch: Launcher) -> Iterator[Guarded]:
     yield Guarded(api, page)
     page.end()
     api.end()
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def sign_in(visitor: Visit, key: str) -> None:
@@ -184,7 +193,13 @@ def test_nothing_of_gradios_own_api_is_open(guarded: Guarded) -> None:
 
 def test_no_event_reads_a_file_of_the_server(guarded: Guarded) -> None:
     events = httpx.get(f"{guarded.page.page_url}/en/config").json()["dependencies"]
-    for path in ("/proc/self/environ", f"{guarded.page.home}/dandelion.db", "https://127.0.0.1/a.jpg"):
+    sent = httpx.post(f"{guarded.page.page_url}/en/gradio_api/upload", files={"files": ("a.jpg", b"a")}).json()[0]
+    folder = Path(sent).parents[2]
+    for path in (
+        *("/proc/self/environ", f"{guarded.page.home}/dandelion.db", "https://127.0.0.1/a.jpg"),
+        f"https://127.0.0.1/a.jpg?{'/..' * 9}{sent}",
+        str(next((folder / "examples").iterdir())),  # whose copy would be deleted as the visitor's
+    ):
         file = {"path": path, "meta": {"_type": "gradio.FileData"}}
         for event in events:
             told = {"session_hash": "x", "fn_index": event["id"], "data": [file for _ in event["inputs"]]}
@@ -213,6 +228,32 @@ def test_uploads_end_where_the_room_ends(launch: Launcher, guarded: Guarded) -> 
         photo = {"files": (f"{number}.jpg", b"\xff\xd8" + bytes([number]) * 400_000)}
         statuses.append(httpx.post(f"{page.page_url}/en/gradio_api/upload", files=photo).status_code)
     assert statuses == [200, 200, 507]
+    page.end()
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(launch: Launcher, guarded: Guarded, tmp_path: Path) -> None:
+    room = str(1024 * 1024)
+    page = launch("ui", "--api", guarded.api.url, TMPDIR=str(tmp_path), DANDELION_UI__MAX_UPLOADS_BYTES=room)
+    page.wait_for("/readyz", url=page.page_url)
+    url, photo = f"{page.page_url}/en/gradio_api/upload", b"\xff\xd8" + bytes(900_000)
+    (uploads,) = tmp_path.glob("dandelion-ui-*/uploads")
+
+    def kept() -> list[Path]:
+        return [path for path in uploads.rglob("*") if path.is_file()]
+
+    where = httpx.URL(page.page_url)
+    request = httpx.Request("POST", url, files={"files": ("photo.jpg", photo)})
+    head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+    for _ in range(3):
+        with socket.create_connection((where.host, where.port)) as connection:
+            connection.sendall(f"POST {request.url.path} HTTP/1.1\r\n{head}\r\n".encode())
+            connection.sendall(request.read()[:500_000])
+            wait_until(kept)
+        wait_until(lambda: not kept())
+    assert httpx.post(url, files={"photo": ("photo.jpg", photo)}).status_code == 200
+    wait_until(lambda: not kept())
+    answer = httpx.post(url, files={"files": ("photo.jpg", photo)})
+    assert [Path(path) for path in answer.json()] == kept()
     page.end()
 
 

@@ -23,27 +23,33 @@ from dandelion.ui.fence import Fence
 from dandelion.ui.headers import Headers
 from dandelion.ui.sessions import Sessions
 from dandelion.ui.traffic import Traffic
+from dandelion.ui.uploads import Uploads
 from dandelion.ui.words import LANGUAGES, choose_language
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application, with a folder of its own for what visitors upload; the folder goes with it.
+    """The application, with a folder of its own for examples and what visitors upload; the folder goes with it.
 
     Raises:
         SettingsError: The folder of examples holds none.
     """
     folder = tempfile.TemporaryDirectory(prefix="dandelion-ui-")
+    # Apart: whoever could name an example as an upload of theirs would have it deleted as one.
+    uploaded, shown = Path(folder.name, "uploads"), Path(folder.name, "examples")
+    for each in (uploaded, shown):
+        each.mkdir()
     # Gradio reads both when it is first imported.
-    os.environ["GRADIO_TEMP_DIR"] = folder.name
+    os.environ["GRADIO_TEMP_DIR"] = str(uploaded)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     sessions = Sessions(settings.ui.session_hours)
     backend = Backend(settings, sessions)
     traffic = Traffic(settings.ui.pods_url or settings.api_url)
+    uploads = Uploads(uploaded, settings.ui.max_uploads_bytes)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watching = [asyncio.create_task(each) for each in (backend.watch(), traffic.watch())]
+        watching = [asyncio.create_task(each) for each in (backend.watch(), traffic.watch(), uploads.watch())]
         try:
             yield
         finally:
@@ -52,13 +58,13 @@ def create_app(settings: Settings) -> FastAPI:
             folder.cleanup()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Fence, folder=Path(folder.name), most_bytes=settings.ui.max_uploads_bytes)
+    app.add_middleware(Fence, uploads=uploads)
     app.add_middleware(Headers)
     # Where the server around it has a policy, Gradio leaves out its own, which lets in whoever asks.
     app.add_middleware(CORSMiddleware, allow_origins=[])
     app.include_router(sign_in.create_router(backend, sessions, RateLimiter(settings.access)))
 
-    examples = find_examples(settings.ui.examples, Path(folder.name))
+    examples = find_examples(settings.ui.examples, shown)
     app.include_router(photos.create_router(backend, examples))
 
     @app.get("/livez")
@@ -75,12 +81,12 @@ def create_app(settings: Settings) -> FastAPI:
     async def negotiate(request: Request) -> RedirectResponse:
         return RedirectResponse(f"{choose_language(request.headers.get('accept-language', ''))}/", 307)
 
-    _mount_pages(app, settings, backend, traffic, examples)
+    _mount_pages(app, settings, backend, traffic, uploads, examples)
     return app
 
 
 def _mount_pages(
-    app: FastAPI, settings: Settings, backend: Backend, traffic: Traffic, examples: Sequence[Path]
+    app: FastAPI, settings: Settings, backend: Backend, traffic: Traffic, uploads: Uploads, examples: Sequence[Path]
 ) -> None:
     import gradio as gr
 
@@ -92,7 +98,7 @@ def _mount_pages(
     app.include_router(assets.create_router())
     hands = Hands()  # those who label in different languages share the photos, too
     for language in LANGUAGES:
-        blocks = create_blocks(language, settings, backend, traffic, hands, examples)
+        blocks = create_blocks(language, settings, backend, traffic, hands, uploads, examples)
         # Only blocks that were launched on their own check that files which a request names were uploaded.
         blocks.has_launched = True
         gr.mount_gradio_app(

@@ -21,11 +21,8 @@ from dandelion.ui.page import Page
 from dandelion.ui.sessions import Session
 from dandelion.ui.templates import Renderer
 from dandelion.ui.traffic import Traffic
+from dandelion.ui.uploads import KEPT_SECONDS, SWEEP_SECONDS, Uploads
 from dandelion.ui.words import LANGUAGES, Words
-
-# Uploaded photos and heat maps are deleted when they are older than this.
-KEPT_SECONDS = 2 * 3600
-SWEEP_SECONDS = 600
 
 # Asks this server every other second whether the API is there. It notices, too, when this server is not.
 _WATCH = """
@@ -46,11 +43,17 @@ setInterval(look, 2000);
 
 
 def create_blocks(
-    language: str, settings: Settings, backend: Backend, traffic: Traffic, hands: Hands, examples: Sequence[Path]
+    language: str,
+    settings: Settings,
+    backend: Backend,
+    traffic: Traffic,
+    hands: Hands,
+    uploads: Uploads,
+    examples: Sequence[Path],
 ) -> gr.Blocks:
     """The page in `language`."""
     words = Words(language)
-    page = Page(words=words, render=Renderer(words), backend=backend, settings=settings)
+    page = Page(words=words, render=Renderer(words), backend=backend, settings=settings, uploads=uploads)
     blocks = gr.Blocks(title=words("page.title"), analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEPT_SECONDS))
     with blocks:
         header = gr.HTML(_header(page), js_on_load=_WATCH, elem_id="header")

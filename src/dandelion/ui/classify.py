@@ -17,6 +17,7 @@ from dandelion.client import AsyncClient
 from dandelion.domain import Prediction
 from dandelion.errors import DandelionError, UnreachableError
 from dandelion.ui.page import PRESSED, Page, Updates
+from dandelion.ui.uploads import FILE_BYTES
 
 AT_ONCE = 8
 PATIENCE_SECONDS = 120.0
@@ -193,7 +194,15 @@ class ClassifyTab:
         except (DandelionError, FileNotFoundError) as error:
             self._page.warn(error)
             return gr.Image(visible=False)
-        path = await asyncio.to_thread(save_bytes_to_cache, picture, "heatmap.png", self._heatmap.GRADIO_CACHE)
+        # Each strength makes another file of the same photo.
+        room = len(picture) + FILE_BYTES
+        if not await self._page.uploads.hold(room):
+            gr.Warning(self._page.words("classify.full"), title="")
+            return gr.Image(visible=False)
+        try:
+            path = await asyncio.to_thread(save_bytes_to_cache, picture, "heatmap.png", self._heatmap.GRADIO_CACHE)
+        finally:
+            self._page.uploads.release(room)
         return gr.Image(path, visible=True)
 
     async def _tell_right(self, selected: str, answers: Answers, request: gr.Request) -> Updates:

@@ -29,7 +29,7 @@ def find_examples(named: Path | None, folder: Path) -> list[Path]:
     found = sorted(path for path in named.glob("*") if path.suffix.lower() in SUFFIXES) if named.is_dir() else []
     if not found:
         raise SettingsError(f"DANDELION_UI__EXAMPLES: {named} holds no photo.", "Name a folder of JPEG, PNG or WebP.")
-    return [Path(shutil.copy(path, folder)) for path in found[:MOST]]  # the only folder that Gradio may show from
+    return [Path(shutil.copy(path, folder)) for path in found[:MOST]]  # Gradio shows none from just anywhere
 
 
 def _draw(folder: Path) -> list[Path]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -16,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dandelion.access import SAFE_METHODS, is_foreign
+from dandelion.ui.uploads import FILE_BYTES, Uploads
 from dandelion.ui.words import LANGUAGES
 
 UPLOAD = "/gradio_api/upload"
@@ -37,15 +37,12 @@ class Fence:
 
     Args:
         app: What is behind it.
-        folder: Where uploads lie; they are deleted when they are some hours old.
-        most_bytes: What they may take in all.
+        uploads: What was uploaded, and the room for more.
     """
 
-    def __init__(self, app: ASGIApp, folder: Path, most_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, uploads: Uploads) -> None:
         self._app = app
-        self._folder = folder
-        self._most_bytes = most_bytes
-        self._arriving_bytes = 0
+        self._uploads = uploads
         self._bounded = RequestBodyLimitMiddleware(app, MOST_TOLD_BYTES)
         self._events = RequestBodyLimitMiddleware(self._take_event, MOST_TOLD_BYTES)
 
@@ -67,58 +64,68 @@ class Fence:
         await app(scope, receive, send)
 
     async def _take_upload(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Room is held for what a request promises and did not bring yet: many at a time find no more than there is."""
-        promised = Headers(scope=scope).get("content-length", "")
+        """Room is held for what a request promises and did not bring yet, and for its files' blocks and folders."""
+        headers = Headers(scope=scope)
+        promised = headers.get("content-length", "")
         if not promised.isdecimal():
             await PlainTextResponse("Say how long it is: Content-Length.", 411)(scope, receive, send)
             return
-        size = int(promised)
-        taken = await asyncio.to_thread(self._taken_bytes)
-        if taken + self._arriving_bytes + size > self._most_bytes:
-            full = "Too many photos are kept here at the moment: try again later, or with fewer."
-            await PlainTextResponse(full, 507)(scope, receive, send)
+        full = PlainTextResponse("Too many photos are kept here at the moment: try again later, or with fewer.", 507)
+        parts = _Parts(headers.get("content-type", ""))
+        coming, blocks = int(promised), 0
+        if not await self._uploads.hold(coming):
+            await full(scope, receive, send)
             return
-        self._arriving_bytes += size
-        coming, is_late = size, False
+        refusal: PlainTextResponse | None = None
 
-        async def receive_in_time() -> Message:
-            nonlocal coming, is_late
+        async def receive_in_bounds() -> Message:
+            nonlocal coming, blocks, refusal
             try:
                 # While bytes come; behind them somebody may wait for long whether the browser goes.
                 async with asyncio.timeout(SLOWEST_SECONDS if coming else None):
                     message = await receive()
             except TimeoutError:
-                is_late = True
+                refusal = PlainTextResponse("The photos came too slowly.", 408)
                 return {"type": "http.disconnect"}
-            brought = min(coming, len(message.get("body", b"")))
+            body = message.get("body", b"")
+            if files := parts.count(body):
+                if not await self._uploads.hold(files * FILE_BYTES):
+                    refusal = full
+                    return {"type": "http.disconnect"}
+                blocks += files * FILE_BYTES
+            brought = min(coming, len(body))
             coming -= brought
-            self._arriving_bytes -= brought
+            self._uploads.release(brought)
             return message
 
-        async def send_in_time(message: Message) -> None:
-            if not is_late:
+        async def send_unless_refused(message: Message) -> None:
+            if refusal is None:
                 await send(message)
 
         try:
-            await self._app(scope, receive_in_time, send_in_time)
+            async with self._uploads.tidied():
+                await self._app(scope, receive_in_bounds, send_unless_refused)
         except ClientDisconnect:
             pass  # nothing of what came is kept
         finally:
-            self._arriving_bytes -= coming
-        if is_late:
-            slow = PlainTextResponse("The photos came too slowly.", 408, {"Connection": "close"})
-            await slow(scope, receive, send)
+            self._uploads.release(coming + blocks)
+        if refusal is not None:
+            refusal.headers["Connection"] = "close"
+            await refusal(scope, receive, send)
 
     async def _take_event(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Gradio reads or fetches whatever file an event names, unless it is held to those that were uploaded."""
-        body = await Request(scope, receive).body()
+        try:
+            body = await Request(scope, receive).body()
+        except ClientDisconnect:
+            return
         try:
             told = json.loads(body)
         except (ValueError, RecursionError):
             await PlainTextResponse("This is no JSON.", 400)(scope, receive, send)
             return
         for path in _paths(told):
-            if not self._holds(path):
+            if not self._uploads.has(path):
                 await PlainTextResponse(f"{path[:80]!r} was not uploaded here.", 403)(scope, receive, send)
                 return
         unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
@@ -128,21 +135,19 @@ class Fence:
 
         await self._app(scope, receive_again, send)
 
-    def _holds(self, path: str) -> bool:
-        try:
-            return Path(path).resolve().is_relative_to(self._folder.resolve())
-        except (ValueError, OSError):  # a null byte, a name too long
-            return False
 
-    def _taken_bytes(self) -> int:
-        total = 0
-        for folder, _, names in os.walk(self._folder):
-            for name in names:
-                try:
-                    total += (Path(folder) / name).stat().st_size
-                except FileNotFoundError:  # just deleted
-                    continue
-        return total
+class _Parts:
+    """Counts the parts of a form as its bytes come: each may become a file, and a thousand may be in one piece."""
+
+    def __init__(self, content_type: str) -> None:
+        self._mark = b"--" + parse_options_header(content_type)[1].get(b"boundary", b"")
+        self._rest = b""
+
+    def count(self, body: bytes) -> int:
+        """Parts that begin in the next bytes."""
+        seen = self._rest + body
+        self._rest = seen[1 - len(self._mark) :]
+        return seen.count(self._mark)
 
 
 def _paths(told: object) -> Iterator[str]:

@@ -11,6 +11,7 @@ from dandelion.errors import AuthenticationError, DandelionError
 from dandelion.settings import Settings
 from dandelion.ui.backend import Backend
 from dandelion.ui.templates import Renderer
+from dandelion.ui.uploads import Uploads
 from dandelion.ui.words import Words
 
 Updates = Any  # what Gradio takes from an event: new values by component
@@ -44,12 +45,14 @@ class Page:
         render: Templates in that language.
         backend: The API.
         settings: All of them.
+        uploads: Room for what is shown from a file.
     """
 
     words: Words
     render: Renderer
     backend: Backend
     settings: Settings
+    uploads: Uploads
 
     def warn(self, error: DandelionError | FileNotFoundError) -> None:
         """Tell the visitor, in passing, why something did not work."""
