@@ -16,7 +16,7 @@ from dandelion.errors import ObjectNotFoundError, PhotoError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore
 from dandelion.release.deploy import Golden
 from dandelion.release.gate import Decision, Evidence, judge
-from dandelion.retraining.lake import label_of, list_told
+from dandelion.retraining.lake import label_of, list_told, prediction_of
 from dandelion.retraining.scores import Judged, Scores
 from dandelion.settings import ReleaseSettings
 from dandelion.training.photos import Photo, describe_photo
@@ -91,7 +91,8 @@ def judged_photos(store: ObjectStore, dataset: DatasetVersion, lately: dict[str,
                 data = store.get(PROCESSED, record.key)
             except ObjectNotFoundError:
                 continue  # erased
-            found.append(Judged(record.sha256, record.label, data, record.origin in lately))
+            is_recent = record.origin in lately
+            found.append(Judged(record.sha256, record.label, data, is_recent, prediction_of(record.origin)))
     known = {record.origin for record in dataset.photos}
     learnt = np.array(
         [int(record.perceptual_hash, 16) for record in dataset.photos if record.split != Split.TEST], dtype=np.uint64
@@ -105,7 +106,7 @@ def judged_photos(store: ObjectStore, dataset: DatasetVersion, lately: dict[str,
         except (ObjectNotFoundError, PhotoError):
             continue
         if not _resembles(photo, learnt):
-            found.append(Judged(photo.sha256, label, data, True))
+            found.append(Judged(photo.sha256, label, data, True, prediction_of(origin)))
     return list({each.sha256: each for each in found}.values())
 
 

@@ -288,6 +288,12 @@ def keep(store: ObjectStore, copies: Sequence[tuple[str, str, str]]) -> int:
     return len(copied - gone)
 
 
+def prediction_of(origin: str) -> str | None:
+    """The prediction that a photo came by, and by which it may be erased; None of one that somebody put there."""
+    kind, _, name = origin.partition("/")
+    return name if kind == FEEDBACK else None
+
+
 def folder_of(label: str) -> str:
     """A class as a folder's name: letters, digits, _ and - as they are, other bytes as `=` and two hex digits.
 

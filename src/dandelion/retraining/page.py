@@ -51,6 +51,8 @@ def class_rows(comparison: Comparison) -> Iterator[ClassRow]:
 def render_page(comparison: Comparison, *, candidate: str, champion: str | None) -> str:
     """The page as HTML that needs nothing beside it; what comes from labels is escaped.
 
+    It stays in MLflow, where no erasure comes: photos that may be erased are named rather than shown.
+
     Args:
         comparison: What was compared.
         candidate: Its version.
@@ -71,12 +73,13 @@ def render_page(comparison: Comparison, *, candidate: str, champion: str | None)
         rows=list(class_rows(comparison)),
         changed=[
             {
-                "thumbnail": thumbnail(comparison.photos[index].data),
-                "truth": comparison.photos[index].label,
+                "prediction": photo.prediction_id,
+                "thumbnail": None if photo.prediction_id else thumbnail(photo.data),
+                "truth": photo.label,
                 "before": before.labels[index] if before else "",
                 "after": comparison.candidate.labels[index],
             }
-            for index in changed[:MOST_PHOTOS]
+            for index, photo in ((index, comparison.photos[index]) for index in changed[:MOST_PHOTOS])
         ],
         left_out=max(0, len(changed) - MOST_PHOTOS),
         now=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

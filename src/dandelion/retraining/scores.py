@@ -30,12 +30,14 @@ class Judged:
         label: Its class.
         data: Its bytes.
         recent: Whether it came from traffic of late.
+        prediction_id: The prediction that it came by, and by which it may be erased; None of one that was put there.
     """
 
     sha256: str
     label: str
     data: bytes
     recent: bool
+    prediction_id: str | None
 
 
 @dataclass(frozen=True, slots=True)

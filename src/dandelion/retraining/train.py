@@ -14,6 +14,7 @@ from dandelion.errors import ObjectStoreError, TrainingError
 from dandelion.objects import PROCESSED, ObjectStore
 from dandelion.package import ModelPackage
 from dandelion.registry import Registry
+from dandelion.retraining.lake import prediction_of
 from dandelion.retraining.recipe import Recipe, plan_recipe
 from dandelion.settings import Settings
 from dandelion.training.dataset import PhotoSet
@@ -97,6 +98,7 @@ def train_candidate(
         tracker=Tracker(registry, tags={KEY_TAG: key}, on_trial=False),
         command=command,
         known=known_splits(photos),
+        sent={sha256: sent for sha256, each in photos.items() if (sent := prediction_of(each.origin))},
         resume=True,
         on_epoch=note,
     )

@@ -26,13 +26,14 @@ def draw_all(
     classes: tuple[str, ...],
     photos: Pixels,
     paths: Sequence[Path],
+    sent: Sequence[str | None],
 ) -> Iterator[tuple[str, Figure]]:
-    """Every figure of a run with its file name; `scored`, `photos` and `paths` are of the test split."""
+    """Every figure of a run with its file name; `scored`, `photos`, `paths` and `sent` are of the test split."""
     yield "learning_curves.png", draw_learning_curves(history)
     yield "confusion_matrix.png", draw_confusion(scored, temperature, classes)
     yield "roc.png", draw_roc(scored, temperature, classes)
     yield "reliability.png", draw_reliability(scored, temperature)
-    yield "worst_mistakes.png", draw_worst(scored, temperature, classes, photos, paths)
+    yield "worst_mistakes.png", draw_worst(scored, temperature, classes, photos, paths, sent)
 
 
 def draw_learning_curves(history: Sequence[Epoch]) -> Figure:
@@ -105,9 +106,14 @@ def draw_reliability(scored: Scored, temperature: float) -> Figure:
 
 
 def draw_worst(
-    scored: Scored, temperature: float, classes: tuple[str, ...], photos: Pixels, paths: Sequence[Path]
+    scored: Scored,
+    temperature: float,
+    classes: tuple[str, ...],
+    photos: Pixels,
+    paths: Sequence[Path],
+    sent: Sequence[str | None],
 ) -> Figure:
-    """The wrong answers that the model was surest of, as pictures."""
+    """The wrong answers that the model was surest of, as pictures; of photos that were sent, the predictions' ids."""
     probabilities = scored.probabilities(temperature)
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != scored.targets)
@@ -119,7 +125,10 @@ def draw_worst(
         axes.axis("off")
         if place < len(worst):
             index = int(worst[place])
-            axes.imshow(photos[index])
+            if (prediction := sent[index]) is None:
+                axes.imshow(photos[index])
+            else:
+                axes.text(0.5, 0.5, f"prediction\n{prediction}", ha="center", va="center", fontsize=8)
             sure = probabilities[index].max()
             truth, taken = classes[scored.targets[index]], classes[predicted[index]]
             axes.set_title(f"{truth}, taken for\n{taken} ({sure:.0%}); {paths[index].name}", fontsize=9)

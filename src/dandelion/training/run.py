@@ -101,6 +101,7 @@ def train(
     tracker: Tracker,
     command: str,
     known: Mapping[str, Split] | None = None,
+    sent: Mapping[str, str] | None = None,
     resume: bool = False,
     on_epoch: OnEpoch = lambda stage, epoch: None,
 ) -> Trained:
@@ -113,6 +114,7 @@ def train(
         tracker: MLflow, or a stand-in that keeps nothing.
         command: What was typed, for the model card.
         known: SHA-256 to the split that was recorded for a photo; takes precedence over what its content says.
+        sent: SHA-256 to the prediction by which a photo came and may be erased: figures, which stay, name it instead.
         resume: Go on from the checkpoints in `output`.
         on_epoch: Called after each epoch.
 
@@ -174,7 +176,8 @@ def train(
         )
         package = _write_package(output, facts, exported, classifier, reference)
         tracked.log_metrics(metrics)
-        figures = draw_all(history, tested, temperature, data.classes, test.served(), test.paths)
+        named = [(sent or {}).get(photo.sha256) for photo in data.splits[Split.TEST]]
+        figures = draw_all(history, tested, temperature, data.classes, test.served(), test.paths, named)
         for name, figure in figures:
             tracked.log_figure(name, figure)
         version = tracked.register(package)
