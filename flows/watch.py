@@ -28,5 +28,8 @@ def watch(days: int = 7) -> State[Any]:
     found = asyncio.run(run_watch(settings))
     create_markdown_artifact(found.tables, key="watch", description="What the photos and the truths say")
     page = publish_report(asyncio.run(make_report(settings, timedelta(days=days))), create_store(settings))
-    log.info("The page: dandelion objects get %s watch.html", page.replace("/", " ", 1))
+    if page is None:
+        log.info("A photo on the page was erased while it was drawn; the next run draws it anew.")
+    else:
+        log.info("The page: dandelion objects get %s watch.html", page.replace("/", " ", 1))
     return Completed(message=found.message)

@@ -17,7 +17,7 @@ from dandelion.db import audit, predictions, transact
 from dandelion.errors import ObjectNotFoundError, ObjectStoreError, PredictionNotFoundError, SettingsError
 from dandelion.journal.photo_spool import remove_erased
 from dandelion.objects import PHOTO_TYPES, ObjectStore
-from dandelion.objects.erasures import carry_erasures, erased_ids, note_erasure, photo_places, purge
+from dandelion.objects.erasures import carry_erasures, erase_page, erased_ids, note_erasure, photo_places, purge
 from dandelion.settings import Settings
 
 KEY_FILE = "client.key"
@@ -155,6 +155,7 @@ def _delete(store: ObjectStore, spool: Path, rows: dict[str, str | None]) -> int
 
 
 def _erase_copies(store: ObjectStore, second: ObjectStore | None) -> None:
+    erase_page(store)
     if second is None:
         return
     try:

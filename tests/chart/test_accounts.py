@@ -10,7 +10,7 @@ import pytest
 from dandelion.errors import ObjectStoreError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store
 from dandelion.objects.accounts import Account, keep_accounts
-from dandelion.objects.erasures import erased_ids, note_erasure, photo_places
+from dandelion.objects.erasures import WATCH_PAGE, erase_page, erased_ids, note_erasure, photo_places, purge
 from dandelion.settings import S3Settings, Settings
 from tests.chart.chart import Manifest, of_kind
 from tests.chart.matrix import MATRIX, Case
@@ -55,6 +55,20 @@ def test_a_pod_of_the_api_may_erase_a_photo_and_what_was_frozen_of_it(
         api.delete(bucket, key)
         assert not list(whole.list_objects(bucket, key))
     assert erased_ids(whole) == {ID}
+
+
+def test_a_pod_of_the_api_may_delete_the_page_that_pictures_a_photo_and_write_none(
+    whole: ObjectStore, signed_in: Callable[[str], ObjectStore]
+) -> None:
+    api = signed_in("api")
+    for page in (ID, "earlier", "now"):
+        whole.put(PROCESSED, WATCH_PAGE, page.encode())
+    purge(api, [ID])
+    assert whole.get(PROCESSED, WATCH_PAGE) == b"now"
+    with pytest.raises(ObjectStoreError, match="Access Denied"):
+        api.put(PROCESSED, WATCH_PAGE, b"planted")
+    erase_page(api)
+    assert not list(whole.list_objects(PROCESSED, WATCH_PAGE))
 
 
 def test_a_pod_of_the_api_neither_adds_to_nor_removes_from_datasets(

@@ -7,7 +7,7 @@ import fcntl
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,14 +23,15 @@ from dandelion.db import create_engine, predictions, transact
 from dandelion.db.migrate import upgrade
 from dandelion.db.tables import audit_log
 from dandelion.db.tables import predictions as table
-from dandelion.errors import ObjectCorruptError
+from dandelion.errors import ObjectCorruptError, ObjectNotFoundError
 from dandelion.objects import BUCKETS, DATA_LAKE, PROCESSED, ObjectStore, create_store, frozen_key, photo_key
-from dandelion.objects.erasures import erased_ids, note_erasure
+from dandelion.objects.erasures import WATCH_PAGE, erased_ids, note_erasure
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.mirror import mirror
 from dandelion.privacy import ClientHasher, erase_prediction
 from dandelion.retraining.lake import keep
 from dandelion.settings import Settings, load_settings
+from dandelion.watch.report import Report, make_report, publish_report
 from tests.integration.conftest import Command, Environ
 from tests.photos import jpeg
 from tests.predictions import make_entry, make_prediction
@@ -65,9 +66,9 @@ def ask(settings: Settings, work: Callable[[AsyncConnection], Awaitable[Result]]
 
 
 def store_photo(settings: Settings) -> str:
-    """A prediction with its client and its photo, which is frozen for training too; return its id."""
+    """A prediction with its client and its photo, a strange one that is frozen for training too; return its id."""
     store, identity = create_store(settings), str(uuid7())
-    entry = make_entry(make_prediction(identity), client=ClientHasher(settings).hash(ADDRESS))
+    entry = make_entry(make_prediction(identity, is_known=False), client=ClientHasher(settings).hash(ADDRESS))
     store.prepare()
     store.put(DATA_LAKE, photo_key(identity, ".jpg"), jpeg())
     store.put(PROCESSED, frozen_key(identity, ".jpg"), jpeg())
@@ -86,6 +87,23 @@ def photos_of(store: ObjectStore | None, identity: str) -> list[str]:
     return [
         found.key for bucket in (DATA_LAKE, PROCESSED) for found in store.list_objects(bucket) if identity in found.key
     ]
+
+
+def draw_page(settings: Settings, *shown: str) -> Report:
+    """The watch's page, with pictures of these predictions' photos."""
+    report = asyncio.run(make_report(settings, timedelta(days=1)))
+    assert report.html.count("data:image/jpeg") == len(shown)
+    assert all(each in report.html for each in shown)
+    return report
+
+
+def page_of(store: ObjectStore | None) -> str:
+    """The page that a store has, if any."""
+    assert store is not None
+    try:
+        return store.get(PROCESSED, WATCH_PAGE).decode()
+    except ObjectNotFoundError:
+        return ""
 
 
 def prune(settings: Settings) -> None:
@@ -120,6 +138,57 @@ def test_an_erased_photo_leaves_the_second_place_and_no_restore_brings_it_back(
     assert photos_of(create_store(settings), erased) == []
     assert len(photos_of(create_store(settings), other)) == 2
     assert backed.name in {each["name"] for each in list_backups(create_store(settings))}
+
+
+@pytest.mark.parametrize("by", ["prediction", "client"])
+def test_the_page_that_pictures_an_erased_photo_goes_here_and_at_the_second_place(
+    settings: Settings, dandelion: Command, by: str
+) -> None:
+    erased, store = store_photo(settings), create_store(settings)
+    publish_report(draw_page(settings, erased), store)
+    create_backup(settings)
+    assert erased in page_of(second_place(settings))
+    for place in (store, second_place(settings)):
+        assert place is not None
+        place.put(PROCESSED, WATCH_PAGE, b"a later page, without it; a server with versions has both")
+    words = ("privacy", "erase", f"--{by}", erased if by == "prediction" else ADDRESS)
+    assert dandelion(*words)[0] == 0
+    assert page_of(store) == page_of(second_place(settings)) == ""
+    page = draw_page(settings)
+    assert publish_report(page, store) == f"{PROCESSED}/{WATCH_PAGE}"
+    assert page_of(store) == page.html
+
+
+def test_a_page_is_taken_back_if_a_photo_on_it_was_erased_while_it_was_drawn(
+    settings: Settings, dandelion: Command
+) -> None:
+    shown, store = store_photo(settings), create_store(settings)
+    page, other = draw_page(settings, shown), store_photo(settings)
+    assert dandelion("privacy", "erase", "--prediction", other)[0] == 0
+    assert publish_report(page, store) is not None
+    assert dandelion("privacy", "erase", "--prediction", shown)[0] == 0
+    assert publish_report(page, store) is None
+    assert page_of(store) == ""
+
+
+def test_a_page_that_is_copied_while_a_photo_on_it_is_erased_is_not_left_there(
+    tmp_path: Path, dandelion: Command, environ: Environ
+) -> None:
+    environ("backup", {"folder": tmp_path / "elsewhere"})
+    settings = load_settings()
+    shown, there = store_photo(settings), FolderStore(tmp_path / "elsewhere", {})
+    publish_report(draw_page(settings, shown), create_store(settings))
+
+    class ErasedOnItsWay(FolderStore):
+        @override
+        def put_file(self, bucket: str, key: str, path: Path, **options: Any) -> Any:
+            if key == WATCH_PAGE:
+                assert dandelion("privacy", "erase", "--prediction", shown)[0] == 0
+            return super().put_file(bucket, key, path, **options)
+
+    mirror(create_store(settings), ErasedOnItsWay(tmp_path / "elsewhere", {}), (DATA_LAKE, PROCESSED))
+    assert erased_ids(there) == {shown}
+    assert page_of(there) == ""
 
 
 def test_a_copy_that_was_put_back_by_hand_is_not_restored(settings: Settings, dandelion: Command) -> None:
@@ -234,9 +303,11 @@ def test_an_erasure_that_broke_off_is_finished_by_the_next_backup(dandelion: Com
     identity = store_photo(settings)
     assert dandelion("privacy", "erase", "--prediction", identity)[0] == 0
     create_store(settings).put(DATA_LAKE, photo_key(identity, ".jpg"), jpeg())
+    create_store(settings).put(PROCESSED, WATCH_PAGE, identity.encode())
     create_backup(settings)
     for store in (create_store(settings), second_place(settings)):
         assert photos_of(store, identity) == []
+        assert page_of(store) == ""
 
 
 @pytest.mark.parametrize("by", ["prediction", "client"])

@@ -4,16 +4,19 @@
 
 {{/*
 What each account may do: actions by bucket, or by what lies in one. Nobody but the administrator makes or removes buckets.
-`dandelion privacy erase` runs in a pod of the API, and so it may delete what was frozen of predicted photos, and nothing else there.
+`dandelion privacy erase` runs in a pod of the API, and so it may delete what was frozen of predicted photos and the page that
+pictures some, and nothing else there.
 */}}
 {{- define "dandelion-minio.rights" -}}
 {{- $read := list "s3:GetBucketLocation" "s3:ListBucket" "s3:GetObject" -}}
 {{- $write := concat $read (list "s3:ListBucketVersions" "s3:PutObject" "s3:DeleteObject" "s3:DeleteObjectVersion" "s3:GetLifecycleConfiguration" "s3:AbortMultipartUpload" "s3:ListMultipartUploadParts" "s3:ListBucketMultipartUploads") -}}
 {{- $add := concat $read (list "s3:PutObject" "s3:AbortMultipartUpload" "s3:ListMultipartUploadParts" "s3:ListBucketMultipartUploads") -}}
+{{- $remove := list "s3:DeleteObject" "s3:DeleteObjectVersion" -}}
 api:
   data-lake: {{ toJson $write }}
   processed-data: {{ toJson (concat $read (list "s3:ListBucketVersions" "s3:GetLifecycleConfiguration")) }}
-  processed-data/photos/feedback/*: {{ toJson (list "s3:DeleteObject" "s3:DeleteObjectVersion") }}
+  processed-data/photos/feedback/*: {{ toJson $remove }}
+  processed-data/watch/*: {{ toJson $remove }}
   backups: {{ toJson (list "s3:GetLifecycleConfiguration") }}
 worker:
   data-lake: {{ toJson $write }}

@@ -4,6 +4,8 @@
 
 The database cannot be that list, since one that is restored from an older dump knows nothing of later erasures. Ids are
 kept rather than keys: a photo's keys follow from its prediction's id, and an id leads to nobody.
+
+The watch's page is all that may keep pictures of such photos elsewhere; an erasure deletes it, too.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ from uuid import UUID
 import msgspec
 from uuid_utils import uuid7
 
-from dandelion.errors import ObjectCorruptError
+from dandelion.errors import ObjectCorruptError, ObjectNotFoundError
 from dandelion.objects.photo import TYPES, frozen_key, photo_key
 from dandelion.objects.store import DATA_LAKE, PROCESSED, ObjectStore
 
 LIST = "erased/"
+# It pictures photos, each beside the id of its prediction.
+WATCH_PAGE = "watch/report.html"
 # Where photos of predictions lie, by bucket: their keys end with the id and a suffix.
 _KEYS = {DATA_LAKE: photo_key, PROCESSED: frozen_key}
 _FOLDERS = {DATA_LAKE: "predicted/", PROCESSED: "photos/feedback/"}
@@ -68,6 +72,8 @@ def is_photo_of(ids: Collection[str], bucket: str, key: str) -> bool:
 def purge(store: ObjectStore, ids: Collection[str]) -> int:
     """Delete what a store lists of the photos of these predictions; return of how many there was something.
 
+    The watch's page goes as well where it shows one.
+
     Raises:
         ObjectStoreError: The store does not answer; run it again.
     """
@@ -79,7 +85,33 @@ def purge(store: ObjectStore, ids: Collection[str]) -> int:
             if is_photo_of(ids, bucket, found.key):
                 store.delete(bucket, found.key)
                 gone.add(PurePosixPath(found.key).stem)
+    erase_page_of(store, ids)
     return len(gone)
+
+
+def erase_page(store: ObjectStore) -> None:
+    """Delete the watch's page, whose earlier versions may show what it shows no more; the next hour brings another.
+
+    Raises:
+        ObjectStoreError: The store does not answer; run it again.
+    """
+    store.delete(PROCESSED, WATCH_PAGE)
+
+
+def erase_page_of(store: ObjectStore, ids: Collection[str]) -> bool:
+    """The same if it shows a photo of one of these predictions; return whether it did.
+
+    Raises:
+        ObjectStoreError: The store does not answer; run it again.
+    """
+    try:
+        page = store.get(PROCESSED, WATCH_PAGE)
+    except ObjectNotFoundError:
+        return False
+    shown = any(each.encode() in page for each in ids)
+    if shown:
+        erase_page(store)
+    return shown
 
 
 def carry_erasures(source: ObjectStore, target: ObjectStore) -> None:
@@ -91,6 +123,8 @@ def carry_erasures(source: ObjectStore, target: ObjectStore) -> None:
     target.prepare()
     missing = {key: _ids(source, key) for key in sorted(_entries(source) - _entries(target))}
     purge(target, {one for ids in missing.values() for one in ids})
+    if missing:
+        erase_page(target)
     for key, ids in missing.items():  # last: they vouch for the rest
         target.put(DATA_LAKE, key, json.dumps(ids).encode(), content_type="application/json")
 

@@ -21,6 +21,7 @@ from dandelion.domain import DriftFigure, StoredPrediction
 from dandelion.errors import DandelionError
 from dandelion.imaging import decode
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store
+from dandelion.objects.erasures import WATCH_PAGE, erase_page_of, erased_ids
 from dandelion.settings import Settings
 from dandelion.watch.accuracy import AccuracyFigure, measure_accuracy
 from dandelion.watch.drift import compare
@@ -33,7 +34,6 @@ EXAMPLES = 8
 # Photos are kept for a part of the answers only: so many answers are looked through for examples that have one.
 LOOKED_THROUGH = 400
 SIDE = 160
-PUBLISHED = "watch/report.html"
 
 _KINDS = {
     "Out of distribution": Filter(in_distribution=False),
@@ -110,14 +110,18 @@ def write_report(report: Report, output: Path) -> None:
         ) from error
 
 
-def publish_report(report: Report, store: ObjectStore) -> str:
-    """Put the page where everybody finds the newest one, and return where that is.
+def publish_report(report: Report, store: ObjectStore) -> str | None:
+    """Put the page where everybody finds the newest one; return where, or None if a photo on it was erased meanwhile.
 
     Raises:
         ObjectStoreError: The store does not take it.
     """
-    store.put(PROCESSED, PUBLISHED, report.html.encode(), content_type="text/html; charset=utf-8")
-    return f"{PROCESSED}/{PUBLISHED}"
+    try:
+        store.put(PROCESSED, WATCH_PAGE, report.html.encode(), content_type="text/html; charset=utf-8")
+    finally:
+        # An erasure is written down before it deletes the page: one that is not on the list by now finds this one.
+        taken_back = erase_page_of(store, erased_ids(store))
+    return None if taken_back else f"{PROCESSED}/{WATCH_PAGE}"
 
 
 async def gather(engine: AsyncEngine, store: ObjectStore, settings: Settings, age: timedelta) -> Findings:
