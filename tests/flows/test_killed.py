@@ -55,6 +55,8 @@ def test_a_killed_run_is_gone_on_with_and_loses_at_most_an_epoch(stage: Stage, f
         killed = client.get_retraining(first)
         reached = epoch_of(killed)
         assert list(stage.store.list_objects(PROCESSED, "training/"))  # its checkpoint, where any machine finds it
+        left = stage.settings.home / "retraining" / first
+        assert list(left.glob("photos/*/*"))
         wait_until(lambda: client.get_retraining(first).state == "crashed")
 
         def others() -> list[Retraining]:
@@ -83,6 +85,7 @@ def test_a_killed_run_is_gone_on_with_and_loses_at_most_an_epoch(stage: Stage, f
     assert "went on after it was killed" in run.steps[3].message
     assert min(seen) >= reached  # at most the epoch that was under way is done again
     assert not list(stage.store.list_objects(PROCESSED, "training/"))  # nothing is left behind
+    assert not left.exists()
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 900) -> None:

@@ -12,7 +12,7 @@ import pytest
 from dandelion.db import retrainings
 from dandelion.retraining.asked import Asked
 from dandelion.retraining.guard import claim, in_transaction, why_not_now
-from dandelion.retraining.run import Run
+from dandelion.retraining.run import Run, begin
 from dandelion.retraining.steps.deployment import _overtaken
 from dandelion.settings import Settings
 
@@ -60,6 +60,24 @@ def test_nothing_is_moved_by_a_run_that_another_took_for_dead(settings: Settings
     assert claim(settings, run.id, Asked()) is not None
     assert claim(settings, str(uuid4()), Asked(), is_over=lambda _: True) is not None
     assert "Another run took over" in _overtaken(run)
+
+
+def test_photos_that_a_killed_run_left_go_when_another_begins(settings: Settings) -> None:
+    folder, run_id, killed = settings.home / "retraining", str(uuid4()), str(uuid4())
+    for name in (run_id, killed, "weights", "of somebody"):
+        (folder / name / "photos").mkdir(parents=True)
+        (folder / name / "photos" / "a.jpg").touch()
+
+    def left() -> set[str]:
+        return {path.relative_to(folder).parts[0] for path in folder.glob("*/photos/a.jpg")}
+
+    with begin(settings, run_id, Asked()) as run:
+        assert run is not None
+        assert left() == {run_id, "weights", "of somebody"}  # its own are of an earlier attempt, to go on with
+        with begin(settings, str(uuid4()), Asked()) as another:
+            assert another is None
+        assert run_id in left()
+    assert left() == {"weights", "of somebody"}
 
 
 def overtakable(settings: Settings, judged: str | None, champion: str | None) -> Run:

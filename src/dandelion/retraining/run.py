@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -188,6 +189,7 @@ def begin(
     run = Run(settings, record, asked, earlier)
     with Heartbeat(settings, run_id):
         try:
+            _remove_left(run)
             yield run
         except BaseException as error:
             # Whatever stops a run between two steps, an interrupt too, leaves it to be gone on with.
@@ -197,6 +199,20 @@ def begin(
         finally:
             _finish(run)
             shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def _remove_left(run: Run) -> None:
+    """Remove what killed runs left: photos that no erasure finds. Checkpoints to go on from are in the store."""
+    for folder in run.folder.parent.glob("*"):
+        if folder != run.folder and _is_run(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_run(name: str) -> bool:
+    try:
+        return str(UUID(name)) == name
+    except ValueError:
+        return False
 
 
 def _finish(run: Run) -> None:
