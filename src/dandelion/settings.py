@@ -211,7 +211,7 @@ class JournalSettings(Section):
     max_bytes: Annotated[int, Field(ge=1024 * 1024)] = Field(
         4 * 1024**3,
         description="Most that the spool may hold while the database is down; at 100 predictions/s the default lasts "
-        "over 24 hours.",
+        "over 24 hours with up to six classes.",
     )
     max_age_hours: Annotated[float, Field(gt=0)] = Field(
         168.0,

@@ -56,6 +56,25 @@ def test_many_downloads_at_once_end_in_one_package(registry: Registry, tmp_path:
     assert [entry.name for entry in cache.iterdir()] == [version.digest]
 
 
+def test_of_processes_that_want_a_package_at_once_one_fetches_it(registry: Registry, tmp_path: Path) -> None:
+    version, cache, fetched = registry.register_package(starter_path()), tmp_path / "cache", tmp_path / "fetched"
+    program = f"""
+import time
+from pathlib import Path
+from dandelion.registry.cache import fetch_into
+def fetch(folder):
+    with Path({str(fetched)!r}).open("a") as told:
+        told.write("x")
+    time.sleep(1)
+    import shutil
+    return Path(shutil.copytree({str(starter_path())!r}, folder / "package"))
+print(fetch_into(Path({str(cache)!r}), {version.digest!r}, fetch).digest)
+"""
+    racing = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert {process.communicate(timeout=120)[0].strip() for process in racing} == {version.digest}
+    assert fetched.read_text() == "x"
+
+
 def test_a_damaged_cached_package_is_fetched_again(registry: Registry, tmp_path: Path) -> None:
     version = registry.register_package(starter_path())
     card = registry.download(version, tmp_path).path / "MODEL_CARD.md"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from dandelion.package import ModelPackage, open_package
 def fetch_into(cache: Path, digest: str, fetch: Callable[[Path], Path]) -> ModelPackage:
     """The package of that digest from the folder `cache`; when it is not there, `fetch` brings it.
 
-    Several processes may do so at once: each fetches beside the cache and renames what it verified.
+    Of several processes that want it at once one fetches, beside the cache, and renames what it verified.
 
     Args:
         cache: Folder of packages, one a digest.
@@ -30,25 +32,22 @@ def fetch_into(cache: Path, digest: str, fetch: Callable[[Path], Path]) -> Model
         PackageError: What arrived is not sound, or is another package.
     """
     kept = cache / digest
-    if kept.is_dir():
-        try:
-            return open_package(kept)
-        except PackageError:
-            shutil.rmtree(kept)  # damaged on disk: fetch it again
+    if (found := _sound(kept)) is not None:
+        return found
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache, prefix=".fetching-") as folder:
-        package = open_package(fetch(Path(folder)))
-        if package.digest != digest:
-            raise PackageError(
-                f"The registry promises the package {digest[:12]} and delivers {package.digest[:12]}.",
-                "Somebody changed its artifacts: register the model again.",
-            )
-        try:
+    with _alone(cache):
+        if (found := _sound(kept)) is not None:  # another brought it while we waited
+            return found
+        shutil.rmtree(kept, ignore_errors=True)  # damaged on disk
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".fetching-") as folder:
+            package = open_package(fetch(Path(folder)))
+            if package.digest != digest:
+                raise PackageError(
+                    f"The registry promises the package {digest[:12]} and delivers {package.digest[:12]}.",
+                    "Somebody changed its artifacts: register the model again.",
+                )
             package.path.rename(kept)
-        except OSError:
-            if not kept.is_dir():  # else another process was quicker
-                raise
-    return open_package(kept)
+        return open_package(kept)
 
 
 def remember_alias(cache: Path, version: ModelVersion, alias: str) -> None:
@@ -73,6 +72,24 @@ def recall_alias(cache: Path, alias: str) -> tuple[ModelVersion, ModelPackage] |
     except msgspec.MsgspecError as error:
         raise PackageError(f"{_note(cache, alias)} is damaged ({error}).", "Delete it.") from error
     return version, open_package(cache / version.digest)
+
+
+def _sound(kept: Path) -> ModelPackage | None:
+    try:
+        return open_package(kept) if kept.is_dir() else None
+    except PackageError:
+        return None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else on this machine fetches into the folder meanwhile; a process that dies lets go."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _note(cache: Path, alias: str) -> Path:
