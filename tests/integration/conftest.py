@@ -117,10 +117,11 @@ def http(api: Api) -> Iterator[httpx.Client]:
 
 @pytest.fixture(params=["sqlite", "mysql", "mariadb"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where each kind of database is; SQLite's file is fresh, the servers are the run's."""
+    """Where each kind of database is: empty, whatever tests before left on the servers, which are the run's."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/dandelion.db"
     server: MySqlServer = request.getfixturevalue(request.param)
+    server.create("mlops_db")
     return server.url()
 
 
