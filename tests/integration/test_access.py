@@ -283,6 +283,18 @@ def test_every_answer_tells_browsers_to_be_careful(guarded: Api, path: str) -> N
     assert "Strict-Transport-Security" not in headers
 
 
+def test_who_is_refused_can_name_the_request(guarded: Api) -> None:
+    refused = [
+        send(guarded, "POST", "/predict", **{"X-Request-ID": "mine-1"}),
+        send(guarded, "POST", "/predict", "dnd_guess", **{"X-Request-ID": "mine-1"}),
+        httpx.get(f"{guarded.url}/nowhere", headers={"X-Request-ID": "mine-1"}),
+    ]
+    assert [answer.status_code for answer in refused] == [401, 401, 404]
+    assert {(answer.headers["X-Request-ID"], answer.json()["request_id"]) for answer in refused} == {("mine-1",) * 2}
+    unnamed = httpx.get(f"{guarded.url}/nowhere")
+    assert unnamed.headers["X-Request-ID"] == unnamed.json()["request_id"] != ""
+
+
 def test_limits_are_told_and_kept(make_settings: Callable[..., Settings]) -> None:
     limited = make_settings(access={"requests_per_address": 3}, api={"hsts_seconds": 60})
     with running_api(limited) as api:

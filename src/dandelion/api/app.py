@@ -27,7 +27,7 @@ from dandelion.api import compare, drift, health, history, hooks, model, predict
 from dandelion.api.access import DOCS, OPEN, AccessControl, who_am_i
 from dandelion.api.headers import create_headers
 from dandelion.api.problems import to_response
-from dandelion.api.requests import BodyDeadline, RequestContext
+from dandelion.api.requests import BodyDeadline, RequestContext, create_echo
 from dandelion.api.traffic import create_counter
 from dandelion.db import create_engine, keys, transact
 from dandelion.domain import ApiKey
@@ -158,11 +158,15 @@ def create_app(settings: Settings | None = None) -> Litestar:
             }
         ),
         middleware=[
-            RequestContext(access_log=settings.log.access),
+            RequestContext(),
             BodyDeadline(settings.api.body_timeout_seconds),
             AccessControl(settings, gate, RateLimiter(settings.access), cors.is_origin_allowed if cors else None),
         ],
-        before_send=[create_headers(settings.api.hsts_seconds), create_counter(settings.api.track)],
+        before_send=[
+            create_headers(settings.api.hsts_seconds),
+            create_echo(access_log=settings.log.access),
+            create_counter(settings.api.track),
+        ],
         exception_handlers={Exception: to_response},
         cors_config=cors,
         # Single answers are smaller than the minimum, PNG is compressed already.

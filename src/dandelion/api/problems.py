@@ -13,6 +13,7 @@ from litestar.exceptions import ClientException, HTTPException, InternalServerEx
 from litestar.openapi.datastructures import ResponseSpec
 
 from dandelion import errors
+from dandelion.api.requests import request_id_of
 from dandelion.telemetry import instruments
 
 log = structlog.get_logger(__name__)
@@ -116,7 +117,7 @@ def problem_of(error: Exception, request_id: str = "") -> Problem:
 
 def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer a request that failed, count it and log it."""
-    problem = problem_of(error, request.scope.get("state", {}).get("request_id", ""))
+    problem = problem_of(error, request_id_of(request.scope))
     instruments.PREDICTION_ERRORS.labels(problem.reason).inc()
     if problem.status >= 500 and not isinstance(error, errors.DandelionError):
         log.error("request_failed", path=request.url.path, exc_info=error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Awaitable, Callable
 
 import structlog
 from litestar.enums import ScopeType
@@ -30,35 +31,46 @@ _SANE = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 log = structlog.get_logger(__name__)
 
 
+def request_id_of(scope: Scope) -> str:
+    """The caller's id of a request where it is sane, else one of ours, and the same whoever asks."""
+    state = scope.setdefault("state", {})  # missing where no middleware of ours came before, as with unknown paths
+    if "request_id" not in state:
+        given = next((value for name, value in scope["headers"] if name == _RAW), b"")
+        state["request_id"] = given.decode() if _SANE.fullmatch(given) else str(uuid7())
+    return str(state["request_id"])
+
+
+def create_echo(*, access_log: bool) -> Callable[[Message, Scope], Awaitable[None]]:
+    """What sends the id back and writes the access log, also of requests that reach no route and of those refused."""
+
+    async def tell(message: Message, scope: Scope) -> None:
+        if message["type"] != "http.response.start":
+            return
+        request_id = request_id_of(scope)
+        message["headers"] = [*message["headers"], (_RAW, request_id.encode())]
+        if access_log:
+            began = scope["state"].get("began")
+            log.info(
+                "request",
+                method=scope.get("method"),
+                path=scope["path"],
+                status=message["status"],
+                duration_ms=None if began is None else round((time.perf_counter() - began) * 1000, 2),
+                request_id=request_id,
+            )
+
+    return tell
+
+
 class RequestContext(ASGIMiddleware):
-    """Takes over the caller's request id where it is sane, else makes one, and sends it back."""
+    """Binds the request's id and trace to the log."""
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, *, access_log: bool) -> None:
-        self._access_log = access_log
-
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Run one request with its id bound to the log."""
-        given = next((value for name, value in scope["headers"] if name == _RAW), b"")
-        raw = given if _SANE.fullmatch(given) else str(uuid7()).encode()
-        request_id = raw.decode()
-        scope["state"]["request_id"] = request_id
-        started = time.perf_counter()
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (_RAW, raw)]
-                if self._access_log:
-                    log.info(
-                        "request",
-                        method=scope["method"],  # type: ignore[typeddict-item]
-                        path=scope["path"],
-                        status=message["status"],
-                        duration_ms=round((time.perf_counter() - started) * 1000, 2),
-                    )
-            await send(message)
-
+        """Run one request."""
+        scope["state"]["began"] = time.perf_counter()
+        request_id = request_id_of(scope)
         name = f"{scope.get('method', '')} {scope.get('path_template', '')}"
         with (
             structlog.contextvars.bound_contextvars(request_id=request_id),
@@ -66,7 +78,7 @@ class RequestContext(ASGIMiddleware):
         ):
             trace_id = tracing.trace_id()
             with structlog.contextvars.bound_contextvars(**({"trace_id": trace_id} if trace_id else {})):
-                await next_app(scope, receive, send_with_id)
+                await next_app(scope, receive, send)
 
 
 class BodyDeadline(ASGIMiddleware):
