@@ -31,6 +31,38 @@ Classifier.load(open_package(starter_path()), InferenceSettings(), lanes=2)
 print(*[each["num_threads"] for each in threadpool_info() if each["internal_api"] == "openblas"])
 """
 
+# Threads that change places after every instruction, all at their first photo.
+TOGETHER = """
+import sys, threading
+import numpy as np
+from dandelion.inference.runtime import create_runtime
+from dandelion.package import open_package
+from dandelion.package.starter import starter_path
+from dandelion.settings import InferenceSettings
+package = open_package(starter_path())
+size = package.manifest.input
+runtime = create_runtime(package, InferenceSettings(runtime="openvino"), 8)
+start = threading.Barrier(8)
+def answer():
+    start.wait()
+    print(runtime.run(np.zeros((1, size.height, size.width, 3), np.uint8)).logits.shape[0])
+sys.setswitchinterval(1e-6)
+for thread in [threading.Thread(target=answer) for _ in range(8)]:
+    thread.start()
+"""
+
+
+def test_threads_may_ask_for_the_first_answer_together() -> None:
+    """Every other process stood still before OpenVINO's tables were made at the import."""
+    argv = [sys.executable, "-c", TOGETHER]
+    processes = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    try:
+        assert [process.communicate(timeout=120)[0].split() for process in processes] == [["1"] * 8] * 4
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
 
 def test_lanes_do_their_own_algebra() -> None:
     """Else OpenBLAS's threads spin beside lanes that have photos to decode."""

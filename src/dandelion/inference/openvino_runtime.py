@@ -13,6 +13,10 @@ from dandelion.package import ModelPackage
 
 _ACTIVATION = "activation"
 
+# OpenVINO makes its table of dtypes when it is first asked for one: under C++'s guard, in which it waits for Python's
+# lock. Two threads that are the first together then wait for each other forever; an import is done by one.
+ov.Type.u8.to_dtype()
+
 
 class OpenVinoRuntime:
     """A package's graph compiled for this CPU, one single-threaded stream a lane.
