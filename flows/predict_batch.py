@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
@@ -25,11 +24,12 @@ def predict_batch(source: str, out: str, model: str = "") -> State[Any]:
     """
     from dandelion.batch import batch, predict
     from dandelion.objects import create_store
+    from dandelion.orchestration.progress import ProgressBar
     from dandelion.orchestration.shards import run_shards
     from dandelion.settings import load_settings
 
-    settings, log = load_settings(), get_run_logger()
-    shown = create_progress_artifact(progress=0.0, description="Listing photos")
+    settings, log, bar = load_settings(), get_run_logger(), ProgressBar()
+    bar.show(0.0, "Listing photos")
 
     def run(shards: Sequence[Sequence[Shard]], on_done: Callable[[ShardDone], None]) -> Sequence[ShardDone]:
         return run_shards(predict.predict_shard, shards, settings.prefect, on_done=on_done)
@@ -37,7 +37,7 @@ def predict_batch(source: str, out: str, model: str = "") -> State[Any]:
     def progress(done: int, photos: int) -> None:
         words = f"{done} of {photos} photos"
         log.info(words)
-        update_progress_artifact(artifact_id=shown, progress=100 * done / photos, description=words)  # type: ignore[arg-type]
+        bar.show(100 * done / photos, words)
 
     found = batch.predict_batch(settings, create_store(settings), source, out, model, run, progress)
     return Completed(message=f"{found.photos} rows in {found.out}; {found.errors} photos could not be answered.")

@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from prefect import flow, get_run_logger, runtime, task
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
@@ -63,15 +62,14 @@ def prepare_data(run: Run) -> State[Any]:
 @task(cache_policy=NO_CACHE)
 def train_model(run: Run) -> State[Any]:
     """Train a candidate."""
+    from dandelion.orchestration.progress import ProgressBar
     from dandelion.retraining import steps
 
-    shown: list[UUID] = []
+    bar = ProgressBar()
 
     def progress(percent: float, words: str) -> None:
         run.say(words)
-        if not shown:
-            shown.append(create_progress_artifact(progress=percent, description=words))  # type: ignore[arg-type]
-        update_progress_artifact(artifact_id=shown[0], progress=percent, description=words)
+        bar.show(percent, words)
 
     run.progress = progress
     return as_state(steps.train_model(run))

@@ -157,6 +157,8 @@ def test_a_flow_answers_on_threads_and_on_dask(
         out = tmp_path / "out.parquet"
         argv = [sys.executable, "-m", "dandelion", "predict-batch", str(folder), "--out", str(out), "--flow"]
         done = subprocess.run(argv, env={**os.environ, **env}, capture_output=True, text=True, timeout=600, check=False)
+    except subprocess.TimeoutExpired as waited:
+        pytest.fail(f"no end: {waited.stdout!r}\n{(tmp_path / 'flows.log').read_text()[-3000:]}")
     finally:
         flows.end()
     assert done.returncode == 0, done.stdout + done.stderr + (tmp_path / "flows.log").read_text()[-3000:]

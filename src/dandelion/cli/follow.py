@@ -9,30 +9,34 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_not_exception_type, stop_after_delay, wait_fixed
 
 from dandelion.domain import FlowRun, FlowStep
+from dandelion.errors import FlowRunNotFoundError, OrchestrationError
 from dandelion.orchestration.prefect_api import ENDED, PrefectApi
 from dandelion.settings import Settings
 
 LOOK_SECONDS = 1.0
+# A retraining takes an hour, in which Prefect may well be started anew; who follows it should not have to ask again.
+PATIENCE_SECONDS = 60.0
 _COLOURS = {"completed": "green", "running": "cyan", "failed": "red", "crashed": "red", "skipped": "dim"}
 
 
-def follow(settings: Settings, run_id: str, out: Console) -> FlowRun:
+def follow(settings: Settings, run_id: str, out: Console, *, patience_seconds: float = PATIENCE_SECONDS) -> FlowRun:
     """Show the run until it has ended; return how it ended.
 
     Raises:
-        OrchestrationError: Prefect does not answer any more; the run goes on without us.
+        OrchestrationError: Prefect has not answered for `patience_seconds`; the run goes on without us.
     """
-    return asyncio.run(_follow(settings, run_id, out))
+    return asyncio.run(_follow(settings, run_id, out, patience_seconds))
 
 
-async def _follow(settings: Settings, run_id: str, out: Console) -> FlowRun:
+async def _follow(settings: Settings, run_id: str, out: Console, patience_seconds: float) -> FlowRun:
     told: dict[str, str] = {}
     async with PrefectApi(settings) as api:
         with Live(console=out, auto_refresh=False, transient=False) if out.is_terminal else _Nothing() as live:
             while True:
-                run = await api.get_run(run_id)
+                run = await _look(api, run_id, patience_seconds)
                 if isinstance(live, Live):
                     live.update(_table(run), refresh=True)
                 else:
@@ -42,6 +46,16 @@ async def _follow(settings: Settings, run_id: str, out: Console) -> FlowRun:
                 await asyncio.sleep(LOOK_SECONDS)
     out.print(f"{run.outcome}: {run.message}" if run.message else run.outcome, markup=False)
     return run
+
+
+async def _look(api: PrefectApi, run_id: str, patience_seconds: float) -> FlowRun:
+    looks = AsyncRetrying(
+        retry=retry_if_exception_type(OrchestrationError) & retry_if_not_exception_type(FlowRunNotFoundError),
+        wait=wait_fixed(LOOK_SECONDS),
+        stop=stop_after_delay(patience_seconds),
+        reraise=True,
+    )
+    return await looks(api.get_run, run_id)
 
 
 class _Nothing:
