@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dandelion.db.predictions import ERASED, stored
+from dandelion.db.predictions import ERASED, is_in_distribution, stored
 from dandelion.db.tables import feedback, first_id, predictions
 from dandelion.domain import Labeller, StoredPrediction
 
@@ -23,7 +23,7 @@ async def unlabelled(connection: AsyncConnection, since: datetime, *, limit: int
     found: list[StoredPrediction] = []
     for known in (False, True):
         # Equal values first, then the order that is wanted: one walk along an index, which stops at the limit.
-        query = _waiting(since).where(predictions.c.in_distribution.is_(known))
+        query = _waiting(since).where(is_in_distribution(known))
         rows = await connection.execute(query.order_by(predictions.c.confidence, predictions.c.id).limit(limit))
         found += [stored(row) for row in rows]
     return found

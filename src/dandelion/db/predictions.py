@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Row, Select, TextClause, and_, bindparam, case, delete, func, select, text, update
+from sqlalchemy import Boolean, Row, Select, TextClause, and_, bindparam, case, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dandelion.db.tables import feedback, first_id, moment_of, predictions
@@ -93,7 +93,7 @@ async def summarise(connection: AsyncConnection, since: datetime, until: datetim
 
     columns = (
         func.count(),
-        share(table.in_distribution.is_(False)),
+        share(is_in_distribution(False)),
         func.coalesce(func.avg(table.confidence), 0.0),
         func.coalesce(func.avg(table.duration_ms), 0.0),
         share(table.verdict.is_not(None)),
@@ -174,7 +174,7 @@ async def traffic(connection: AsyncConnection, since: datetime, version: str, *,
     """What a version answered since a moment; times from its last `sample` answers."""
     those = (predictions.c.model_version == version, predictions.c.id >= first_id(since))
     photos = int(await connection.scalar(select(func.count()).where(*those)) or 0)
-    strange = select(func.count()).where(*those, predictions.c.in_distribution.is_(False))
+    strange = select(func.count()).where(*those, is_in_distribution(False))
     outliers = int(await connection.scalar(strange) or 0)
     latest = select(predictions.c.duration_ms).where(*those).order_by(predictions.c.id.desc()).limit(sample)
     times = sorted((await connection.scalars(latest)).all())
@@ -265,18 +265,31 @@ def _conditions(wanted: Filter) -> list[Any]:
     if wanted.verdict is not None:
         found.append(table.verdict.is_(None) if wanted.verdict == "unknown" else table.verdict == wanted.verdict)
     if wanted.in_distribution is not None:
-        found.append(table.in_distribution.is_(wanted.in_distribution))
+        found.append(is_in_distribution(wanted.in_distribution))
     return found
 
 
+def is_in_distribution(known: bool) -> Any:
+    """Whether a photo resembled what the model knows; not by `IS`, for which MySQL looks into no index."""
+    return predictions.c.in_distribution == bindparam(None, known, Boolean)
+
+
 def _indexes(wanted: Filter) -> list[str]:
-    """Indexes on a column that must have one value, then the id: they are walked in the order of the page."""
-    exact = {
-        "label": wanted.label,
-        "model_version": wanted.version,
-        "verdict": wanted.verdict if wanted.verdict != "unknown" else None,
-    }
-    return [f"ix_predictions_{column}_id" for column, value in exact.items() if value is not None]
+    """What MySQL may choose from: indexes on columns that must have one value, then the id, in the page's order."""
+    # A version answered for a while, and along an index of a label alone lie those of all other times, too.
+    version = "model_version_" if wanted.version is not None else ""
+    found = []
+    if wanted.label is not None:
+        found.append(f"{version}label")
+    if wanted.verdict is not None:
+        found.append(f"{version}verdict")
+    if version and not found:
+        found.append("model_version")
+    if wanted.in_distribution is False:
+        found.append("in_distribution")
+    if found and (wanted.min_confidence, wanted.max_confidence) != (None, None):
+        found.append("confidence")  # few rows may be that sure: they are sorted sooner than found among the others
+    return [f"ix_predictions_{columns}_id" for columns in found]
 
 
 def stored(row: Row[Any]) -> StoredPrediction:
