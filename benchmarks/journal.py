@@ -1,8 +1,9 @@
-"""What keeping predictions costs: throughput with and without the journal, rows/s into MySQL, and history queries.
+"""What keeping predictions costs: throughput with and without the journal, rows/s into MySQL, `GET /predictions`.
 
     python -m benchmarks.journal --rows 1000000
 
-The two servers take turns, so that a noisy neighbour hits both; the ratio is what counts.
+The two servers take turns, so that a noisy neighbour hits both; the ratio is what counts. Pages of 50 are asked for one
+after another over HTTP, each from a moment by chance, in a table over which rare values are spread evenly.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import sys
 import tempfile
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.servers.mysql import MySqlServer
@@ -29,14 +32,33 @@ from dandelion.domain import JournalEntry, ModelRef, Prediction
 from dandelion.journal import Journal
 from dandelion.settings import Settings
 
-QUERIES: dict[str, predictions.Filter] = {
-    "newest": predictions.Filter(),
-    "label": predictions.Filter(label="dandelion"),
-    "version": predictions.Filter(version="3"),
-    "unsure": predictions.Filter(max_confidence=0.55),
-    "wrong": predictions.Filter(verdict="wrong"),
-    "unsure of one version": predictions.Filter(version="3", max_confidence=0.55),
-    "rare version": predictions.Filter(version="99"),
+FIRST_MS = 1_700_000_000_000
+REQUESTS = 100
+# A share of rows each: half of them a label, a fifth a version, the rest as `entry` and `mark_truths` say.
+QUERIES: dict[str, dict[str, str]] = {
+    "all": {},
+    "a label": {"label": "dandelion"},
+    "a version": {"version": "3"},
+    "a version that does not exist": {"version": "99"},
+    "confidence at most 0.55": {"max_confidence": "0.55"},
+    "confidence at most 0.5025 (5 in 1000)": {"max_confidence": "0.5025"},
+    "confidence at most 0.5001 (2 in 10,000)": {"max_confidence": "0.5001"},
+    "confidence at least 0.9": {"min_confidence": "0.9"},
+    "confidence at least 0.9999 (2 in 10,000)": {"min_confidence": "0.9999"},
+    "right": {"verdict": "right"},
+    "wrong (1 in 1000)": {"verdict": "wrong"},
+    "not told": {"verdict": "unknown"},
+    "like known photos": {"in_distribution": "true"},
+    "unlike them (2 in 1000)": {"in_distribution": "false"},
+    "a label, wrong": {"label": "dandelion", "verdict": "wrong"},
+    "a label of a version, not told": {"label": "dandelion", "version": "3", "verdict": "unknown"},
+    "a version, confidence at most 0.55": {"version": "3", "max_confidence": "0.55"},
+    "a version, unlike known photos": {"version": "3", "in_distribution": "false"},
+    "a label, confidence at least 0.9, like known photos": {
+        "label": "grass",
+        "min_confidence": "0.9",
+        "in_distribution": "true",
+    },
 }
 
 
@@ -53,7 +75,8 @@ def main() -> None:
         (folder / "mysql").mkdir()
         server = MySqlServer("mysql", folder / "mysql")
         try:
-            asyncio.run(shipping_and_history(server, folder, options.rows))
+            asyncio.run(shipping(server, folder, options.rows))
+            history(server.url(), folder, options.rows)
         finally:
             server.stop()
 
@@ -73,7 +96,7 @@ def overhead(folder: Path, seconds: float, rounds: int) -> None:
     print(f"requests/s at 32 connections: {kept:.0f} with the journal (SQLite), {bare:.0f} without: {kept / bare:.3f}")
 
 
-async def shipping_and_history(server: MySqlServer, folder: Path, rows: int) -> None:
+async def shipping(server: MySqlServer, folder: Path, rows: int) -> None:
     settings = Settings.model_validate(
         {"home": folder / "home", "database": {"url": server.url()}, "journal": {"batch_rows": 1000}}
     )
@@ -92,19 +115,46 @@ async def shipping_and_history(server: MySqlServer, folder: Path, rows: int) -> 
     for start in range(len(made), rows, 5000):
         batch = [entry(number) for number in range(start, min(start + 5000, rows))]
         await transact(engine, lambda on, batch=batch: predictions.add(on, batch), patience_seconds=30)  # type: ignore[misc]
-    async with engine.begin() as connection:
-        await connection.execute(text("UPDATE predictions SET verdict='wrong' WHERE confidence > 0.9995"))
-        await connection.execute(text("ANALYZE TABLE predictions"))
-    for name, wanted in QUERIES.items():
-        times = [await timed(engine, wanted) for _ in range(40)]
-        print(f"history of {rows} rows, {name}: p95 {sorted(times)[37]:.1f} ms")
+    await mark_truths(engine)
     await engine.dispose()
 
 
-async def timed(engine: AsyncEngine, wanted: predictions.Filter) -> float:
-    before = str(uuid.UUID(int=(random.randrange(500_000, 1_000_000) + 1_700_000_000_000 << 80)))
+async def mark_truths(engine: AsyncEngine) -> None:
+    """A tenth of the truths told, one in a hundred of them against the answer."""
+    async with engine.begin() as connection:
+        for verdict, every in (("right", 10), ("wrong", 1000)):
+            # The time of the id in milliseconds, which `entry` numbers.
+            number = "CONV(HEX(SUBSTR(id, 1, 6)), 16, 10)"
+            await connection.execute(
+                text(f"UPDATE predictions SET verdict = :verdict WHERE MOD({number}, :every) = 0"),  # noqa: S608
+                {"verdict": verdict, "every": every},
+            )
+        await connection.execute(text("ANALYZE TABLE predictions"))
+
+
+def history(url: str, folder: Path, rows: int) -> None:
+    """`GET /predictions` with filters: what 95 of 100 requests took at most, from a moment by chance."""
+    port = free_port()
+    argv = [sys.executable, "-m", "dandelion", "serve", "--port", str(port)]
+    server = Server("history", argv, {"DANDELION_DATABASE__URL": url}, f"http://127.0.0.1:{port}/readyz", "file")
+    chance = random.Random(1)
+    with running(server, folder), httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        for name, wanted in QUERIES.items():
+            times = []
+            for _ in range(REQUESTS):
+                moment = datetime.fromtimestamp((FIRST_MS + chance.randrange(rows // 2, rows)) / 1000, UTC)
+                times.append(timed(client, {**wanted, "until": moment.isoformat()}))
+            print(f"{rows} rows, {name}: p50 {statistics.median(times):.1f} ms, p95 {sorted(times)[94]:.1f} ms")
+        newest = sorted(timed(client, {}) for _ in range(REQUESTS))
+        print(f"{rows} rows, the newest: p50 {newest[50]:.1f} ms, p95 {newest[94]:.1f} ms")
+        largest = sorted(timed(client, {"limit": "500"}) for _ in range(REQUESTS))
+        print(f"{rows} rows, the newest 500: p50 {largest[50]:.1f} ms, p95 {largest[94]:.1f} ms")
+
+
+def timed(client: httpx.Client, query: dict[str, str]) -> float:
+    """Milliseconds that an answer took."""
     started = time.perf_counter()
-    await transact(engine, lambda on: predictions.page(on, wanted, before=before, limit=50), patience_seconds=0)
+    client.get("/predictions", params=query).raise_for_status()
     return (time.perf_counter() - started) * 1000
 
 
@@ -115,12 +165,12 @@ def entry(number: int) -> JournalEntry:
     label, other = ("dandelion", "grass") if chance.random() < 0.5 else ("grass", "dandelion")
     return JournalEntry(
         prediction=Prediction(
-            prediction_id=str(uuid.UUID(int=(1_700_000_000_000 + number << 80) | (7 << 76) | (2 << 62) | number)),
+            prediction_id=str(uuid.UUID(int=(FIRST_MS + number << 80) | (7 << 76) | (2 << 62) | number)),
             label=label,
             confidence=confidence,
             probabilities={label: confidence, other: 1 - confidence},
-            in_distribution=True,
-            model=ModelRef(name="dandelion", version=str(number * 5 // 1_000_000)),
+            in_distribution=number % 500 != 7,
+            model=ModelRef(name="dandelion", version=str(number // 200_000)),
             duration_ms=3.0,
         ),
         track="stable",
