@@ -67,7 +67,7 @@ so that what one side may send the other may take.
 {{- $ports = append $ports (include "dandelion.urlPort" $context.Values.backups.mirror.url | int) -}}
 {{- end -}}
 {{- if eq $component "api" -}}
-{{- with $context.Values.api.access.jwksUrl -}}
+{{- with $global.access.jwksUrl -}}
 {{- $ports = append $ports (include "dandelion.urlPort" . | int) -}}
 {{- end -}}
 {{- range $context.Values.networkPolicy.apiEgressPorts -}}

@@ -272,7 +272,7 @@ secretKeyRef:
 {{- .Values.global.existingSecrets.api | default (printf "%s-api" (include "dandelion.name" .)) -}}
 {{- end -}}
 
-{{/* Programs of ours sign tokens for the API with the secret that they share with it. */}}
+{{/* Programs of ours sign tokens for the API with the secret that they share with it, for the audience that it wants. */}}
 {{- define "dandelion.access.env" -}}
 {{- if .Values.global.access.enabled }}
 - name: DANDELION_ACCESS__ENABLED
@@ -282,6 +282,14 @@ secretKeyRef:
     secretKeyRef:
       name: {{ include "dandelion.api.secret" . }}
       key: jwt-secrets
+{{- end }}
+{{- with .Values.global.access.jwtAudience }}
+- name: DANDELION_ACCESS__JWT_AUDIENCE
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.global.access.jwtIssuer }}
+- name: DANDELION_ACCESS__JWT_ISSUER
+  value: {{ . | quote }}
 {{- end }}
 {{- end -}}
 

@@ -43,6 +43,10 @@ in values.schema.json before.
 {{- end -}}
 {{- end -}}
 
+{{- if and $global.access.jwksUrl (not $global.access.jwtAudience) -}}
+{{- $wrong = append $wrong "global.access.jwksUrl is set: set global.access.jwtAudience, else tokens that were made for other programs would open the API" -}}
+{{- end -}}
+
 {{- if .Values.api.enabled -}}
 {{- $release := .Values.api.release -}}
 {{- $scaling := .Values.api.autoscaling -}}

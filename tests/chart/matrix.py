@@ -84,12 +84,12 @@ _HELD = {
     "mysql": {"metrics": {"enabled": True}, "binlogs": {"every": "1h"}},
 }
 _ACCESS = {
-    "global": {"access": {"enabled": True}},
+    "global": {
+        "access": {"enabled": True, "jwksUrl": "https://idp.example.com/keys", "jwtAudience": "dandelion"},
+    },
     "api": {
         "access": {
             "anonymousScopes": ["predict"],
-            "jwksUrl": "https://idp.example.com/keys",
-            "jwtAudience": "dandelion",
             "trustedProxies": ["10.0.0.0/8"],
             "corsOrigins": ["https://example.com"],
         }

@@ -63,16 +63,8 @@ dandelion/track: {{ index . 1 }}
 - name: DANDELION_ACCESS__ANONYMOUS_SCOPES
   value: {{ toJson . | quote }}
 {{- end }}
-{{- with .Values.access.jwksUrl }}
+{{- with .Values.global.access.jwksUrl }}
 - name: DANDELION_ACCESS__JWKS_URL
-  value: {{ . | quote }}
-{{- end }}
-{{- with .Values.access.jwtAudience }}
-- name: DANDELION_ACCESS__JWT_AUDIENCE
-  value: {{ . | quote }}
-{{- end }}
-{{- with .Values.access.jwtIssuer }}
-- name: DANDELION_ACCESS__JWT_ISSUER
   value: {{ . | quote }}
 {{- end }}
 - name: DANDELION_ACCESS__REQUESTS_PER_KEY
