@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import combinations, product
 from typing import Any
 
@@ -10,6 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dandelion.db import create_engine, migrate, predictions, transact
+from dandelion.db.labelling import unlabelled
+from dandelion.db.tables import moment_of
 from dandelion.domain import JournalEntry
 from dandelion.settings import Settings
 from tests.predictions import make_entry, make_prediction
@@ -42,15 +46,25 @@ def entry(number: int) -> JournalEntry:
     )
 
 
-async def reads(connection: AsyncConnection, wanted: predictions.Filter) -> int:
-    """How many rows and entries of indexes the server looked at for the newest page."""
+async def reads(connection: AsyncConnection, ask: Callable[[], Awaitable[object]]) -> int:
+    """How many rows and entries of indexes the server looks at for what is asked."""
     counts = []
-    for ask in (False, True):
-        if ask:
-            await predictions.page(connection, wanted, limit=PAGE)
+    for asked in (False, True):
+        if asked:
+            await ask()
         rows = await connection.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
         counts.append(sum(int(value) for _, value in rows))
     return counts[1] - counts[0]
+
+
+async def test_pages_are_answered_while_an_upgrade_has_not_made_the_indexes_yet(database_url: str) -> None:
+    engine = create_engine(Settings.model_validate({"database": {"url": database_url}}))
+    await migrate.upgrade(engine, "0001")
+    await transact(engine, lambda on: predictions.add(on, [entry(1), entry(997)]), patience_seconds=5)
+    strange = predictions.Filter(in_distribution=False, version="1")
+    found = await transact(engine, lambda on: predictions.page(on, strange), patience_seconds=5)
+    await engine.dispose()
+    assert [each.prediction_id for each in found] == [entry(997).prediction.prediction_id]
 
 
 @pytest.mark.parametrize("database_url", ["mysql", "mariadb"], indirect=True)
@@ -65,6 +79,7 @@ async def test_a_page_walks_past_few_others(database_url: str) -> None:
             number = "CONV(HEX(SUBSTR(id, 5, 2)), 16, 10)"
             told = text(f"UPDATE predictions SET verdict = :verdict WHERE MOD({number} DIV 2, :every) = 0")  # noqa: S608
             await connection.execute(told, {"verdict": verdict, "every": every})
+        await connection.execute(text("UPDATE predictions SET photo_key = 'a.jpg'"))
         await connection.execute(text("ANALYZE TABLE predictions"))
     filters = [
         predictions.Filter(**dict(zip(names, values, strict=True)))
@@ -72,6 +87,11 @@ async def test_a_page_walks_past_few_others(database_url: str) -> None:
         for values in product(*(WANTED[name] for name in names))
     ]
     async with engine.connect() as connection:
-        found = {str(wanted): await reads(connection, wanted) for wanted in filters}
+        found = {
+            str(wanted): await reads(connection, partial(predictions.page, connection, wanted, limit=PAGE))
+            for wanted in filters
+        }
+        since = moment_of(entry(ROWS // 2).prediction.prediction_id)
+        found["labelling"] = await reads(connection, partial(unlabelled, connection, since, limit=PAGE))
     await engine.dispose()
     assert {wanted: count for wanted, count in found.items() if count > MOST_READ} == {}

@@ -7,13 +7,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Boolean, Row, Select, TextClause, and_, bindparam, case, delete, func, select, text, update
+from sqlalchemy import (
+    Boolean,
+    Row,
+    Select,
+    TextClause,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dandelion.db.tables import feedback, first_id, moment_of, predictions
 from dandelion.domain import JournalEntry, StoredPrediction
 
 MAX_PAGE = 500
+_NO_SUCH_INDEX = 1176
 # In place of a photo's key: it was erased, and none may come after.
 ERASED = "erased"
 
@@ -132,12 +147,19 @@ async def page(
         limit: Most that are wanted, 1 to `MAX_PAGE`.
     """
     query = _with_truth().where(and_(True, *_conditions(wanted)))
-    if indexes := _indexes(wanted):
-        # Else MySQL may walk the primary key backwards past everything that does not match.
-        query = query.with_hint(predictions, f"USE INDEX ({', '.join(indexes)})", "mysql")
     if before is not None:
         query = query.where(predictions.c.id < before)
-    rows = await connection.execute(query.order_by(predictions.c.id.desc()).limit(min(limit, MAX_PAGE)))
+    query = query.order_by(predictions.c.id.desc()).limit(min(limit, MAX_PAGE))
+    indexes = _indexes(wanted)
+    # Else MySQL may walk the primary key backwards past everything that does not match.
+    hinted = query.with_hint(predictions, f"USE INDEX ({', '.join(indexes)})", "mysql") if indexes else query
+    try:
+        rows = await connection.execute(hinted)
+    except OperationalError as error:
+        if getattr(error.orig, "args", (None,))[0] != _NO_SUCH_INDEX:
+            raise
+        # Tables are brought up to date beside the pods of an upgrade; until then MySQL chooses for itself.
+        rows = await connection.execute(query)
     return [stored(row) for row in rows]
 
 
