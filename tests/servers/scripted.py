@@ -19,6 +19,10 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def read_body(self) -> bytes:
+        """All of a request's body; a connection that is closed before may lose the answer."""
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
     def log_message(self, *_: object) -> None:
         """Keep the test's output clean."""
 

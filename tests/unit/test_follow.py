@@ -31,6 +31,7 @@ def url(statuses: list[int]) -> Iterator[str]:
             self.answer(statuses.pop(0) if len(statuses) > 1 else statuses[0], msgspec.json.encode(RUN))
 
         def do_POST(self) -> None:
+            self.read_body()
             self.answer(200, b"[]")
 
     with listening(Prefect) as found:

@@ -28,4 +28,6 @@ async def record(request: Request[Any, Any, Any], action: str, subject: str, det
             patience_seconds=PATIENCE_SECONDS,
         )
     except DatabaseError as error:
-        log.warning("not_in_audit_log", action=action, subject=subject, actor=actor, reason=str(error), **detail)
+        log.warning(
+            "not_in_audit_log", action=action, subject=subject, actor=actor, reason=str(error), detail=dict(detail)
+        )

@@ -11,9 +11,8 @@ from litestar.params import JSONBody
 
 from dandelion.api.access import needs
 from dandelion.api.problems import BODY_REFUSALS, documented
-from dandelion.api.retrainings import record
+from dandelion.api.retrainings import ask
 from dandelion.domain import AskedRetraining
-from dandelion.orchestration import retrainings
 
 ACTION, RETRAIN = "action", "retrain"
 
@@ -69,6 +68,4 @@ async def take_alerts(request: Request[Any, Any, Any], data: JSONBody[AlertNotif
         return HookAnswer(alerts=[], retraining=None)
     which = sorted(f"{each.fingerprint or sorted(each.labels.items())}@{each.starts_at}" for each in asking)
     once = hashlib.sha256("\n".join(which).encode()).hexdigest()
-    asked = await retrainings.start(request.app.state.settings, alert=", ".join(names), once=f"alert-{once}")
-    await record(request, asked, {"alerts": names})
-    return HookAnswer(alerts=names, retraining=asked)
+    return HookAnswer(alerts=names, retraining=await ask(request, alerts=names, once=f"alert-{once}"))

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-import structlog
 from litestar import Request, get, post
 from litestar.params import FromPath, JSONBody, Parameter
 
-from dandelion.api.access import caller_of, needs
+from dandelion.api.access import needs
+from dandelion.api.audit import record
 from dandelion.api.problems import BODY_REFUSALS, documented
-from dandelion.db import audit, transact
 from dandelion.domain import AskedRetraining, Retraining
-from dandelion.errors import DatabaseError
+from dandelion.errors import OrchestrationError
 from dandelion.orchestration import retrainings
+from dandelion.settings import Settings
 
-AUDIT_PATIENCE_SECONDS = 1.0
+ASK = "ask_retraining"
 MOST_SHOWN = 100
-
-log = structlog.get_logger(__name__)
 
 
 class RetrainingWish(msgspec.Struct, kw_only=True):
@@ -53,9 +52,7 @@ _PROBLEMS = documented({400: "A value that cannot be read", 503: "Prefect does n
 )
 async def ask_for_retraining(request: Request[Any, Any, Any], data: JSONBody[RetrainingWish]) -> AskedRetraining:
     """It begins within seconds; while one goes on already, that one is the answer."""
-    asked = await retrainings.start(request.app.state.settings, force=data.force, reason=data.reason)
-    await record(request, asked, {"force": data.force, "reason": data.reason})
-    return asked
+    return await ask(request, force=data.force, reason=data.reason)
 
 
 @get("/admin/retrainings", opt=needs("admin"), summary="The last retrainings", responses=_PROBLEMS)
@@ -78,21 +75,25 @@ async def get_retraining(request: Request[Any, Any, Any], run_id: FromPath[UUID]
     return await retrainings.find(request.app.state.settings, str(run_id))
 
 
-async def record(request: Request[Any, Any, Any], asked: AskedRetraining, detail: dict[str, Any]) -> None:
-    """Into the audit log; a database that is down must not keep a model from being retrained."""
-    actor = caller_of(request).name
+async def ask(
+    request: Request[Any, Any, Any],
+    *,
+    force: bool = False,
+    reason: str = "",
+    alerts: Sequence[str] = (),
+    once: str | None = None,
+) -> AskedRetraining:
+    """Start one, or find the one that goes on, and write down who asked.
+
+    Raises:
+        OrchestrationError: Prefect does not answer, or nobody serves the flow.
+    """
+    detail: dict[str, Any] = {"alerts": list(alerts)} if alerts else {"force": force, "reason": reason}
+    settings: Settings = request.app.state.settings
     try:
-        await request.app.state.journal.prepare()
-        await transact(
-            request.app.state.engine,
-            lambda on: audit.record(
-                on,
-                actor=actor,
-                action="ask_retraining",
-                subject=asked.run_id,
-                detail={**detail, "is_new": asked.is_new},
-            ),
-            patience_seconds=AUDIT_PATIENCE_SECONDS,
-        )
-    except DatabaseError as error:
-        log.warning("not_in_audit_log", action="ask_retraining", actor=actor, reason=str(error), run_id=asked.run_id)
+        asked = await retrainings.start(settings, force=force, reason=reason, alert=", ".join(alerts), once=once)
+    except OrchestrationError as error:  # perhaps it was begun, and only the answer was lost
+        await record(request, ASK, retrainings.FLOW, {**detail, "failed": str(error)})
+        raise
+    await record(request, ASK, asked.run_id, {**detail, "is_new": asked.is_new})
+    return asked

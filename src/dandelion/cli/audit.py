@@ -9,7 +9,7 @@ from typing import Any
 
 from dandelion.cli.database import with_engine
 from dandelion.cli.output import console
-from dandelion.errors import DatabaseError
+from dandelion.errors import DatabaseError, SettingsError
 
 PATIENCE_SECONDS = 2.0
 
@@ -23,7 +23,7 @@ def actor() -> str:
 
 
 def record(action: str, subject: str, detail: Mapping[str, Any], *, tables: bool = True) -> None:
-    """Write down what was done; a database that is down is said and stops nobody from rolling back.
+    """Write down what was done; a database that cannot be reached is said and stops nobody from rolling back.
 
     Args:
         action: What.
@@ -42,5 +42,5 @@ def record(action: str, subject: str, detail: Mapping[str, Any], *, tables: bool
             ),
             tables=tables,
         )
-    except DatabaseError as error:
+    except (DatabaseError, SettingsError) as error:
         console(error=True).print(f"Not in the audit log: {error.message}", style="yellow")

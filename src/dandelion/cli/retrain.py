@@ -8,7 +8,11 @@ from typing import Annotated
 import msgspec
 import typer
 
+from dandelion.cli.audit import record
 from dandelion.cli.output import console
+from dandelion.errors import OrchestrationError
+
+ASK = "ask_retraining"
 
 
 def retrain(
@@ -32,9 +36,15 @@ def retrain(
     from dandelion.cli.follow import follow
     from dandelion.orchestration import retrainings
 
-    asked = asyncio.run(retrainings.start(settings, force=force, reason=reason))
+    detail = {"force": force, "reason": reason}
+    try:
+        asked = asyncio.run(retrainings.start(settings, force=force, reason=reason))
+    except OrchestrationError as error:  # perhaps it was begun, and only the answer was lost
+        record(ASK, retrainings.FLOW, {**detail, "failed": str(error)})
+        raise
     out = console(error=as_json)
     out.print(f"{asked.name}{'' if asked.is_new else ', which goes on already'}: {asked.url}", markup=False)
+    record(ASK, asked.run_id, {**detail, "is_new": asked.is_new})
     ended = follow(settings, asked.run_id, out) if wait else None
     if as_json:
         found = asyncio.run(retrainings.find(settings, asked.run_id)) if wait else asked
@@ -49,10 +59,11 @@ def _run_here(force: bool, reason: str, as_json: bool) -> int:
     from dandelion.retraining.local import run_steps
     from dandelion.settings import load_settings
 
-    out = console(error=as_json)
+    out, run_id = console(error=as_json), str(uuid7())
+    record(ASK, run_id, {"force": force, "reason": reason})
     ended = run_steps(
         load_settings(),
-        str(uuid7()),
+        run_id,
         Asked(force=force, reason=reason),
         say=lambda line: out.print(line, markup=False),
     )
