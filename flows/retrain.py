@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger, runtime, task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
@@ -62,7 +61,7 @@ def prepare_data(run: Run) -> State[Any]:
 @task(cache_policy=NO_CACHE)
 def train_model(run: Run) -> State[Any]:
     """Train a candidate."""
-    from dandelion.orchestration.progress import ProgressBar
+    from dandelion.orchestration.page import ProgressBar
     from dandelion.retraining import steps
 
     bar = ProgressBar()
@@ -78,11 +77,12 @@ def train_model(run: Run) -> State[Any]:
 @task(cache_policy=NO_CACHE)
 def validate_model(run: Run) -> State[Any]:
     """Compare the candidate with the champion, and let the gate decide."""
+    from dandelion.orchestration.page import show_text
     from dandelion.retraining import steps
 
     step = steps.validate_model(run)
     if run.page:
-        create_markdown_artifact(run.page, key="gate", description="The gate's decision")
+        show_text(run.page, key="gate", description="The gate's decision")
     return as_state(step)
 
 

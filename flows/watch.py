@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
@@ -20,13 +19,14 @@ def watch(days: int = 7) -> State[Any]:
         days: How far back the page looks.
     """
     from dandelion.objects import create_store
+    from dandelion.orchestration.page import show_text
     from dandelion.settings import load_settings
     from dandelion.watch import run_watch
     from dandelion.watch.report import make_report, publish_report
 
     settings, log = load_settings(), get_run_logger()
     found = asyncio.run(run_watch(settings))
-    create_markdown_artifact(found.tables, key="watch", description="What the photos and the truths say")
+    show_text(found.tables, key="watch", description="What the photos and the truths say")
     page = publish_report(asyncio.run(make_report(settings, timedelta(days=days))), create_store(settings))
     if page is None:
         log.info("A photo on the page was erased while it was drawn; the next run draws it anew.")

@@ -1,4 +1,4 @@
-"""The bar on Prefect's page."""
+"""What a run shows on Prefect's page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from tests.servers.prefect import PrefectServer
 RUN = """
 from prefect import flow, runtime
 from prefect.client.orchestration import get_client
-from dandelion.orchestration.progress import ProgressBar
+import httpx
+from dandelion.orchestration import page
+from dandelion.orchestration.page import ProgressBar, show_text
+
+def lose(*_, **__):
+    raise httpx.ReadTimeout("no answer")
 
 @flow
 def work():
@@ -24,13 +29,16 @@ def work():
         (shown,) = client.request("POST", "/artifacts/filter", json=mine).json()
         client.request("DELETE", "/artifacts/{id}", path_params={"id": shown["id"]}).raise_for_status()
     bar.show(90, "most")
+    show_text("# Good", key="page", description="A page")
+    page.create_markdown_artifact = lose
+    show_text("# Better", key="page", description="A page")
     print("RESULT", shown["data"], shown["description"])
 
 work()
 """
 
 
-def test_work_goes_on_where_the_bar_is_not_taken(prefect: PrefectServer) -> None:
+def test_work_goes_on_where_nothing_of_it_is_taken(prefect: PrefectServer) -> None:
     env = {"PREFECT_API_URL": f"{prefect.url}/api", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
     done = subprocess.run(
         [sys.executable, "-c", RUN], env={**os.environ, **env}, capture_output=True, text=True, timeout=120, check=False
@@ -38,3 +46,4 @@ def test_work_goes_on_where_the_bar_is_not_taken(prefect: PrefectServer) -> None
     assert done.returncode == 0, done.stderr
     assert "RESULT 50 half" in done.stdout.replace("50.0", "50")
     assert "Prefect did not take the progress" in done.stderr
+    assert done.stderr.count("Prefect did not take the page (ReadTimeout).") == 1
