@@ -53,6 +53,7 @@ QUERIES: dict[str, dict[str, str]] = {
     "a label, wrong": {"label": "dandelion", "verdict": "wrong"},
     "a label of a version, not told": {"label": "dandelion", "version": "3", "verdict": "unknown"},
     "a version, confidence at most 0.55": {"version": "3", "max_confidence": "0.55"},
+    "a version, confidence at most 0.5001": {"version": "3", "max_confidence": "0.5001"},
     "a version, unlike known photos": {"version": "3", "in_distribution": "false"},
     "a label, confidence at least 0.9, like known photos": {
         "label": "grass",
