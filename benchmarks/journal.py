@@ -145,11 +145,13 @@ def history(url: str, folder: Path, rows: int) -> None:
             for _ in range(REQUESTS):
                 moment = datetime.fromtimestamp((FIRST_MS + chance.randrange(rows // 2, rows)) / 1000, UTC)
                 times.append(timed(client, {**wanted, "until": moment.isoformat()}))
-            print(f"{rows} rows, {name}: p50 {statistics.median(times):.1f} ms, p95 {sorted(times)[94]:.1f} ms")
-        newest = sorted(timed(client, {}) for _ in range(REQUESTS))
-        print(f"{rows} rows, the newest: p50 {newest[50]:.1f} ms, p95 {newest[94]:.1f} ms")
-        largest = sorted(timed(client, {"limit": "500"}) for _ in range(REQUESTS))
-        print(f"{rows} rows, the newest 500: p50 {largest[50]:.1f} ms, p95 {largest[94]:.1f} ms")
+            tell(rows, name, times)
+        for name, newest in {"the newest": {}, "the newest 500": {"limit": "500"}}.items():
+            tell(rows, name, [timed(client, newest) for _ in range(REQUESTS)])
+
+
+def tell(rows: int, name: str, times: list[float]) -> None:
+    print(f"{rows} rows, {name}: p50 {statistics.median(times):.1f} ms, p95 {sorted(times)[94]:.1f} ms")
 
 
 def timed(client: httpx.Client, query: dict[str, str]) -> float:

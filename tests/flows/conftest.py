@@ -54,7 +54,7 @@ def told() -> Iterator[Told]:
 
     class Hook(Handler):
         def do_POST(self) -> None:
-            found.messages.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            found.messages.append(json.loads(self.read_body()))
             self.answer(200, b"")
 
     with listening(Hook) as url:

@@ -43,13 +43,6 @@ def prefect(status: int, made: bytes) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def forgetful() -> Iterator[str]:
-    """A Prefect that breaks where it should say which run it made."""
-    with prefect(500, b"out of memory") as url:
-        yield url
-
-
 def test_a_wish_on_the_terminal_is_in_the_audit_log(make_settings: Callable[..., Settings]) -> None:
     with prefect(201, msgspec.json.encode({"id": "r1", "name": "brave-finch"})) as url:
         settings = make_settings(prefect={"url": url})
@@ -76,13 +69,12 @@ def test_a_database_that_is_down_keeps_nobody_from_asking(
     assert (line["action"], line["detail"]["reason"]) == ("ask_retraining", "new camera")
 
 
-def test_a_wish_whose_answer_was_lost_is_in_the_audit_log(
-    make_settings: Callable[..., Settings], forgetful: str
-) -> None:
-    settings = make_settings(prefect={"url": forgetful})
-    with running_api(settings) as api, httpx.Client(base_url=api.url, timeout=30) as client:
-        asked = client.post("/admin/retrainings", json={"force": True, "reason": "new camera"})
-        told = client.post("/hooks/alertmanager", json={"alerts": [ALERT]})
+def test_a_wish_whose_answer_was_lost_is_in_the_audit_log(make_settings: Callable[..., Settings]) -> None:
+    with prefect(500, b"out of memory") as url:
+        settings = make_settings(prefect={"url": url})
+        with running_api(settings) as api, httpx.Client(base_url=api.url, timeout=30) as client:
+            asked = client.post("/admin/retrainings", json={"force": True, "reason": "new camera"})
+            told = client.post("/hooks/alertmanager", json={"alerts": [ALERT]})
     assert (asked.status_code, told.status_code) == (503, 503)
     written = sorted(rows(settings, audit_log.c.action, audit_log.c.subject, audit_log.c.detail), key=str)
     failed = {"failed": written[0][2]["failed"]}
