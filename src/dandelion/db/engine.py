@@ -136,9 +136,14 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     if isinstance(error, OperationalError):
-        code = getattr(error.orig, "args", (None,))[0]
+        code = code_of(error)
         return code in _TRANSIENT_MYSQL or (isinstance(code, int) and 2000 <= code < 3000) or "locked" in str(error)
     return False
+
+
+def code_of(error: DBAPIError) -> Any:
+    """The number by which MySQL knows an error; SQLite says words there."""
+    return getattr(error.orig, "args", (None,))[0]
 
 
 def database_error(error: BaseException) -> DatabaseError:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dandelion.db.engine import code_of
 from dandelion.db.tables import feedback, first_id, moment_of, predictions
 from dandelion.domain import JournalEntry, StoredPrediction
 
@@ -156,7 +157,7 @@ async def page(
     try:
         rows = await connection.execute(hinted)
     except OperationalError as error:
-        if getattr(error.orig, "args", (None,))[0] != _NO_SUCH_INDEX:
+        if code_of(error) != _NO_SUCH_INDEX:
             raise
         # Tables are brought up to date beside the pods of an upgrade; until then MySQL chooses for itself.
         rows = await connection.execute(query)
