@@ -120,9 +120,9 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[b
     problem = problem_of(error, request_id_of(request.scope))
     instruments.PREDICTION_ERRORS.labels(problem.reason).inc()
     if problem.status >= 500 and not isinstance(error, errors.DandelionError):
-        log.error("request_failed", path=request.url.path, exc_info=error)
+        log.error("request_failed", path=request.scope["path"], exc_info=error)
     else:
-        log.info("request_refused", path=request.url.path, status=problem.status, reason=problem.reason)
+        log.info("request_refused", path=request.scope["path"], status=problem.status, reason=problem.reason)
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     headers.pop("content-type", None)
     if problem.status in {429, 503}:

@@ -15,6 +15,7 @@ import uvicorn
 from litestar import Litestar
 
 from dandelion.api.app import create_app
+from dandelion.connections import BoundedConnection
 from dandelion.inference.service import PredictionService
 from dandelion.settings import Settings
 from dandelion.sockets import BACKLOG, port_in_use, reserve
@@ -103,7 +104,7 @@ def configure(app: Litestar, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedConnection,
         ws="none",
         backlog=BACKLOG,
         lifespan="on",

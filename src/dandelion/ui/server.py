@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uvicorn
 
+from dandelion.connections import BoundedConnection
 from dandelion.settings import Settings
 from dandelion.sockets import listen
 from dandelion.telemetry.logs import configure_logging
@@ -26,7 +27,7 @@ def run(settings: Settings) -> int:
         uvicorn.Config(
             create_app(settings),
             loop="uvloop",
-            http="httptools",
+            http=BoundedConnection,
             ws="none",
             lifespan="on",
             log_config=None,
