@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import sys
 import uuid
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -105,6 +107,24 @@ async def test_a_migration_that_breaks_off_after_any_statement_is_gone_on_with(d
     event.remove(engine.sync_engine, "before_cursor_execute", break_off)
     assert not any(step.applied for step in await migrate.status(engine))
     await engine.dispose()
+
+
+async def test_an_upgrade_that_is_cancelled_locks_nobody_out(tmp_path: Path) -> None:
+    """At whatever moment, and though somebody holds the error; a server that stopped then waited half a minute."""
+    errors = []
+    for number in range(100):
+        file = tmp_path / f"{number}.db"
+        engine = create_engine(Settings.model_validate({"database": {"url": f"sqlite:///{file}"}}))
+        upgrading = asyncio.create_task(migrate.upgrade(engine))
+        await asyncio.sleep(number * 0.0002)
+        upgrading.cancel()
+        with pytest.raises(asyncio.CancelledError) as error:
+            await upgrading
+        errors.append(error.value)
+        await asyncio.sleep(0.02)  # a thread may be in the middle of something
+        with closing(sqlite3.connect(file, timeout=1)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+        await engine.dispose()
 
 
 async def test_two_databases_are_not_confused_in_one_process(tmp_path: Path) -> None:

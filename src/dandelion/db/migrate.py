@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -23,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random
 
-from dandelion.db.engine import database_error, is_transient, lift_limit
+from dandelion.db.engine import database_error, lift_limit
 from dandelion.errors import DatabaseError
 
 LOCK = "dandelion-migration"
@@ -137,29 +138,34 @@ async def _run(engine: AsyncEngine, work: Callable[[Config], None]) -> None:
             await lift_limit(connection)  # also for the wait
             async with _turn(connection), _alone():
                 if connection.dialect.name == "sqlite":
-                    await _let_readers_in(connection)
+                    await _let_readers_in(str(connection.engine.url.database))
                 await connection.run_sync(migrate)
                 await connection.commit()
     except CommandError as error:
         raise DatabaseError(f"The schema cannot be changed: {error}.", "See `dandelion db status`.") from error
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise database_error(error) from error
 
 
-async def _let_readers_in(connection: AsyncConnection) -> None:
+async def _let_readers_in(database: str) -> None:
     """Switch the file to a write-ahead log, so that readers and one writer work at once; it stays switched.
 
-    SQLite refuses at once, whatever the busy timeout, while another connection looks at the file.
+    SQLite refuses at once, whatever the busy timeout, while another connection looks at the file. On a connection of
+    its own in a thread: a statement that is broken off keeps its lock for as long as anybody holds the error.
     """
+
+    def switch() -> None:
+        with closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL").fetchone()
+
     async for attempt in AsyncRetrying(
         stop=stop_after_delay(LOCK_SECONDS),
         wait=wait_random(0.02, 0.1),
-        retry=retry_if_exception(is_transient),
+        retry=retry_if_exception(lambda error: "locked" in str(error)),
         reraise=True,
     ):
         with attempt:
-            await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-            await connection.commit()
+            await asyncio.to_thread(switch)
 
 
 @asynccontextmanager
