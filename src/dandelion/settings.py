@@ -42,6 +42,11 @@ class ApiSettings(Section):
     max_upload_bytes: Annotated[int, Field(ge=1024)] = Field(
         32 * 1024 * 1024, description="Largest request body, bytes; larger ones get 413."
     )
+    max_bodies_bytes: Annotated[int, Field(ge=1024)] = Field(
+        256 * 1024 * 1024,
+        description="What the bodies of all requests at a time may take in memory; one that finds no room gets 503 "
+        "with Retry-After.",
+    )
     max_photo_pixels: Annotated[int, Field(ge=1)] = Field(
         64_000_000,
         description="Largest photo, pixels, read from its header before anything is decoded; WebP and AVIF half of it.",

@@ -133,6 +133,49 @@ def test_a_client_that_hangs_up_half_way_is_counted(api: Api, http: httpx.Client
     assert reasons(http)["client_gone"] == before + 1
 
 
+@pytest.mark.parametrize(("path", "kind"), [("/predict", "image/jpeg"), ("/feedback", "application/json")])
+def test_bodies_find_the_room_there_is(make_settings: Callable[..., Settings], path: str, kind: str) -> None:
+    """Each is within its own bound; together they are more than the server may hold."""
+    most = 1024 * 1024
+    bounds = {"max_upload_bytes": most, "max_bodies_bytes": most, "body_timeout_seconds": 20.0}
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {most}\r\n\r\n"
+    with running_api(make_settings(api=bounds)) as small, httpx.Client(base_url=small.url, headers=JPEG) as http:
+
+        def ask() -> httpx.Response:
+            return http.post("/predict", content=jpeg() + bytes(1))
+
+        def ask_beside() -> httpx.Response:
+            with socket.create_connection(small.address, timeout=10) as connection:
+                connection.sendall(head.encode() + bytes(most - len(jpeg())))
+                time.sleep(0.2)
+                return ask()
+
+        deadline = time.monotonic() + 20
+        while (answer := ask_beside()).is_success and time.monotonic() < deadline:
+            pass  # the other one had not come yet, and found no room itself
+        assert (answer.status_code, answer.json()["reason"]) == (503, "overloaded")
+        assert answer.headers["retry-after"] == "1"
+        assert "DANDELION_API__MAX_BODIES_BYTES" in answer.json()["detail"]
+        deadline = time.monotonic() + 10
+        while not (answer := ask()).is_success and time.monotonic() < deadline:
+            time.sleep(0.05)  # nobody has noticed yet that the other one is gone
+        assert answer.is_success
+        assert http.post("/predict", content=jpeg().ljust(most, b"\0")).is_success, "it is given back in part only"
+
+
+@pytest.mark.parametrize("length", ["0" * 5_000 + "5", "9" * 5_000], ids=["zeros", "digits"])
+@pytest.mark.parametrize("path", ["/predict", "/feedback/bulk", "/feedback"])
+def test_a_length_of_thousands_of_digits_is_no_fault_of_the_server(api: Api, path: str, length: str) -> None:
+    kind = {"/predict": "image/jpeg", "/feedback/bulk": "text/csv", "/feedback": "application/json"}[path]
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n"
+    )
+    with socket.create_connection(api.address, timeout=10) as connection:
+        connection.sendall(head.encode() + b"\r\nhello")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 4")
+
+
 @pytest.mark.parametrize("path", ["/feedback", "/hooks/alertmanager"])
 @pytest.mark.parametrize("depth", [1_000, 100_000])
 def test_json_nested_without_end_is_refused(http: httpx.Client, path: str, depth: int) -> None:

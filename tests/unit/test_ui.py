@@ -120,6 +120,12 @@ def test_the_fence_lets_pass_what_the_page_uses(fenced: TestClient) -> None:
         "/en/gradio_api/file=https://a/b.jpg",
         "/en/login",
         "/en/gradio_api/",
+        *(
+            f"/en/{folder}/{name}"
+            for folder in ("assets", "static")
+            for name in ("a" * 256, "a/" * 2048, "a%00", "%F0" * 256)
+        ),
+        f"/en/gradio_api/file=/{'a' * 256}",
     ):
         assert fenced.get(path).status_code == 404, path
 
@@ -128,6 +134,7 @@ def test_uploads_find_the_room_there_is(fenced: TestClient, tmp_path: Path) -> N
     assert fenced.post(UPLOAD, content=bytes(MOST_BYTES - FILE_BYTES)).status_code == 200
     assert fenced.post(UPLOAD, content=bytes(MOST_BYTES + 1)).status_code == 507
     assert fenced.post(UPLOAD, content=iter([b"a"])).status_code == 411  # which might never end
+    assert fenced.post(UPLOAD, content=b"a", headers={"Content-Length": "0" * 5_000 + "1"}).status_code == 411
     (tmp_path / "photo.jpg").write_bytes(bytes(60_000))
     assert fenced.post(UPLOAD, content=bytes(40_001)).status_code == 507
     assert fenced.post(UPLOAD, content=bytes(20_000)).status_code == 200

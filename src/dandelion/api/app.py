@@ -27,7 +27,7 @@ from dandelion.api import compare, drift, health, history, hooks, model, predict
 from dandelion.api.access import DOCS, OPEN, AccessControl, who_am_i
 from dandelion.api.headers import create_headers
 from dandelion.api.problems import to_response
-from dandelion.api.requests import BodyDeadline, RequestContext, create_echo
+from dandelion.api.requests import BodyBounds, RequestContext, create_echo
 from dandelion.api.traffic import create_counter
 from dandelion.db import create_engine, keys, transact
 from dandelion.domain import ApiKey
@@ -159,7 +159,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
         ),
         middleware=[
             RequestContext(),
-            BodyDeadline(settings.api.body_timeout_seconds),
+            # The largest one that is allowed always finds room, if it is alone.
+            BodyBounds(
+                settings.api.body_timeout_seconds, max(settings.api.max_bodies_bytes, settings.api.max_upload_bytes)
+            ),
             AccessControl(settings, gate, RateLimiter(settings.access), cors.is_origin_allowed if cors else None),
         ],
         before_send=[

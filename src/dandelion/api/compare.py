@@ -47,7 +47,7 @@ class Comparison(msgspec.Struct, kw_only=True):
 async def compare(request: Request[Any, Any, Any]) -> Comparison:
     """Both versions' answers to one photo."""
     state = request.app.state
-    photos, _ = await read_photos(request, state.settings.api)
+    photos = await read_photos(request, state.settings.api)
     if len(photos) != 1:
         raise UploadError(f"/compare takes one photo, and {len(photos)} were sent.", "Send them one by one.")
     service: PredictionService = state.service

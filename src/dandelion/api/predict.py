@@ -69,7 +69,7 @@ async def predict(request: Request[Any, Any, Any]) -> Response[bytes]:
     state = request.app.state
     service: PredictionService = state.service
     with tracing.stage("read upload"):
-        photos, _ = await read_photos(request, state.settings.api)
+        photos = await read_photos(request, state.settings.api)
     results = await service.predict(photos)
     journal: Journal = state.journal
     answered = [
@@ -109,7 +109,7 @@ async def explain(
 ) -> Response[bytes]:
     """A PNG of the photo with its class activation map."""
     service: PredictionService = request.app.state.service
-    photos, _ = await read_photos(request, request.app.state.settings.api)
+    photos = await read_photos(request, request.app.state.settings.api)
     if len(photos) != 1:
         raise UploadError(f"/explain takes one photo, and {len(photos)} were sent.", "Send them one by one.")
     classes = service.serving.classifier.manifest.classes

@@ -1,4 +1,4 @@
-"""What every request gets: an id that its answer and its log lines carry, and a time for its body to arrive."""
+"""What every request gets: an id that its answer and its log lines carry, and bounds on its body."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from litestar.types import (
 )
 from uuid_utils import uuid7
 
-from dandelion.errors import SlowUploadError
+from dandelion.errors import OverloadedError, SlowUploadError
 from dandelion.telemetry import tracing
 
 HEADER = "X-Request-ID"
@@ -81,25 +81,29 @@ class RequestContext(ASGIMiddleware):
                 await next_app(scope, receive, send)
 
 
-class BodyDeadline(ASGIMiddleware):
-    """Gives up a body that arrives too slowly, whoever reads it; counted from when somebody begins to.
+class BodyBounds(ASGIMiddleware):
+    """Gives up a body that arrives too slowly, or for which there is no room, whoever reads it.
 
     Args:
-        seconds: Longest time for all of it.
+        seconds: Longest time for all of it, counted from when somebody begins to read.
+        most_bytes: What the bodies of all requests may take together, each until its request is answered.
     """
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, most_bytes: int) -> None:
         self._seconds = seconds
+        self._most_bytes = most_bytes
+        self._held_bytes = 0
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Run one request whose body is in time."""
+        """Run one request whose body is in time and finds room."""
         until: float | None = None
         is_whole = False
+        held_bytes = 0
 
-        async def receive_in_time() -> HTTPReceiveMessage | WebSocketReceiveMessage:
-            nonlocal until, is_whole
+        async def receive_in_bounds() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+            nonlocal until, is_whole, held_bytes
             if is_whole:  # what comes now is that the client goes, whenever it likes
                 return await receive()
             if until is None:
@@ -113,9 +117,20 @@ class BodyDeadline(ASGIMiddleware):
                     "Send a smaller one, or raise DANDELION_API__BODY_TIMEOUT_SECONDS.",
                 ) from error
             is_whole = not message.get("more_body", False)
+            size = len(message["body"]) if message["type"] == "http.request" else 0
+            if self._held_bytes + size > self._most_bytes:
+                raise OverloadedError(
+                    f"The bodies of all requests take {self._held_bytes:,} bytes already, of {self._most_bytes:,}.",
+                    "Try again later, or raise DANDELION_API__MAX_BODIES_BYTES, where there is memory.",
+                )
+            self._held_bytes += size
+            held_bytes += size
             return message
 
-        await next_app(scope, receive_in_time, send)
+        try:
+            await next_app(scope, receive_in_bounds, send)
+        finally:
+            self._held_bytes -= held_bytes
 
 
 def _parents(scope: Scope) -> dict[str, str]:

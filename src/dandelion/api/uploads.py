@@ -20,8 +20,8 @@ FIELD = "file"
 _EXAMPLE = "Send `curl -F file=@photo.jpg` or `curl -H 'Content-Type: image/jpeg' --data-binary @photo.jpg`."
 
 
-async def read_photos(request: Request[Any, Any, Any], limits: ApiSettings) -> tuple[list[bytes], bool]:
-    """The photos of a request, and whether it may carry several (multipart) or is one photo (an image body).
+async def read_photos(request: Request[Any, Any, Any], limits: ApiSettings) -> list[bytes]:
+    """The photos of a request: those of a form (multipart), or the one that is its body.
 
     Raises:
         MediaTypeError: The body is neither multipart nor an image.
@@ -34,8 +34,8 @@ async def read_photos(request: Request[Any, Any, Any], limits: ApiSettings) -> t
     if not (is_form or media_type.startswith("image/") or media_type == "application/octet-stream"):
         raise MediaTypeError(f"A body of type {media_type or 'none'!r} is not taken here.", _EXAMPLE)
     if is_form:
-        return await _read_form(request, options.get("boundary", ""), limits), True
-    return [await read_body(request, limits)], False
+        return await _read_form(request, options.get("boundary", ""), limits)
+    return [await read_body(request, limits)]
 
 
 async def read_body(request: Request[Any, Any, Any], limits: ApiSettings) -> bytes:
@@ -80,7 +80,7 @@ async def _read_form(request: Request[Any, Any, Any], boundary: str, limits: Api
 
 async def _chunks(request: Request[Any, Any, Any], limit: int) -> AsyncIterator[bytes]:
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
+    if announced.isdecimal() and int(announced[:19]) > limit:  # of more digits Python makes no number
         raise _too_large(limit)
     received = 0
     while True:

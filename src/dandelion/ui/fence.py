@@ -22,6 +22,9 @@ UPLOAD = "/gradio_api/upload"
 EVENT = "/gradio_api/queue/join"
 # What the page tells of some hundred photos takes a tenth of it.
 MOST_TOLD_BYTES = 1024**2
+# Of Linux: a name in a folder, and half of a path, since the page's own folders stand before it.
+MOST_NAME_BYTES = 255
+MOST_PATH_BYTES = 2048
 # Between two pieces of an upload; a laptop that fell asleep would hold its room for ever.
 SLOWEST_SECONDS = 30.0
 # Gradio has some fifty: a description of itself, proxies, code assistants, recordings, monitoring. A file is one of
@@ -55,7 +58,7 @@ class Fence:
         language, slash, rest = scope["path"].removeprefix("/").partition("/")
         if scope["method"] not in SAFE_METHODS and is_foreign(scope["headers"]):
             app = PlainTextResponse("A page of another site sent this.", 403)
-        elif language in LANGUAGES and not _USED.fullmatch(slash + rest):
+        elif language in LANGUAGES and not (_USED.fullmatch(slash + rest) and _is_name(rest)):
             app = PlainTextResponse("Not found", 404)
         elif scope["path"].endswith(UPLOAD):
             app = self._take_upload
@@ -67,7 +70,7 @@ class Fence:
         """Room is held for what a request promises and did not bring yet, and for its files' blocks and folders."""
         headers = Headers(scope=scope)
         promised = headers.get("content-length", "")
-        if not promised.isdecimal():
+        if not promised.isdecimal() or len(promised) > 19:  # of many more digits Python makes no number
             await PlainTextResponse("Say how long it is: Content-Length.", 411)(scope, receive, send)
             return
         full = PlainTextResponse("Too many photos are kept here at the moment: try again later, or with fewer.", 507)
@@ -134,6 +137,12 @@ class Fence:
             return unread.pop() if unread else await receive()
 
         await self._app(scope, receive_again, send)
+
+
+def _is_name(path: str) -> bool:
+    """Whether a file system takes it: Gradio asks for whatever is named, and fails over the rest."""
+    raw = path.encode()
+    return len(raw) <= MOST_PATH_BYTES and max(map(len, raw.split(b"/"))) <= MOST_NAME_BYTES and b"\0" not in raw
 
 
 class _Parts:
