@@ -8,6 +8,7 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
+from dandelion.api import app
 from dandelion.settings import Settings
 from tests.integration.conftest import Api, running_api
 from tests.photos import jpeg
@@ -247,6 +249,24 @@ def test_a_full_queue_says_when_to_come_back(make_settings: Callable[..., Settin
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
     assert answer.json()["reason"] == "overloaded"
+
+
+@pytest.mark.parametrize("path", ["/explain", "/compare"])
+def test_what_is_no_traffic_waits_in_a_line_of_its_own(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(app, "SIDE_LANES", 1)
+    monkeypatch.setattr(app, "MOST_WAITING", 1)
+    with running_api(make_settings()) as busy, ThreadPoolExecutor(20) as many:
+
+        def ask(_: int) -> httpx.Response:
+            return httpx.post(f"{busy.url}{path}", content=jpeg(), headers=JPEG, timeout=30)
+
+        answers = list(many.map(ask, range(20)))
+        assert {each.status_code for each in answers} == {200, 503}
+        refused = next(each for each in answers if each.status_code == 503)
+        assert (refused.json()["reason"], refused.headers["retry-after"]) == ("overloaded", "1")
+        assert ask(0).is_success
 
 
 def test_a_draining_server_is_not_ready_but_still_answers(make_settings: Callable[..., Settings]) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,32 @@ def test_a_photo_in_a_store_that_is_away_is_said_to_be_there_later(
         assert int(away.headers["Retry-After"]) >= 1
         proxy.heal()
         assert photo_of(api, identity).content == there
+
+
+def test_those_who_wait_for_a_photo_hold_up_no_row(
+    minio: S3Server, toxiproxy: Toxiproxy, make_settings: Callable[..., Settings]
+) -> None:
+    """More of them than there are threads, before a store that takes connections and never answers."""
+    proxy = toxiproxy.before("slow-photos", minio.port)
+    store = minio.settings(bucket_prefix="held-", url=f"http://127.0.0.1:{proxy.port}", timeout_seconds=2.0)
+    with running_api(make_settings(journal=ALL, objects=store)) as api:
+        identity = predict(api)
+        assert photo_of(api, identity).is_success
+        proxy.hold()
+        with ThreadPoolExecutor(40) as waiting:
+            asked = [
+                waiting.submit(httpx.get, f"{api.url}/predictions/{identity}/photo", timeout=60) for _ in range(40)
+            ]
+            time.sleep(0.5)
+            begin = time.monotonic()
+            for _ in range(5):
+                found = httpx.get(f"{api.url}/predictions/{predict(api)}", timeout=30)
+                assert found.status_code == 200, found.text
+            assert not any(each.done() for each in asked), "the store was not held long enough"
+            assert httpx.get(f"{api.url}/metrics").is_success
+            print(f"five answers were stored within {time.monotonic() - begin:.1f} s")
+            proxy.heal()
+            assert {each.result().status_code for each in asked} <= {200, 503}
 
 
 @pytest.mark.parametrize(

@@ -42,11 +42,15 @@ from dandelion.settings import Settings, load_settings
 from dandelion.tasks import end_all
 from dandelion.telemetry import tracing
 from dandelion.telemetry.logs import configure_logging
+from dandelion.threads import Threads
 from dandelion.watch import DriftMonitor, LiveAccuracy, Records, save_for_ever, save_sketches
 
 log = structlog.get_logger(__name__)
 
 KEY_PATIENCE_SECONDS = 1.0
+# Photos on the page come a dozen at a time. A heat map of a large photo takes 0.3 GB.
+STORE_READERS, REGISTRY_THREADS, SIDE_LANES = 8, 4, 2
+MOST_WAITING = 64
 _ASSETS = f"{DOCS}/assets"
 _DESCRIPTION = "Photos in, classes out. Errors are problem details (RFC 9457) with a `reason` for programs."
 
@@ -66,6 +70,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
     store = create_store(settings)
     photos = Photos(settings, engine, store, journal.prepare)
     challenger = Challenger(settings)
+    store_readers = Threads("object store", STORE_READERS, most_waiting=MOST_WAITING)
+    registry_threads = Threads("model registry", REGISTRY_THREADS, most_waiting=MOST_WAITING)
+    side_lanes = Threads("side lanes, which answer no traffic", SIDE_LANES, most_waiting=MOST_WAITING)
     clients = ClientHasher(settings) if settings.privacy.keep_clients else None
 
     async def find_key(identity: str) -> ApiKey | None:
@@ -99,6 +106,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         finally:
             await end_all(running)
             await asyncio.to_thread(service.close)
+            for threads in (store_readers, registry_threads, side_lanes):
+                threads.close()
             await asyncio.to_thread(monitor.close)
             await journal.close()
             await photos.close()  # which follow their rows
@@ -153,7 +162,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
                 "clients": clients,
                 "registry": None,
                 "challenger": challenger,
-                "second_opinions": queue.SecondOpinions(challenger, store),
+                "second_opinions": queue.SecondOpinions(challenger, store, store_readers),
+                "store_readers": store_readers,
+                "registry_threads": registry_threads,
+                "side_lanes": side_lanes,
                 "monitor": monitor,
             }
         ),

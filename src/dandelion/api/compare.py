@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from dandelion.errors import PhotoError, UploadError
 from dandelion.inference.challenger import Challenger
 from dandelion.inference.classifier import Answer
 from dandelion.inference.service import PredictionService
+from dandelion.threads import Threads
 
 
 class Comparison(msgspec.Struct, kw_only=True):
@@ -51,8 +51,9 @@ async def compare(request: Request[Any, Any, Any]) -> Comparison:
     if len(photos) != 1:
         raise UploadError(f"/compare takes one photo, and {len(photos)} were sent.", "Send them one by one.")
     service: PredictionService = state.service
+    side: Threads = state.side_lanes
     serving = service.serving
-    opinions = [_opinion(serving.ref, (await asyncio.to_thread(serving.classifier.classify, photos))[0])]
+    opinions = [_opinion(serving.ref, (await side.run(serving.classifier.classify, photos))[0])]
     challenger: Challenger = state.challenger
     if (other := await challenger.find()) is not None and other[0].version != serving.ref.version:
         opinions += [_opinion(other[0], answer) for answer in await challenger.classify(photos)]

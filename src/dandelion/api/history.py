@@ -27,6 +27,7 @@ from dandelion.errors import MediaTypeError, ObjectNotFoundError, PredictionNotF
 from dandelion.journal import Journal
 from dandelion.objects import DATA_LAKE, PHOTO_TYPES, ObjectStore
 from dandelion.telemetry import instruments
+from dandelion.threads import Threads
 from dandelion.truth import Kind, Line, give_truths, observe_lag, read_truths
 
 Result = TypeVar("Result")
@@ -111,9 +112,7 @@ async def get_photo(request: Request[Any, Any, Any], prediction_id: FromPath[UUI
             f"No photo of {prediction_id} is kept.",
             "DANDELION_JOURNAL__PHOTOS says which are; a fresh one arrives within seconds.",
         )
-    store: ObjectStore = request.app.state.store
-    photo = await asyncio.to_thread(store.get, DATA_LAKE, found.photo_key)
-    return Response(photo, media_type=PHOTO_TYPES[Path(found.photo_key).suffix])
+    return await send_photo(request, found.photo_key)
 
 
 @post(
@@ -180,6 +179,20 @@ async def give_bulk_feedback(request: Request[Any, Any, Any]) -> BulkVerdict:
     instruments.FEEDBACK.labels("right").inc(done.right)
     instruments.FEEDBACK.labels("wrong").inc(done.wrong)
     return done
+
+
+async def send_photo(request: Request[Any, Any, Any], key: str) -> Response[bytes]:
+    """A photo of the data lake.
+
+    Raises:
+        ObjectStoreError: The store does not answer.
+        ObjectNotFoundError: It expired.
+        OverloadedError: Too many wait for the store.
+    """
+    store: ObjectStore = request.app.state.store
+    readers: Threads = request.app.state.store_readers
+    photo = await readers.run(store.get, DATA_LAKE, key)
+    return Response(photo, media_type=PHOTO_TYPES[Path(key).suffix])
 
 
 async def existing(connection: AsyncConnection, prediction_id: str) -> StoredPrediction:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -23,6 +22,7 @@ from dandelion.inference.service import PredictionService
 from dandelion.journal import Journal, Photos
 from dandelion.privacy import ClientHasher
 from dandelion.telemetry import instruments, tracing
+from dandelion.threads import Threads
 
 _encoder = msgspec.json.Encoder()
 
@@ -109,13 +109,14 @@ async def explain(
 ) -> Response[bytes]:
     """A PNG of the photo with its class activation map."""
     service: PredictionService = request.app.state.service
+    side: Threads = request.app.state.side_lanes
     photos = await read_photos(request, request.app.state.settings.api)
     if len(photos) != 1:
         raise UploadError(f"/explain takes one photo, and {len(photos)} were sent.", "Send them one by one.")
     classes = service.serving.classifier.manifest.classes
     if label is not None and label not in classes:
         raise ValidationException(f"The model has no class {label[:80]!r}; its classes: {', '.join(classes)}.")
-    picture = await asyncio.to_thread(service.explain, photos[0], label, strength)
+    picture = await side.run(service.explain, photos[0], label, strength)
     return Response(picture, media_type="image/png")
 
 

@@ -6,7 +6,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,7 +15,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, Parameter
 
 from dandelion.api.access import caller_of, needs
-from dandelion.api.history import PATIENCE_SECONDS, existing
+from dandelion.api.history import PATIENCE_SECONDS, existing, send_photo
 from dandelion.api.problems import documented
 from dandelion.db import labelling, transact
 from dandelion.domain import Labeller, StoredPrediction
@@ -24,7 +23,8 @@ from dandelion.errors import DandelionError, ObjectNotFoundError
 from dandelion.inference.challenger import Challenger
 from dandelion.journal import Journal
 from dandelion.labelling import Queue, rank
-from dandelion.objects import DATA_LAKE, PHOTO_TYPES, ObjectStore
+from dandelion.objects import DATA_LAKE, ObjectStore
+from dandelion.threads import Threads
 
 SINCE = timedelta(days=30)
 MOST = 100
@@ -42,9 +42,10 @@ class SecondOpinions:
 
     MOST = 10_000
 
-    def __init__(self, challenger: Challenger, store: ObjectStore) -> None:
+    def __init__(self, challenger: Challenger, store: ObjectStore, readers: Threads) -> None:
         self._challenger = challenger
         self._store = store
+        self._readers = readers
         self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     async def of(self, found: Sequence[StoredPrediction]) -> dict[str, str]:
@@ -71,7 +72,7 @@ class SecondOpinions:
         }
 
     async def _ask(self, digest: str, found: Sequence[StoredPrediction]) -> None:
-        read = (asyncio.to_thread(self._store.get, DATA_LAKE, each.photo_key or "") for each in found)
+        read = (self._readers.run(self._store.get, DATA_LAKE, each.photo_key or "") for each in found)
         photos = {
             each.prediction_id: photo
             for each, photo in zip(found, await asyncio.gather(*read, return_exceptions=True), strict=True)
@@ -131,6 +132,4 @@ async def get_queued_photo(request: Request[Any, Any, Any], prediction_id: FromP
     found, teller = await transact(state.engine, ask, patience_seconds=PATIENCE_SECONDS)
     if found.photo_key is None or teller not in {None, caller_of(request).name}:
         raise ObjectNotFoundError(f"No photo of {prediction_id} waits for its truth.", "Take one from GET /queue.")
-    store: ObjectStore = state.store
-    photo = await asyncio.to_thread(store.get, DATA_LAKE, found.photo_key)
-    return Response(photo, media_type=PHOTO_TYPES[Path(found.photo_key).suffix])
+    return await send_photo(request, found.photo_key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
@@ -21,12 +20,13 @@ from dandelion.errors import DandelionError, RegistryError, VersionNotFoundError
 from dandelion.inference.reloader import Reloader
 from dandelion.registry import CHAMPION, PREVIOUS, Registry, create_registry
 from dandelion.settings import Settings
+from dandelion.threads import Threads
 
 Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
 
-_PROBLEMS = documented({400: "A value that cannot be read", 502: "MLflow does not answer"})
+_PROBLEMS = documented({400: "A value that cannot be read", 502: "MLflow does not answer", 503: "Too many wait for it"})
 _MISSING = documented({404: "No such version"})
 
 
@@ -160,4 +160,5 @@ async def _ask(
             state.registry = create_registry(settings)
         return ask(state.registry)
 
-    return await asyncio.to_thread(work)
+    threads: Threads = state.registry_threads
+    return await threads.run(work)
