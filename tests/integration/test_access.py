@@ -428,6 +428,14 @@ def test_tokens_of_an_identity_provider_open_and_its_keys_may_change(make_settin
             assert send(api, "POST", "/predict", by_ec).status_code == 200
 
 
+def test_an_administrator_may_all_also_without_a_name(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(access={"enabled": True, "anonymous_scopes": ["admin"]})
+    with running_api(settings) as api, Client(api.url) as nobody:
+        assert set(nobody.me().scopes) == {"predict", "feedback", "read", "admin"}
+        assert nobody.predict(jpeg()).label
+        assert nobody.model()["version"]
+
+
 def test_everybody_may_ask_whom_the_api_takes_them_for(make_settings: Callable[..., Settings]) -> None:
     settings = make_settings(access={"enabled": True, "key_cache_seconds": 0.0, "anonymous_scopes": ["predict"]})
     key = make_key(settings, "boss", "admin")

@@ -34,13 +34,17 @@ class Caller:
         """What tells them from others: the name, or the address of those who have none."""
         return self.name if self.is_known else self.address
 
+    def may(self, needed: AccessScope) -> bool:
+        """Whether they may do what a scope opens."""
+        return needed in self.scopes or "admin" in self.scopes
+
     def check(self, needed: AccessScope) -> None:
         """Let pass those who may.
 
         Raises:
             ScopeError: They may not.
         """
-        if needed not in self.scopes and "admin" not in self.scopes:
+        if not self.may(needed):
             raise ScopeError(
                 f"{self.name} lacks the scope {needed!r}; it has {', '.join(sorted(self.scopes)) or 'none'}.",
                 f"Make a key that has it: dandelion keys create NAME --scope {needed}",

@@ -39,10 +39,8 @@ def caller_of(request: Request[Any, Any, Any]) -> Caller:
 async def who_am_i(request: Request[Any, Any, Any]) -> Identity:
     """Your name and what you may do; all of it where no key is asked for."""
     caller, is_asked = caller_of(request), request.app.state.settings.access.enabled
-    scopes = get_args(AccessScope)
-    if is_asked and "admin" not in caller.scopes:
-        scopes = tuple(scope for scope in scopes if scope in caller.scopes)
-    return Identity(name=caller.name, scopes=list(scopes), is_asked=is_asked)
+    scopes = [scope for scope in get_args(AccessScope) if caller.may(scope) or not is_asked]
+    return Identity(name=caller.name, scopes=scopes, is_asked=is_asked)
 
 
 class AccessControl(ASGIMiddleware):
@@ -72,7 +70,9 @@ class AccessControl(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Let one request pass, or refuse it."""
-        needed = _needed(scope)
+        # Whether another page may ask is CORS's to answer.
+        is_asking = scope.get("method") == "OPTIONS"
+        needed: Any = OPEN[OPT] if is_asking else scope["route_handler"].opt.get(OPT, "admin")
         self._check_port(scope, needed)
         self._check_origin(scope)
         client = scope.get("client")
@@ -87,11 +87,11 @@ class AccessControl(ASGIMiddleware):
                 scope["state"]["rate_limit"] = error.standing
                 raise
             if self._gate is not None and needed != ANYBODY[OPT]:
-                if not caller.is_known and needed not in caller.scopes:
+                if not caller.is_known and not caller.may(needed):
                     raise AuthenticationError(
                         "This needs an API key or a token.", "Send it as `Authorization: Bearer ...`.", is_missing=True
                     )
-                caller.check(needed)  # type: ignore[arg-type]
+                caller.check(needed)
         await next_app(scope, receive, send)
 
     async def _caller(self, headers: Iterable[tuple[bytes, bytes]], address: str) -> Caller:
@@ -122,13 +122,6 @@ class AccessControl(ASGIMiddleware):
         is_monitoring = server is not None and server[1] == self._monitoring_port
         if is_monitoring != (needed == "monitoring"):
             raise NotFoundException
-
-
-def _needed(scope: Scope) -> str:
-    path = scope["path"]
-    if path == DOCS or path.startswith(f"{DOCS}/") or scope.get("method") == "OPTIONS":
-        return "open"
-    return str(scope["route_handler"].opt.get(OPT, "admin"))
 
 
 def _credential(headers: Iterable[tuple[bytes, bytes]]) -> str:

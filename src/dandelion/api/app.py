@@ -193,7 +193,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             version=__version__,
             description=_DESCRIPTION,
             license=License(name="Apache-2.0", identifier="Apache-2.0"),
-            path=DOCS,
+            openapi_router=Router(DOCS, route_handlers=[], include_in_schema=False, opt=OPEN),
             components=Components(
                 security_schemes={
                     "bearer": SecurityScheme(type="http", scheme="bearer", description="An API key or a token."),
