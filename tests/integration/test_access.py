@@ -326,7 +326,11 @@ def test_who_fails_too_often_waits(make_settings: Callable[..., Settings]) -> No
     with running_api(strict) as api:
         statuses = [send(api, "POST", "/predict", f"dnd_{n}").status_code for n in range(3)]
         assert statuses == [401, 401, 429]
-        assert send(api, "POST", "/predict", key).status_code == 429
+        refused = send(api, "POST", "/predict", key)
+        assert refused.status_code == 429
+        assert (refused.headers["ratelimit-limit"], refused.headers["ratelimit-remaining"]) == ("2", "0")
+        assert refused.headers["ratelimit-reset"] == refused.headers["retry-after"]
+        assert "Check the key" in refused.json()["detail"]
 
 
 def test_who_is_known_is_not_locked_out_by_who_guesses_at_the_same_address(

@@ -82,7 +82,8 @@ class RateLimiter:
         if window is None:
             return None
         name = caller.name if caller.is_known else _network(caller.address)
-        _check(window, name, f"{caller.client} sent more than {window.limit} requests in a minute.")
+        what = f"{caller.client} sent more than {window.limit} requests in a minute."
+        _check(window, name, what, "Send fewer, or raise DANDELION_ACCESS__REQUESTS_PER_KEY or __REQUESTS_PER_ADDRESS.")
         return window.count(name)
 
     def check_sign_in(self, address: str) -> None:
@@ -93,7 +94,7 @@ class RateLimiter:
         """
         if self._failures is not None:
             what = f"{address} failed to sign in more than {self._failures.limit} times in a minute."
-            _check(self._failures, _network(address), what)
+            _check(self._failures, _network(address), what, "Check the key, and try again when the minute is over.")
 
     def count_failed_sign_in(self, address: str) -> None:
         """Remember a failure."""
@@ -105,10 +106,9 @@ def _window(limit: int) -> Window | None:
     return Window(limit) if limit else None
 
 
-def _check(window: Window, name: str, what: str) -> None:
+def _check(window: Window, name: str, what: str, remedy: str) -> None:
     standing = window.standing(name)
     if not standing.remaining:
-        remedy = "Send fewer, or raise DANDELION_ACCESS__REQUESTS_PER_KEY or __REQUESTS_PER_ADDRESS."
         raise RateLimitedError(what, remedy, standing=standing)
 
 

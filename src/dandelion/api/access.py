@@ -80,8 +80,8 @@ class AccessControl(ASGIMiddleware):
         if needed in {"open", "monitoring"}:
             scope["state"]["caller"] = Caller(address=address)
         else:
-            scope["state"]["caller"] = caller = await self._caller(scope["headers"], address)
             try:
+                scope["state"]["caller"] = caller = await self._caller(scope["headers"], address)
                 scope["state"]["rate_limit"] = self._limiter.count(caller)
             except RateLimitedError as error:
                 scope["state"]["rate_limit"] = error.standing
