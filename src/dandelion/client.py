@@ -30,7 +30,7 @@ from dandelion.domain import (
     Version,
     VersionDetails,
 )
-from dandelion.errors import DandelionError, UnreachableError
+from dandelion.errors import AuthenticationError, DandelionError, UnreachableError
 from dandelion.labelling import Queue
 
 Decoded = TypeVar("Decoded")
@@ -83,6 +83,9 @@ class Client:
         key: API key or token, where it asks for one.
         timeout_seconds: Longest wait for one answer.
         patience_seconds: Longest to wait in all before trying again; who tells us to wait longer is an error at once.
+
+    Raises:
+        AuthenticationError: The key cannot be sent.
     """
 
     def __init__(
@@ -306,6 +309,9 @@ class AsyncClient:
             key: Theirs.
             address: Theirs, if it is known.
             on_refused: Called when the server does not take the key, any more or at all.
+
+        Raises:
+            AuthenticationError: The key cannot be sent.
         """
         other = copy.copy(self)
         other._headers = _identity(key) | ({"X-Forwarded-For": address} if address else {})
@@ -495,8 +501,19 @@ class AsyncClient:
             await asyncio.sleep(pause)
 
 
+def is_sendable(key: str) -> bool:
+    """Whether a header can carry it; the HTTP library prints a header that it refuses, with the key in it."""
+    return key.isascii() and key.isprintable()
+
+
 def _identity(key: str | None) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"} if key else {}
+    stripped = (key or "").strip()  # a file or Secret often ends with a line break
+    if not is_sendable(stripped):
+        raise AuthenticationError(
+            "The API key or token has a character that no header can carry.",
+            "Give it in one line, as `dandelion keys create` printed it.",
+        )
+    return {"Authorization": f"Bearer {stripped}"} if stripped else {}
 
 
 def _headers() -> dict[str, str]:

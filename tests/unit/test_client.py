@@ -13,7 +13,14 @@ import pytest
 
 from dandelion.client import AsyncClient, Client
 from dandelion.domain import ModelRef, Prediction, Promoted
-from dandelion.errors import DandelionError, NotAnImageError, OverloadedError, RateLimitedError, UnreachableError
+from dandelion.errors import (
+    AuthenticationError,
+    DandelionError,
+    NotAnImageError,
+    OverloadedError,
+    RateLimitedError,
+    UnreachableError,
+)
 from tests.servers.scripted import Handler, listening
 
 ANSWER = Prediction(
@@ -40,12 +47,14 @@ class Script:
         answers: Status, headers and body.
         asked: Paths that were asked for.
         at: When, seconds.
+        signed: Their `Authorization`.
     """
 
     url: str = ""
     answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
+    signed: list[str | None] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -57,6 +66,7 @@ def script() -> Iterator[Script]:
             self.read_body()
             told.at.append(time.monotonic())
             told.asked.append(self.path)
+            told.signed.append(self.headers["Authorization"])
             status, headers, body = told.answers[min(len(told.asked), len(told.answers)) - 1]
             self.answer(status, body, headers)
 
@@ -165,3 +175,26 @@ def test_an_answer_that_cannot_be_read_is_an_error_of_ours(script: Script, body:
 def test_no_server_says_how_to_start_one() -> None:
     with Client("http://127.0.0.1:9") as client, pytest.raises(DandelionError, match="dandelion up"):
         client.predict(b"photo")
+
+
+@pytest.mark.parametrize(
+    ("key", "signed"), [("dnd_1\n", "Bearer dnd_1"), (" dnd_1\r\n", "Bearer dnd_1"), ("\n", None), (None, None)]
+)
+async def test_a_key_is_sent_without_the_line_break_of_its_file(
+    script: Script, key: str | None, signed: str | None
+) -> None:
+    script.answers = [GOOD]
+    with Client(script.url, key=key) as client:
+        client.predict(b"photo")
+    async with AsyncClient(script.url) as waiting:
+        await waiting.acting_for(key).predict(b"photo")
+    assert script.signed == [signed, signed]
+
+
+@pytest.mark.parametrize("key", ["dnd_1\n2", "dnd_1\r\nX-Other: 2", "dnd_\u00fc", "dnd_\0"])
+def test_a_key_that_no_header_carries_is_refused_and_not_told(key: str) -> None:
+    for create in (Client, AsyncClient):
+        with pytest.raises(AuthenticationError, match=r"API key.*in one line") as told:
+            create("http://127.0.0.1:9", key=key)
+        assert "dnd_1" not in str(told.value)
+        assert "dnd_\u00fc" not in str(told.value)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import pytest
 
 from dandelion.domain import ModelRef, ModelVersion, Prediction
-from dandelion.errors import OverloadedError, RegistryError, ReleaseError
+from dandelion.errors import AuthenticationError, OverloadedError, RegistryError, ReleaseError
 from dandelion.release.deploy import Deployment, Golden, deploy
 from dandelion.release.plan import plan_move
-from dandelion.release.pods import Pod
-from dandelion.settings import ReleaseSettings
+from dandelion.release.pods import Pod, Pods
+from dandelion.settings import ReleaseSettings, Settings
 
 ROLLING = ReleaseSettings(timeout_seconds=0.05)
 GOLDEN = [Golden("sure.jpg", "dandelion", b"photo")]
@@ -161,3 +161,8 @@ async def test_a_release_that_was_killed_after_the_move_can_still_be_taken_back(
     done = await deploy(pods.registry, pods, "2", GOLDEN, ROLLING, moved_from="1")  # type: ignore[arg-type]
     assert not done.serves
     assert pods.registry.aliases["champion"] == "1"
+
+
+async def test_a_key_that_cannot_be_sent_is_not_taken_for_a_pod_that_is_silent() -> None:
+    with pytest.raises(AuthenticationError, match="API key"):
+        await Pods(Settings(), "dnd_1\n2").list()

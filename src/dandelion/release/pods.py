@@ -55,6 +55,7 @@ class Pods:
         """Every process with what it serves now.
 
         Raises:
+            AuthenticationError: The key cannot be sent.
             ReleaseError: The name leads nowhere.
         """
         return list(await asyncio.gather(*(self._look(url) for url in await self._urls())))
@@ -69,11 +70,11 @@ class Pods:
             return await client.predict(photo)
 
     async def _look(self, url: str) -> Pod:
-        try:
-            async with AsyncClient(url, key=self._key, timeout_seconds=TIMEOUT_SECONDS) as client:
+        async with AsyncClient(url, key=self._key, timeout_seconds=TIMEOUT_SECONDS) as client:
+            try:
                 model = await client.model()
-        except DandelionError:
-            return Pod(url, "", None)
+            except DandelionError:
+                return Pod(url, "", None)
         return Pod(url, str(model["version"]), model["alias"])
 
     async def _urls(self) -> Sequence[str]:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from dandelion.access import RateLimiter
+from dandelion.client import is_sendable
 from dandelion.errors import AuthenticationError, DandelionError, RateLimitedError
 from dandelion.ui.backend import Backend
 from dandelion.ui.sessions import COOKIE, Sessions
@@ -27,7 +28,7 @@ def create_router(backend: Backend, sessions: Sessions, limiter: RateLimiter) ->
     async def sign_in(request: Request) -> Response:
         words = _words(request)
         key = str((await request.form(max_files=0, max_fields=4)).get("key", "")).strip()
-        if not key or len(key) > LONGEST_KEY or not key.isascii() or not key.isprintable():
+        if not key or len(key) > LONGEST_KEY or not is_sendable(key):
             return _form(words, words("sign_in.empty"), 422)
         address = request.client.host if request.client else ""
         try:
