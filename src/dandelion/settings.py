@@ -15,6 +15,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from dandelion.addresses import url_of
 from dandelion.domain import AccessScope
 from dandelion.errors import SettingsError
 
@@ -70,6 +71,11 @@ class ApiSettings(Section):
         0, description="Tell browsers to use HTTPS only, for so long; for servers behind TLS."
     )
     track: str = Field("stable", pattern=r"^[a-z0-9-]{1,32}$", description="Release track named in the metrics.")
+
+    @property
+    def url(self) -> str:
+        """Where it answers on this machine."""
+        return url_of(self.host, self.port)
 
 
 class InferenceSettings(Section):
@@ -601,8 +607,7 @@ class Settings(BaseSettings):
     @property
     def api_url(self) -> str:
         """Where the page finds the API: what the settings name, or the one on this machine."""
-        host = "127.0.0.1" if self.api.host in {"0.0.0.0", "::"} else self.api.host  # noqa: S104 -- read, not bound
-        return self.ui.api_url or f"http://{host}:{self.api.port}"
+        return self.ui.api_url or self.api.url
 
     @property
     def cache(self) -> Path:

@@ -28,7 +28,8 @@ def reserve(host: str, port: int, variable: str) -> socket.socket:
         if "in use" in str(error).lower():
             raise port_in_use(host, port, variable) from error
         raise DandelionError(
-            f"Cannot listen on {host}:{port} ({error}).", f"Set {variable.split('__', maxsplit=1)[0]}__HOST."
+            f"Cannot listen on {host}:{port} ({error}).",
+            f"Set {variable.split('__', maxsplit=1)[0]}__HOST or {variable}.",
         ) from error
     return found
 

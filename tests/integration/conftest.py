@@ -72,7 +72,7 @@ def running_api(settings: Settings) -> Iterator[Api]:
         assert time.monotonic() < deadline, "the server did not start"
         time.sleep(0.02)
     try:
-        yield Api(f"http://{settings.api.host}:{settings.api.port}", app.state.service)
+        yield Api(settings.api.url, app.state.service)
     finally:
         server.should_exit = True
         thread.join(30)

@@ -6,13 +6,17 @@ import contextlib
 import socket
 from collections.abc import Callable
 
+import httpx
 import pytest
 
 from dandelion.api.app import create_app
 from dandelion.api.server import PORTS, DrainingServer, configure, reserve_all
+from dandelion.cli.up import ports_of
 from dandelion.errors import PortInUseError
 from dandelion.settings import Settings
-from tests.servers.ports import free_ports
+from dandelion.sockets import listen
+from tests.integration.conftest import running_api
+from tests.servers.ports import NEEDS_IPV6, free_ports
 
 
 def test_before_it_can_answer_a_server_refuses_rather_than_lets_wait(make_settings: Callable[..., Settings]) -> None:
@@ -39,3 +43,13 @@ def test_of_two_that_start_at_once_the_later_names_its_setting(
             server.run(sockets=later)
     with socket.create_server((settings.api.host, port or 0)), pytest.raises(PortInUseError, match=name):
         reserve_all(settings)
+
+
+@NEEDS_IPV6
+@pytest.mark.parametrize("host", ["::", "::1"])
+def test_a_server_answers_on_an_address_of_ipv6(make_settings: Callable[..., Settings], host: str) -> None:
+    settings = make_settings(api={"host": host})
+    with running_api(settings):
+        assert httpx.get(f"{settings.api.url}/livez").text == "ok"
+        with pytest.raises(PortInUseError, match="DANDELION_API__PORT"):
+            listen(*ports_of(settings)[0])

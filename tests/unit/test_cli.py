@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from dandelion.cli.audit import actor
+from dandelion.cli.doctor import examine
 from tests.photos import jpeg
+from tests.servers.ports import NEEDS_IPV6, free_ports
 
 COMMANDS = [
     [],
@@ -84,6 +86,16 @@ def test_doctor_passes_on_a_fresh_home_and_fails_on_a_bad_one(tmp_path: Path) ->
     home = next(finding for finding in json.loads(bad.stdout) if finding["what"] == "Home folder")
     assert home["state"] == "fail"
     assert "DANDELION_HOME" in home["remedy"]
+
+
+@NEEDS_IPV6
+def test_doctor_looks_at_ports_of_ipv6(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (port,) = free_ports(1)
+    given = {"DANDELION_HOME": str(tmp_path), "DANDELION_API__HOST": "::1", "DANDELION_API__PORT": str(port)}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    api = next(finding for finding in examine() if finding.what == "API")
+    assert (api.state, api.saw) == ("ok", f"port {port} is free")
 
 
 def test_a_path_in_a_pipe_is_neither_cut_nor_read_as_colours(tmp_path: Path) -> None:

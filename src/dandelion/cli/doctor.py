@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import shutil
-import socket
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Literal
@@ -17,8 +16,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from dandelion.cli.output import console
-from dandelion.errors import DandelionError
+from dandelion.errors import DandelionError, PortInUseError
 from dandelion.settings import Settings, load_settings
+from dandelion.sockets import listen
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 _MIN_FREE_BYTES = 2 * 1024**3
@@ -126,16 +126,17 @@ def _home(settings: Settings) -> Finding:
 def _api_port(settings: Settings) -> Finding:
     from dandelion.client import Client
 
-    what, where = "API", f"http://{settings.api.host}:{settings.api.port}"
+    what, where = "API", settings.api.url
     try:
-        socket.create_server((settings.api.host, settings.api.port)).close()
-    except OSError:
+        listen(settings.api.host, settings.api.port, "DANDELION_API__PORT").close()
+    except PortInUseError as taken:
         try:
             with Client(where, timeout_seconds=3, patience_seconds=3) as client:
                 return Finding(what, "ok", f"{where} serves version {client.model()['version']}")
         except (DandelionError, KeyError):
-            remedy = "Stop what listens there, or set DANDELION_API__PORT."
-            return Finding(what, "fail", f"something else listens on {where}", remedy)
+            return Finding(what, "fail", f"something else listens on {where}", taken.remedy)
+    except DandelionError as error:
+        return Finding(what, "fail", error.message, error.remedy)
     return Finding(what, "ok", f"port {settings.api.port} is free", "dandelion up")
 
 

@@ -8,7 +8,6 @@ import importlib.util
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -18,11 +17,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from dandelion.addresses import url_of
 from dandelion.cli.supervisor import Part, Supervisor
-from dandelion.errors import DandelionError, PortInUseError
+from dandelion.errors import DandelionError
 from dandelion.orchestration.prefect_api import prefect_url
 from dandelion.registry import embedded_url, tracking_uri
 from dandelion.settings import Settings
+from dandelion.sockets import listen
 
 
 def run_up(settings: Settings) -> int:
@@ -30,24 +31,31 @@ def run_up(settings: Settings) -> int:
 
     Raises:
         PortInUseError: Somebody else listens on a port that a part needs.
-        DandelionError: Another `dandelion up` runs on the same folder.
+        DandelionError: Another `dandelion up` runs on the same folder, or an address is none of this machine's.
     """
     with _only_one(settings.home):
-        check_port(settings.api.host, settings.api.port, "DANDELION_API__PORT")
-        if settings.registry.uri is None:
-            check_port(settings.registry.host, settings.registry.port, "DANDELION_REGISTRY__PORT")
-        if settings.prefect.url is None:
-            check_port(settings.prefect.host, settings.prefect.port, "DANDELION_PREFECT__PORT")
-        check_port(settings.ui.host, settings.ui.port, "DANDELION_UI__PORT")
+        for host, port, variable in ports_of(settings):
+            listen(host, port, variable).close()
         asyncio.run(_supervise(settings))
     return 0
 
 
+def ports_of(settings: Settings) -> list[tuple[str, int, str]]:
+    """Host and port of all that the parts listen on, and the setting of the port."""
+    api, registry, prefect, ui = settings.api, settings.registry, settings.prefect, settings.ui
+    found = [(api.host, api.port, "DANDELION_API__PORT"), (ui.host, ui.port, "DANDELION_UI__PORT")]
+    if registry.uri is None:
+        found.append((registry.host, registry.port, "DANDELION_REGISTRY__PORT"))
+    if prefect.url is None:
+        found.append((prefect.host, prefect.port, "DANDELION_PREFECT__PORT"))
+    return found
+
+
 def parts_of(settings: Settings) -> list[Part]:
     """What runs: the API first, then the web page, MLflow and Prefect unless the settings name servers elsewhere."""
-    api_url = _url(settings.api.host, settings.api.port)
+    api_url = settings.api.url
     mlflow_url = embedded_url(settings)
-    ui_url = _url(settings.ui.host, settings.ui.port)
+    ui_url = url_of(settings.ui.host, settings.ui.port)
     environment = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # Its runners of evaluation jobs would be nine more processes that nothing here uses.
@@ -132,21 +140,6 @@ def _flows(settings: Settings, environment: dict[str, str], *, after: str) -> li
     return [server, served]
 
 
-def check_port(host: str, port: int, variable: str) -> None:
-    """Make sure that nobody listens on `port`.
-
-    Raises:
-        PortInUseError: Somebody does; the message names the setting.
-    """
-    try:
-        socket.create_server((host, port)).close()
-    except OSError as error:
-        raise PortInUseError(
-            f"Port {port} on {host} cannot be used ({os.strerror(error.errno or 0)}).",
-            f"Stop what listens there, or choose another with {variable}.",
-        ) from error
-
-
 async def _supervise(settings: Settings) -> None:
     console = Console(highlight=False, soft_wrap=True)
     stop = asyncio.Event()
@@ -185,13 +178,9 @@ def _addresses(parts: list[Part], settings: Settings, seconds: float) -> Table:
     for part in parts:
         table.add_row(part.name, part.url)
     table.add_row("Data and logs", str(settings.home))
-    table.add_row("Try", f"curl -F file=@photo.jpg {_url(settings.api.host, settings.api.port)}/predict")
+    table.add_row("Try", f"curl -F file=@photo.jpg {settings.api.url}/predict")
     table.add_row("Stop", "Ctrl-C")
     return table
-
-
-def _url(host: str, port: int) -> str:
-    return f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104 -- read, not bound
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any, Self
 import httpx
 import msgspec
 
+from dandelion.addresses import url_of
 from dandelion.domain import FlowRun, FlowStep
 from dandelion.errors import FlowRunNotFoundError, OrchestrationError
 from dandelion.settings import PrefectSettings, Settings
@@ -61,8 +62,7 @@ class _Log(msgspec.Struct):
 
 def prefect_url(options: PrefectSettings) -> str:
     """Prefect's address: the server that the settings name, or the embedded one."""
-    host = "127.0.0.1" if options.host in {"0.0.0.0", "::"} else options.host  # noqa: S104 -- read, not bound
-    return (options.url or f"http://{host}:{options.port}").rstrip("/").removesuffix("/api")
+    return (options.url or url_of(options.host, options.port)).rstrip("/").removesuffix("/api")
 
 
 class PrefectApi:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from dandelion.addresses import url_of
 from dandelion.domain import ModelVersion
 from dandelion.errors import PackageError, RegistryError, VersionNotFoundError
 from dandelion.package import ModelPackage, open_package
@@ -49,9 +50,7 @@ def tracking_uri(settings: Settings) -> str:
 
 def embedded_url(settings: Settings) -> str:
     """Where `dandelion up` lets MLflow's page answer."""
-    options = settings.registry
-    host = "127.0.0.1" if options.host in {"0.0.0.0", "::"} else options.host  # noqa: S104 -- read, not bound
-    return f"http://{host}:{options.port}"
+    return url_of(settings.registry.host, settings.registry.port)
 
 
 def is_new(settings: Settings) -> bool:

@@ -46,8 +46,8 @@ class Pods:
     """
 
     def __init__(self, settings: Settings, key: str | None) -> None:
-        options, api = settings.release, settings.api
-        self._url = options.pods_url or options.api_url or f"http://{_reachable(api.host)}:{api.port}"
+        options = settings.release
+        self._url = options.pods_url or options.api_url or settings.api.url
         self._is_name_of_many = options.pods_url is not None
         self._key = key
 
@@ -88,7 +88,3 @@ class Pods:
                 f"{url.host} leads to no pod ({error.strerror or error}).", "Check DANDELION_RELEASE__PODS_URL."
             ) from error
         return sorted({str(url.copy_with(host=str(address[0]))) for *_, address in found})
-
-
-def _reachable(host: str) -> str:
-    return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 -- read, not bound
