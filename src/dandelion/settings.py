@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from dandelion.addresses import url_of
+from dandelion.addresses import check_proxy, url_of
 from dandelion.domain import AccessScope
 from dandelion.errors import SettingsError
 
@@ -26,6 +26,10 @@ API_KEY_VARIABLE = "DANDELION_API_KEY"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 _SERVER = r"^https?://[^/?#@]+$"
+_Proxy = Annotated[str, AfterValidator(check_proxy)]
+_TRUSTED_PROXIES = (
+    'Addresses or networks of proxies whose `X-Forwarded-For` is believed, `["10.0.0.0/8"]`; `*` means any.'
+)
 _JwtSecret = Annotated[SecretStr, Field(min_length=32)]
 
 
@@ -64,9 +68,7 @@ class ApiSettings(Section):
     monitoring_port: Port | None = Field(
         None, description="Port of `/livez`, `/readyz`, `/health` and `/metrics` alone; none leaves them on the other."
     )
-    trusted_proxies: tuple[str, ...] = Field(
-        (), description='Addresses or networks of proxies whose `X-Forwarded-For` is believed, `["10.0.0.0/8"]`.'
-    )
+    trusted_proxies: tuple[_Proxy, ...] = Field((), description=_TRUSTED_PROXIES)
     hsts_seconds: Annotated[int, Field(ge=0)] = Field(
         0, description="Tell browsers to use HTTPS only, for so long; for servers behind TLS."
     )
@@ -529,9 +531,7 @@ class UiSettings(Section):
     examples: Path | None = Field(
         None, description="Folder of photos that the page offers to try; none offers drawn ones."
     )
-    trusted_proxies: tuple[str, ...] = Field(
-        (), description='Addresses or networks of proxies whose `X-Forwarded-For` is believed, `["10.0.0.0/8"]`.'
-    )
+    trusted_proxies: tuple[_Proxy, ...] = Field((), description=_TRUSTED_PROXIES)
 
 
 class TracingSettings(Section):
@@ -641,12 +641,13 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        name = PREFIX + DELIMITER.join(str(part) for part in first["loc"]).upper()
+        # Section and key; what follows is a place inside the value.
+        name = PREFIX + DELIMITER.join(str(part) for part in first["loc"][:2]).upper()
         where = name if first["loc"] else "The settings contradict each other"
         # Sections judge as a whole, and what they judge may hold secrets.
         is_shown = isinstance(first["input"], str | int | float) and not _is_secret(first["loc"])
         shown = f" (it is {first['input']!r})" if is_shown else ""
-        raise SettingsError(f"{where}: {first['msg']}{shown}.") from error
+        raise SettingsError(f"{where}: {first['msg'].removeprefix('Value error, ')}{shown}.") from error
 
 
 def _is_secret(location: tuple[int | str, ...]) -> bool:

@@ -31,7 +31,7 @@ from tests.integration.conftest import Api, running_api
 from tests.integration.test_photos import rows
 from tests.photos import jpeg
 from tests.servers.mysql import MySqlServer
-from tests.servers.ports import free_ports
+from tests.servers.ports import NEEDS_IPV6, free_ports
 from tests.servers.scripted import Handler, listening
 
 SECRET = "s" * 40
@@ -310,8 +310,10 @@ def test_limits_are_told_and_kept(make_settings: Callable[..., Settings]) -> Non
         assert spoofed.status_code == 429
 
 
-def test_a_proxy_that_is_trusted_tells_whose_request_it_is(make_settings: Callable[..., Settings]) -> None:
-    behind = make_settings(access={"requests_per_address": 1}, api={"trusted_proxies": ["127.0.0.0/8"]})
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::", marks=NEEDS_IPV6)])
+def test_a_proxy_that_is_trusted_tells_whose_request_it_is(make_settings: Callable[..., Settings], host: str) -> None:
+    api_of = {"host": host, "trusted_proxies": ["127.0.0.0/8"]}
+    behind = make_settings(access={"requests_per_address": 1}, api=api_of)
     with running_api(behind) as api:
         statuses = [
             send(api, "POST", "/predict", **{"X-Forwarded-For": forwarded}).status_code

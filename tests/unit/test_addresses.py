@@ -1,10 +1,15 @@
-"""Addresses of servers."""
+"""Addresses of servers, and of proxies."""
 
 from __future__ import annotations
 
-import pytest
+import json
+from typing import Any, cast
 
-from dandelion.addresses import url_of
+import pytest
+from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from dandelion.addresses import trusted_peers, url_of
 from dandelion.cli.up import parts_of
 from dandelion.settings import Settings
 
@@ -29,3 +34,36 @@ def test_every_part_may_listen_on_an_address_of_ipv6() -> None:
     assert len(parts) == 5
     for part in parts:
         assert part.health_url.startswith("http://[::1]:")
+
+
+async def caller_of(peer: str, proxies: list[str]) -> str:
+    """Whom uvicorn takes for the caller where `peer` says that it is 203.0.113.9."""
+    seen: list[str] = []
+
+    async def app(scope: Scope, _: ASGIReceiveCallable, __: ASGISendCallable) -> None:
+        seen.append(cast("HTTPScope", scope)["client"][0])
+
+    scope = {"type": "http", "client": (peer, 1), "headers": [(b"x-forwarded-for", b"203.0.113.9")]}
+    await ProxyHeadersMiddleware(app, trusted_peers(proxies))(cast("Any", scope), cast("Any", None), cast("Any", None))
+    return seen[0]
+
+
+@pytest.mark.parametrize("proxy", ["10.1.2.3", "10.0.0.0/8", "10.9.9.9/8", "10.0.0.0/255.0.0.0", "*"])
+@pytest.mark.parametrize("peer", ["10.1.2.3", "::ffff:10.1.2.3"])
+async def test_a_proxy_is_believed_whichever_socket_it_comes_by(proxy: str, peer: str) -> None:
+    assert await caller_of(peer, ["192.0.2.1", proxy]) == "203.0.113.9"
+
+
+@pytest.mark.parametrize("peer", ["11.1.2.3", "::ffff:11.1.2.3", "::a01:203"])
+async def test_who_comes_from_elsewhere_is_not_believed(peer: str) -> None:
+    assert await caller_of(peer, ["10.0.0.0/8", "2001:db8::/32"]) == peer
+
+
+async def test_a_proxy_of_ipv6_is_believed() -> None:
+    assert await caller_of("2001:db8::5", ["2001:db8::/32"]) == "203.0.113.9"
+
+
+async def test_the_page_speaks_for_its_visitors_on_either_loopback() -> None:
+    trusted = parts_of(Settings())[1].env["DANDELION_API__TRUSTED_PROXIES"]
+    for peer in ("127.0.0.1", "::ffff:127.0.0.1", "::1"):
+        assert await caller_of(peer, json.loads(trusted)) == "203.0.113.9"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 from pydantic import ValidationError
 
@@ -28,6 +31,20 @@ def test_a_malformed_value_is_named_with_its_variable(name: str, value: str, mon
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=f"{name}.*{value}"):
         load_settings()
+
+
+@pytest.mark.parametrize("name", ["DANDELION_API__TRUSTED_PROXIES", "DANDELION_UI__TRUSTED_PROXIES"])
+@pytest.mark.parametrize("proxy", ["10.0.0.0/33", "proxy.example", "10.0.0.0/8,10.1.0.0/16", ""])
+def test_a_proxy_that_could_match_nobody_is_refused(name: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, json.dumps(["10.0.0.0/8", proxy]))
+    with pytest.raises(SettingsError, match=f"{name}: write an address.*it is {re.escape(repr(proxy))}"):
+        load_settings()
+
+
+def test_a_proxy_is_an_address_or_a_network_or_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ("10.0.0.1", "10.0.0.1/8", "2001:db8::/32", "*")
+    monkeypatch.setenv("DANDELION_API__TRUSTED_PROXIES", json.dumps(given))
+    assert load_settings().api.trusted_proxies == given
 
 
 def test_two_parts_on_one_port_contradict_each_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from types import FrameType
 import uvicorn
 from litestar import Litestar
 
+from dandelion.addresses import trusted_peers
 from dandelion.api.app import create_app
 from dandelion.connections import BoundedConnection
 from dandelion.inference.service import PredictionService
@@ -113,7 +114,7 @@ def configure(app: Litestar, settings: Settings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=bool(settings.api.trusted_proxies),
-        forwarded_allow_ips=list(settings.api.trusted_proxies),
+        forwarded_allow_ips=trusted_peers(settings.api.trusted_proxies),
         timeout_keep_alive=30,
         timeout_graceful_shutdown=30,
     )

@@ -72,7 +72,7 @@ def parts_of(settings: Settings) -> list[Part]:
             **environment,
             "DANDELION_REGISTRY__URI": settings.registry.uri or mlflow_url,
             # The web page says for whom it asks.
-            "DANDELION_API__TRUSTED_PROXIES": json.dumps([*settings.api.trusted_proxies, "127.0.0.1"]),
+            "DANDELION_API__TRUSTED_PROXIES": json.dumps([*settings.api.trusted_proxies, "127.0.0.1", "::1"]),
         },
     )
     ui = Part(

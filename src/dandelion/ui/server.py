@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uvicorn
 
+from dandelion.addresses import trusted_peers
 from dandelion.connections import BoundedConnection
 from dandelion.settings import Settings
 from dandelion.sockets import listen
@@ -35,7 +36,7 @@ def run(settings: Settings) -> int:
             access_log=False,
             server_header=False,
             proxy_headers=bool(settings.ui.trusted_proxies),
-            forwarded_allow_ips=list(settings.ui.trusted_proxies),
+            forwarded_allow_ips=trusted_peers(settings.ui.trusted_proxies),
             timeout_keep_alive=30,
             timeout_graceful_shutdown=STOP_SECONDS,
         )
