@@ -79,6 +79,11 @@ class ApiSettings(Section):
         """Where it answers on this machine."""
         return url_of(self.host, self.port)
 
+    @property
+    def monitoring_url(self) -> str:
+        """Where `/livez`, `/readyz`, `/health` and `/metrics` answer on this machine."""
+        return url_of(self.host, self.monitoring_port or self.port)
+
 
 class InferenceSettings(Section):
     """How photos are decoded, collected and run."""
@@ -517,7 +522,7 @@ class UiSettings(Section):
         None,
         pattern=r"^https?://[^?#@]+$",
         description="Where `/metrics` answers: every address behind the name is one serving process, whose figures are "
-        "added up; none means the API's.",
+        "added up; none means the API's, or the monitoring port of one that runs beside it.",
     )
     timeout_seconds: Annotated[float, Field(gt=0)] = Field(20.0, description="Longest wait for one answer of the API.")
     max_uploads_bytes: Annotated[int, Field(ge=1024 * 1024)] = Field(
@@ -608,6 +613,11 @@ class Settings(BaseSettings):
     def api_url(self) -> str:
         """Where the page finds the API: what the settings name, or the one on this machine."""
         return self.ui.api_url or self.api.url
+
+    @property
+    def pods_url(self) -> str:
+        """Where the page finds the figures of every process that serves."""
+        return self.ui.pods_url or self.ui.api_url or self.api.monitoring_url
 
     @property
     def cache(self) -> Path:

@@ -55,6 +55,14 @@ def test_up_answers_real_photos_then_stops_cleanly(launch: Callable[..., Running
     assert processes_of(up.home) == []
 
 
+def test_up_looks_at_the_port_that_is_for_monitoring(launch: Callable[..., Running]) -> None:
+    (port,) = free_ports(1)
+    up = launch("up", DANDELION_API__MONITORING_PORT=str(port))
+    up.wait_for_output("Dandelion is up")
+    assert httpx.get(f"http://127.0.0.1:{port}/livez").status_code == 200
+    assert httpx.get(f"{up.url}/livez").status_code == 404
+
+
 def test_a_second_up_on_the_same_folder_is_refused(launch: Callable[..., Running]) -> None:
     first = launch("up")
     first.wait_for("/livez")
@@ -67,7 +75,8 @@ def test_a_second_up_on_the_same_folder_is_refused(launch: Callable[..., Running
 
 
 def test_a_port_in_use_is_named_with_its_setting(launch: Callable[..., Running]) -> None:
-    for setting in ("DANDELION_API__PORT", "DANDELION_REGISTRY__PORT", "DANDELION_UI__PORT", "DANDELION_PREFECT__PORT"):
+    parts = ("API__PORT", "API__MONITORING_PORT", "REGISTRY__PORT", "UI__PORT", "PREFECT__PORT")
+    for setting in (f"DANDELION_{part}" for part in parts):
         (port,) = free_ports(1)
         with socket.create_server(("127.0.0.1", port)):
             up = launch("up", **{setting: str(port)})

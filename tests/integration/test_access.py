@@ -27,6 +27,7 @@ from dandelion.db.tables import api_keys, audit_log
 from dandelion.domain import Identity
 from dandelion.errors import AuthenticationError, ScopeError
 from dandelion.settings import Settings
+from dandelion.ui.traffic import Traffic
 from tests.integration.conftest import Api, running_api
 from tests.integration.test_photos import rows
 from tests.photos import jpeg
@@ -382,6 +383,19 @@ def test_monitoring_has_a_port_of_its_own_where_that_is_set(make_settings: Calla
         assert send(api, "POST", "/predict").status_code == 200
         assert httpx.post(f"{monitoring}/predict", content=jpeg()).status_code == 404
         assert httpx.get(f"{monitoring}/docs").status_code == 404
+
+
+async def test_the_page_finds_figures_on_the_port_that_is_for_monitoring(
+    make_settings: Callable[..., Settings],
+) -> None:
+    (port,) = free_ports(1)
+    apart = make_settings(api={"monitoring_port": port})
+    with running_api(apart) as api:
+        traffic = Traffic(apart.pods_url)
+        await traffic.sample()
+        assert (await asyncio.to_thread(send, api, "POST", "/predict")).status_code == 200
+        await traffic.sample()
+        assert (traffic.samples[-1].processes, traffic.samples[-1].change.answered) == (1, 1)
 
 
 def test_a_database_that_is_down_locks_out_nobody_who_was_seen(

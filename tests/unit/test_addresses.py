@@ -11,7 +11,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from dandelion.addresses import trusted_peers, url_of
 from dandelion.cli.up import parts_of
-from dandelion.settings import Settings
+from dandelion.settings import Settings, UiSettings
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,15 @@ from dandelion.settings import Settings
 )
 def test_a_server_is_found_by_what_it_listens_on(host: str, url: str) -> None:
     assert url_of(host, 8000) == url
+
+
+def test_figures_are_asked_of_the_port_for_monitoring_where_the_api_is_beside_the_page() -> None:
+    apart = Settings.model_validate({"api": {"monitoring_port": 9100}})
+    assert (apart.api_url, apart.pods_url) == ("http://127.0.0.1:8000", "http://127.0.0.1:9100")
+    elsewhere = apart.model_copy(update={"ui": UiSettings(api_url="http://api:8000")})
+    assert (elsewhere.api_url, elsewhere.pods_url) == ("http://api:8000", "http://api:8000")
+    named = apart.model_copy(update={"ui": UiSettings(pods_url="http://pods:9100")})
+    assert (named.api_url, named.pods_url) == ("http://127.0.0.1:8000", "http://pods:9100")
 
 
 def test_every_part_may_listen_on_an_address_of_ipv6() -> None:

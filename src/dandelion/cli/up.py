@@ -44,6 +44,8 @@ def ports_of(settings: Settings) -> list[tuple[str, int, str]]:
     """Host and port of all that the parts listen on, and the setting of the port."""
     api, registry, prefect, ui = settings.api, settings.registry, settings.prefect, settings.ui
     found = [(api.host, api.port, "DANDELION_API__PORT"), (ui.host, ui.port, "DANDELION_UI__PORT")]
+    if api.monitoring_port is not None:
+        found.append((api.host, api.monitoring_port, "DANDELION_API__MONITORING_PORT"))
     if registry.uri is None:
         found.append((registry.host, registry.port, "DANDELION_REGISTRY__PORT"))
     if prefect.url is None:
@@ -53,7 +55,6 @@ def ports_of(settings: Settings) -> list[tuple[str, int, str]]:
 
 def parts_of(settings: Settings) -> list[Part]:
     """What runs: the API first, then the web page, MLflow and Prefect unless the settings name servers elsewhere."""
-    api_url = settings.api.url
     mlflow_url = embedded_url(settings)
     ui_url = url_of(settings.ui.host, settings.ui.port)
     environment = {
@@ -65,9 +66,9 @@ def parts_of(settings: Settings) -> list[Part]:
     api = Part(
         name="API",
         argv=[sys.executable, "-m", "dandelion", "serve"],
-        url=f"{api_url}/docs",
+        url=f"{settings.api.url}/docs",
         # Not whether a model is there: where the cache was emptied, the API waits for MLflow, which comes after it.
-        health_url=f"{api_url}/livez",
+        health_url=f"{settings.api.monitoring_url}/livez",
         env={
             **environment,
             "DANDELION_REGISTRY__URI": settings.registry.uri or mlflow_url,

@@ -44,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     sessions = Sessions(settings.ui.session_hours)
     backend = Backend(settings, sessions)
-    traffic = Traffic(settings.ui.pods_url or settings.api_url)
+    traffic = Traffic(settings.pods_url)
     uploads = Uploads(uploaded, settings.ui.max_uploads_bytes)
 
     @contextlib.asynccontextmanager
