@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any, Self
 
 import pytest
 
+from dandelion.client import AsyncClient
 from dandelion.ui import traffic
 from dandelion.ui.chart import HEIGHT, WIDTH, draw
 from dandelion.ui.traffic import Reading, Sample, Traffic, in_steps, quantile, read, total
+from tests.servers.scripted import Handler, listening
 
 TEXT = """
 # TYPE predictions_total counter
@@ -44,30 +49,59 @@ def test_nothing_answered_has_no_duration() -> None:
 
 
 class Pods:
-    """Processes whose figures a test sets."""
+    """Processes whose figures a test sets, each a path of one server.
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    Attributes:
+        texts: What each tells, by name.
+        made: Those that a client was made for.
+        closed: Those whose client was closed.
+    """
+
+    def __init__(self) -> None:
         self.texts: dict[str, str] = {}
-        monkeypatch.setattr(traffic, "AsyncClient", lambda url, **_: self.Client(self, url))
+        self.made: list[str] = []
+        self.closed: list[str] = []
+        self._url = ""
+
+    @contextmanager
+    def serving(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Self]:
+        pods = self
+
+        class Server(Handler):
+            def do_GET(self) -> None:
+                self.answer(200, pods.texts[self.path.split("/")[1]].encode())
+
+        class Client(AsyncClient):
+            def __init__(self, url: str, **options: Any) -> None:
+                super().__init__(url, **options)
+                self.name = url.rpartition("/")[2]
+                pods.made.append(self.name)
+
+            async def aclose(self) -> None:
+                pods.closed.append(self.name)
+                await super().aclose()
+
+        monkeypatch.setattr(traffic, "AsyncClient", Client)
         monkeypatch.setattr(traffic, "_addresses", self.addresses)
+        with listening(Server) as self._url:
+            yield self
 
     async def addresses(self, _: str) -> list[str]:
-        return list(self.texts)
+        return [f"{self._url}/{name}" for name in self.texts]
 
-    class Client:
-        def __init__(self, pods: Pods, url: str) -> None:
-            self._pods, self._url = pods, url
 
-        async def metrics(self) -> str:
-            return self._pods.texts[self._url]
+@pytest.fixture
+def pods(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pods]:
+    with Pods().serving(monkeypatch) as serving:
+        yield serving
 
 
 def count(answered: int) -> str:
     return f"# TYPE predictions_total counter\npredictions_total {answered}.0\n"
 
 
-async def test_processes_are_added_up_and_restarts_are_no_negative_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
-    pods, now = Pods(monkeypatch), 0.0
+async def test_processes_are_added_up_and_restarts_are_no_negative_traffic(pods: Pods) -> None:
+    now = 0.0
     watched = Traffic("http://pods:8000", clock=lambda: now)
     pods.texts = {"a": count(100), "b": count(1000)}
     await watched.sample()
@@ -81,6 +115,17 @@ async def test_processes_are_added_up_and_restarts_are_no_negative_traffic(monke
     now, pods.texts = 15.0, {"c": count(504)}
     await watched.sample()
     assert watched.samples[-1].change.answered == 4
+
+
+async def test_a_process_is_asked_by_one_client_for_as_long_as_it_is_there(pods: Pods) -> None:
+    watched = Traffic("http://pods:8000")
+    pods.texts = {"a": count(1), "b": count(1)}
+    await watched.sample()
+    await watched.sample()
+    assert (sorted(pods.made), pods.closed) == (["a", "b"], [])
+    pods.texts = {"b": count(1), "c": count(1)}
+    await watched.sample()
+    assert (sorted(pods.made), pods.closed) == (["a", "b", "c"], ["a"])
 
 
 def test_half_minutes_hold_what_was_counted_in_them() -> None:
