@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
 from dandelion.addresses import check_proxy, url_of
 from dandelion.domain import AccessScope
@@ -23,6 +26,8 @@ PREFIX = "DANDELION_"
 DELIMITER = "__"
 # What commands sign in with at a server; it configures nothing here.
 API_KEY_VARIABLE = "DANDELION_API_KEY"
+
+_EXAMPLES = {tuple: '["one", "two"]', dict: '{"name": "value"}'}
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 _SERVER = r"^https?://[^/?#@]+$"
@@ -649,6 +654,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         raise SettingsError(f"{unknown[0]} is not a setting.", hint)
     try:
         return Settings()
+    except SourceError as error:
+        raise _no_json(names, error) from error
     except ValidationError as error:
         first = error.errors()[0]
         # Section and key; what follows is a place inside the value.
@@ -658,6 +665,23 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         is_shown = isinstance(first["input"], str | int | float) and not _is_secret(first["loc"])
         shown = f" (it is {first['input']!r})" if is_shown else ""
         raise SettingsError(f"{where}: {first['msg'].removeprefix('Value error, ')}{shown}.") from error
+
+
+def _no_json(names: Mapping[str, str], error: SourceError) -> SettingsError:
+    """What to say of a list or of pairs that are no JSON: pydantic names the section alone. The value may be secret."""
+    for name, field in _fields():
+        kind = get_origin(field.annotation)
+        if kind in _EXAMPLES and names.get(name) and not _is_json(names[name]):
+            return SettingsError(f"{name} is no JSON.", f"Write it as in {name}='{_EXAMPLES[kind]}'.")
+    return SettingsError(f"The settings cannot be read ({error}).")
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_secret(location: tuple[int | str, ...]) -> bool:
@@ -687,11 +711,13 @@ def as_text(found: Settings) -> dict[str, str]:
 
 def variables() -> dict[str, str]:
     """Every environment variable that is read, with its description."""
-    found: dict[str, str] = {}
+    return {name: field.description or "" for name, field in _fields()}
+
+
+def _fields() -> Iterator[tuple[str, FieldInfo]]:
     for name, field in Settings.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             for key, inner in field.annotation.model_fields.items():
-                found[f"{PREFIX}{name}{DELIMITER}{key}".upper()] = inner.description or ""
+                yield f"{PREFIX}{name}{DELIMITER}{key}".upper(), inner
         else:
-            found[f"{PREFIX}{name}".upper()] = field.description or ""
-    return found
+            yield f"{PREFIX}{name}".upper(), field

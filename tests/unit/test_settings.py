@@ -33,6 +33,32 @@ def test_a_malformed_value_is_named_with_its_variable(name: str, value: str, mon
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "example"),
+    [
+        ("DANDELION_ACCESS__JWT_SECRETS", '["one", "two"]'),
+        ("DANDELION_API__TRUSTED_PROXIES", '["one", "two"]'),
+        ("DANDELION_PREFECT__SCHEDULES", '{"name": "value"}'),
+    ],
+)
+def test_a_list_that_is_no_json_is_named_and_not_told(name: str, example: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DANDELION_API__CORS_ORIGINS", '["https://page.example"]')
+    monkeypatch.setenv("DANDELION_NOTIFY__URLS", "")
+    monkeypatch.setenv(name, "secret, other")
+    with pytest.raises(
+        SettingsError, match=re.escape(f"{name} is no JSON. Write it as in {name}='{example}'.")
+    ) as told:
+        load_settings()
+    assert "secret," not in str(told.value)
+
+
+def test_a_section_in_one_variable_that_is_no_json_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("dandelion_access", "secret")
+    with pytest.raises(SettingsError, match='"access"') as told:
+        load_settings()
+    assert "secret" not in str(told.value)
+
+
 @pytest.mark.parametrize("name", ["DANDELION_API__TRUSTED_PROXIES", "DANDELION_UI__TRUSTED_PROXIES"])
 @pytest.mark.parametrize("proxy", ["10.0.0.0/33", "proxy.example", "10.0.0.0/8,10.1.0.0/16", ""])
 def test_a_proxy_that_could_match_nobody_is_refused(name: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
