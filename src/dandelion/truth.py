@@ -42,9 +42,17 @@ class Line(msgspec.Struct, kw_only=True):
     at: datetime | None = None
 
     def as_feedback(self) -> Feedback:
-        """As it is stored."""
+        """As it is stored.
+
+        Raises:
+            FeedbackError: UTC has no such time.
+        """
         at = self.at.replace(tzinfo=UTC) if self.at is not None and self.at.tzinfo is None else self.at
-        return Feedback(prediction_id=str(self.prediction_id), label=self.label, at=at)
+        try:
+            told_at = None if at is None else at.astimezone(UTC)
+        except OverflowError as error:
+            raise FeedbackError(f"{at} lies outside the years 1 to 9999 in UTC.", "Check the clock.") from error
+        return Feedback(prediction_id=str(self.prediction_id), label=self.label, at=told_at)
 
 
 def read_truths(data: bytes, kind: Kind) -> Iterator[tuple[int, Feedback | FeedbackError]]:
@@ -153,5 +161,7 @@ def observe_lag(told: Feedback) -> None:
 def _truth(fields: object) -> Feedback | FeedbackError:
     try:
         return msgspec.convert(fields, Line).as_feedback()
+    except FeedbackError as error:
+        return error
     except (msgspec.ValidationError, OverflowError) as error:
         return FeedbackError(f"This line cannot be read ({error}).")

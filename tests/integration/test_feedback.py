@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,24 @@ def test_over_http_a_truth_from_the_future_is_refused_and_spoils_no_other(api: A
     assert [(each["line"], said in each["reason"]) for each in done["refused_lines"]] == [(2, True)]
     assert http.get(f"/predictions/{first}").json()["verdict"] is None
     assert http.get(f"/predictions/{second}").json()["verdict"] == "right"
+
+
+def test_over_http_a_time_that_utc_does_not_have_is_refused_and_spoils_no_other(api: Api, http: httpx.Client) -> None:
+    (first, label), (second, _) = predict(api, 2)
+    told = {"prediction_id": first, "label": label, "at": "0001-01-01T00:00:00+14:00"}
+    refused = http.post("/feedback", json=told)
+    assert (refused.status_code, refused.json()["reason"]) == (422, "feedback")
+    lines = ["prediction_id,label,at", f"{first},{label},{told['at']}", f"{second},{label},"]
+    done = http.post("/feedback/bulk", content="\n".join(lines), headers=CSV).raise_for_status().json()
+    assert (done["right"], [each["line"] for each in done["refused_lines"]]) == (1, [2])
+
+
+def test_a_time_from_the_future_is_told_in_utc(api: Api, http: httpx.Client) -> None:
+    ((first, label),) = predict(api, 1)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    elsewhere = tomorrow.astimezone(timezone(timedelta(hours=-5)))
+    refused = http.post("/feedback", json={"prediction_id": first, "label": label, "at": elsewhere.isoformat()})
+    assert f"{tomorrow:%Y-%m-%d %H:%M:%S} UTC is in the future" in refused.json()["detail"]
 
 
 async def test_accuracy_is_of_the_version_that_serves_and_goes_with_the_database(tmp_path: Path) -> None:

@@ -42,6 +42,21 @@ def test_lines_of_json_are_read_and_times_have_a_zone() -> None:
     ]
 
 
+def test_a_time_of_any_zone_becomes_one_in_utc() -> None:
+    ((_, found),) = read(f'{{"prediction_id": "{ONE}", "label": "grass", "at": "2026-05-01T12:00:00+02:00"}}', "jsonl")
+    assert isinstance(found, Feedback)
+    assert found.at is not None
+    assert (found.at, found.at.tzinfo) == (datetime(2026, 5, 1, 10, tzinfo=UTC), UTC)
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-10:00"])
+def test_a_time_that_utc_does_not_have_is_named_and_spoils_no_other(at: str) -> None:
+    (_, bad), (_, good) = read(f"prediction_id,label,at\n{ONE},grass,{at}\n{TWO},grass,\n")
+    assert isinstance(bad, FeedbackError)
+    assert "outside the years 1 to 9999" in str(bad)
+    assert isinstance(good, Feedback)
+
+
 def test_a_bad_line_is_named_and_spoils_no_other() -> None:
     text = (
         f"prediction_id,label,at\n7,grass,\n{ONE},grass,\n{ONE},,\n{ONE},{'x' * 101},\n{ONE},grass,soon\n{ONE},a,b,c\n"
