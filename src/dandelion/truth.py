@@ -122,25 +122,73 @@ async def _give(
 
 def _read_csv(text: str) -> Iterator[tuple[int, Feedback | FeedbackError]]:
     header = text.split("\n", 1)[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
+    delimiter = max(",;\t", key=header.count)
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=delimiter)
     try:
         names = [name.strip().lower() for name in next(reader)]
     except csv.Error as error:
         raise FeedbackFileError(f"The first line is no CSV ({error}).", _EXAMPLE) from error
     if missing := {"prediction_id", "label"} - set(names):
         raise FeedbackFileError(f"The columns {', '.join(sorted(missing))} are missing.", _EXAMPLE)
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield reader.line_num, FeedbackError(f"This is no CSV ({error}).")
-            continue
-        if len(row) > len(names):
-            yield reader.line_num, FeedbackError(f"There are {len(row)} fields for {len(names)} columns.")
+    for number, row in _read_rows(lines, reader.line_num, names, delimiter):
+        if isinstance(row, FeedbackError):
+            yield number, row
+        elif len(row) > len(names):
+            yield number, FeedbackError(f"There are {len(row)} fields for {len(names)} columns.")
         elif any(field.strip() for field in row):
-            yield reader.line_num, _truth({k: v.strip() for k, v in zip(names, row, strict=False) if v.strip()})
+            yield number, _truth({k: v.strip() for k, v in zip(names, row, strict=False) if v.strip()})
+
+
+def _read_rows(
+    lines: io.StringIO, number: int, names: Sequence[str], delimiter: str
+) -> Iterator[tuple[int, list[str] | FeedbackError]]:
+    """Rows by the number of their first line; `number` lines were read before.
+
+    A quote may go on over line breaks in columns that are not ours. One that does not end as a quote does was left open
+    by mistake: its line is refused, and those after it are read for themselves.
+    """
+    seen = 0
+    while line := lines.readline():
+        number += 1
+        after, more = lines.tell(), 0
+        try:
+            row, is_open = _split(line, delimiter)
+        except csv.Error as error:
+            yield number, FeedbackError(f"This is no CSV ({error}).")
+            continue
+        if is_open:
+            if after >= seen:  # what was read on in vain is not read on again: many open quotes would take for ever
+                more = _read_on(lines, row, names, delimiter)
+                seen = lines.tell()
+            if not more:
+                yield number, FeedbackError("A quote that begins here is not closed.", "Close it, or leave it out.")
+                lines.seek(after)
+                continue
+        yield number, row
+        number += more
+
+
+def _read_on(lines: io.StringIO, row: list[str], names: Sequence[str], delimiter: str) -> int:
+    """Read on until the last field of `row` ends; return how many lines that took, 0 where it does not end well."""
+    taken, is_open = 0, True
+    while is_open:
+        is_ours = len(row) > len(names) or names[len(row) - 1] in Line.__struct_fields__
+        if is_ours or not (line := lines.readline()):
+            return 0
+        try:
+            more, is_open = _split(f'"{line}', delimiter, strict=True)
+        except csv.Error:
+            return 0
+        row[-1:] = more
+        taken += 1
+    return taken
+
+
+def _split(line: str, delimiter: str, *, strict: bool = False) -> tuple[list[str], bool]:
+    """The fields of a line, and whether the last one is a quote that the line does not close."""
+    reader = csv.reader([line, '"'], delimiter=delimiter, strict=strict)
+    return next(reader), reader.line_num > 1
 
 
 def _read_lines(text: str) -> Iterator[tuple[int, Feedback | FeedbackError]]:

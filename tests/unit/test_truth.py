@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -67,6 +68,57 @@ def test_a_bad_line_is_named_and_spoils_no_other() -> None:
     ]  # fmt: skip
     lines = f'{{"prediction_id": "{ONE}"}}\nnonsense\n[]\n{{"prediction_id": "{ONE}", "label": "grass"}}\n'
     assert [isinstance(each, Feedback) for _, each in read(lines, "jsonl")] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("bad", "columns"),
+    [
+        (f'{ONE},"grass', "prediction_id,label"),
+        (f'"{ONE},grass', "prediction_id,label"),
+        (f'{ONE},grass,"2026-05-01', "prediction_id,label,at"),
+        (f'{ONE},grass,"a note', "prediction_id,label,note"),
+        (f'"a note,{ONE},grass', "note,prediction_id,label"),
+    ],
+)
+@pytest.mark.parametrize("quote", ["", '"'], ids=["no quote follows", "quotes follow"])
+def test_a_quote_that_is_not_closed_spoils_its_line_only(bad: str, columns: str, quote: str) -> None:
+    told = {"prediction_id": TWO, "label": "grass"}
+    good = ",".join(f"{quote}{told.get(name, '')}{quote}" for name in columns.split(","))
+    (number, first), *others = read("\n".join([columns, bad, good, good]))
+    assert (number, "not closed" in str(first)) == (2, True)
+    assert others == [(line, Feedback(prediction_id=TWO, label="grass")) for line in (3, 4)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_notes_may_have_line_breaks_and_lines_are_counted_as_an_editor_does(end: str) -> None:
+    lines = [
+        '"what it',
+        'was",prediction_id,label,why',
+        '"seen ""here""',
+        '',
+        f'and there",{ONE},grass,"for',
+        '"',
+        'x,7,grass,',
+        f',{TWO},grass,',
+    ]  # fmt: skip
+    found = read(end.join(lines))
+    assert [(line, isinstance(each, Feedback)) for line, each in found] == [(3, True), (7, False), (8, True)]
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        ("prediction_id,label", f'{ONE},"grass'),
+        ("note,prediction_id,label", f'x,{ONE},"grass'),
+        ("prediction_id,label,note", f'{ONE},grass,"'),
+        ("prediction_id," + "note," * 50_000 + "label", f'{ONE}",y,"z'),
+    ],
+    ids=["label", "behind a note", "note", "many columns"],
+)
+def test_a_file_of_open_quotes_takes_no_longer_than_its_length(header: str, line: str) -> None:
+    begin = time.process_time()
+    assert len(read(f"{header}\n" + f"{line}\n" * 50_000)) >= 25_000
+    assert time.process_time() - begin < 20  # minutes if each line had the rest of the file read
 
 
 def test_a_line_nested_without_end_is_named_and_spoils_no_other() -> None:
