@@ -87,8 +87,8 @@ async def give_truths(
     """
     right = wrong = refused = 0
     shown: list[RefusedLine] = []
-    while lines := list(islice(truths, AT_ONCE)):
-        await asyncio.sleep(0)  # others take a turn, also where every line is refused
+    # In a thread: a file may have millions of lines that say nothing, and others wait for their answers.
+    while lines := await asyncio.to_thread(lambda: list(islice(truths, AT_ONCE))):
         outcomes = await _give(engine, [found for _, found in lines], actor, ship_seconds)
         for (number, _), outcome in zip(lines, outcomes, strict=True):
             if isinstance(outcome, DandelionError):

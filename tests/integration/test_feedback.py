@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -217,11 +218,26 @@ def test_of_many_bad_lines_all_are_counted_and_the_first_are_named(http: httpx.C
     assert (done["refused"], len(done["refused_lines"])) == (200_000, 100)
 
 
+async def test_others_are_answered_while_lines_that_say_nothing_are_read(tmp_path: Path) -> None:
+    engine, turns = create_engine(Settings(home=tmp_path)), 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    others = asyncio.create_task(take_turns())
+    truths = read_truths(b"prediction_id,label\n" + b",\n" * 200_000, "csv")
+    done = await give_truths(engine, truths, actor="test", ship_seconds=0.5)
+    others.cancel()
+    assert (done.refused, turns > 10) == (0, True)
+    await engine.dispose()
+
+
 def test_the_history_becomes_a_parquet_file(
     database_url: str, tmp_path: Path, make_settings: Callable[..., Settings]
 ) -> None:
-    import asyncio
-
     settings = make_settings(database={"url": database_url})
     made = [entry(number, label="grass" if number % 3 else "dandelion") for number in range(6000)]
 
