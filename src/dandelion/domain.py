@@ -12,6 +12,8 @@ import msgspec
 # What a caller may do; `admin` may do all.
 AccessScope = Literal["predict", "feedback", "read", "admin"]
 DriftTest = Literal["kolmogorov-smirnov", "chi-square", "hotelling"]
+# Characters that a class's name may have: predictions have a column of that width.
+LABEL_LENGTH = 100
 
 
 class Split(StrEnum):

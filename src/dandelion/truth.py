@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from dandelion.db import feedback, transact
 from dandelion.db.arrivals import wait_for_arrival
 from dandelion.db.tables import moment_of
-from dandelion.domain import BulkVerdict, Feedback, RefusedLine
+from dandelion.domain import LABEL_LENGTH, BulkVerdict, Feedback, RefusedLine
 from dandelion.errors import DandelionError, FeedbackError, FeedbackFileError
 from dandelion.telemetry import instruments
 
@@ -38,7 +38,7 @@ class Line(msgspec.Struct, kw_only=True):
     """
 
     prediction_id: UUID
-    label: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    label: Annotated[str, msgspec.Meta(min_length=1, max_length=LABEL_LENGTH)]
     at: datetime | None = None
 
     def as_feedback(self) -> Feedback:

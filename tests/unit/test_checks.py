@@ -78,6 +78,10 @@ def spoil_balance(folder: Path) -> None:
         photo.unlink()
 
 
+def spoil_name(folder: Path) -> None:
+    shutil.copytree(folder / "grass", folder / ("g" * 101))
+
+
 @pytest.mark.parametrize(
     ("spoil", "kind", "severity"),
     [
@@ -90,6 +94,7 @@ def spoil_balance(folder: Path) -> None:
         (spoil_tiny, "tiny", Severity.WARNING),
         (spoil_blank, "blank", Severity.WARNING),
         (spoil_balance, "imbalance", Severity.WARNING),
+        (spoil_name, "long-name", Severity.ERROR),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -12,6 +12,7 @@ import pytest
 from dandelion.errors import PackageError
 from dandelion.package import open_package, seal_package
 from dandelion.package.starter import starter_path
+from tests.packages import make_package
 
 
 @pytest.fixture
@@ -53,6 +54,13 @@ def test_a_manifest_of_a_newer_format_is_refused(folder: Path) -> None:
     seal_package(folder)
     with pytest.raises(PackageError, match="format_version"):
         open_package(folder)
+
+
+@pytest.mark.parametrize("name", ["", "g" * 101], ids=["none", "too long"])
+def test_a_class_whose_answers_could_not_be_stored_is_refused(tmp_path: Path, name: str) -> None:
+    assert open_package(make_package(tmp_path / "longest", classes=["dandelion", "g" * 100])).manifest.classes
+    with pytest.raises(PackageError, match=r"classes\.1: String should have at"):
+        open_package(make_package(tmp_path / "refused", classes=["dandelion", name]))
 
 
 def test_a_missing_precision_is_named_with_what_there_is(folder: Path) -> None:

@@ -272,6 +272,13 @@ def test_a_folder_without_two_classes_is_refused(photos: Path, tmp_path: Path, c
         train(folder, CONFIG, tmp_path / "out", tracker=Tracker(None), command="x")
 
 
+def test_a_class_whose_answers_could_not_be_stored_stops_the_run_before_it_begins(photos: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(photos, tmp_path / "photos"))
+    (folder / "grass").rename(folder / ("g" * 101))
+    with pytest.raises(DataError, match="name of 101 characters"):
+        train(folder, CONFIG, tmp_path / "out", tracker=Tracker(None), command="x")
+
+
 def test_a_full_disk_stops_the_run_with_the_remedy(photos: Path, tmp_path: Path) -> None:
     # A limit on the size of files is what a process sees of a full disk, without filling anybody's.
     code = (

@@ -30,7 +30,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-LABEL_LENGTH = 100
+from dandelion.domain import LABEL_LENGTH
+
 # Text compares by its bytes, as SQLite does it.
 MYSQL: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 

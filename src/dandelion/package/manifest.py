@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dandelion.domain import InputSpec
+from dandelion.domain import LABEL_LENGTH, InputSpec
 
 
 class Manifest(BaseModel):
@@ -31,7 +31,7 @@ class Manifest(BaseModel):
     format_version: Literal[1] = 1
     architecture: str
     input: InputSpec
-    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    classes: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=LABEL_LENGTH)], ...], Field(min_length=2)]
     temperature: Annotated[float, Field(gt=0)]
     outlier_threshold: Annotated[float, Field(gt=0)]
     dataset_digest: str

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dandelion.db import feedback, predictions, transact
-from dandelion.db.tables import LABEL_LENGTH
+from dandelion.domain import LABEL_LENGTH
 from dandelion.errors import DataError, NotAnImageError, ObjectKeyError, ObjectNotFoundError, PhotoError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store, frozen_key
 from dandelion.objects.erasures import erased_ids, is_photo_of

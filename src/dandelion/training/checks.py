@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+from dandelion.domain import LABEL_LENGTH
 from dandelion.errors import DataError, PhotoError
 from dandelion.training.photos import PHOTO_SUFFIXES, SUFFIXES, Photo, list_class_folders, scan_photos
 from dandelion.training.splits import NEAR_BITS, group_near_duplicates
@@ -156,6 +157,10 @@ def _judge_layout(folder: Path, class_folders: Sequence[Path]) -> Iterator[Findi
 
 def _judge_classes(folder: Path, classes: dict[str, int]) -> Iterator[Finding]:
     for label, count in classes.items():
+        if len(label) > LABEL_LENGTH:
+            message = f"Class {label[:40]!r}... has a name of {len(label)} characters; no answer of it could be stored."
+            remedy = f"Name the folder with at most {LABEL_LENGTH}."
+            yield Finding(Severity.ERROR, "long-name", (folder / label,), message, remedy)
         if count == 0:
             message = f"Class {label!r} has no readable photo."
             yield Finding(

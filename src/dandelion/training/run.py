@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from dandelion import __version__
-from dandelion.domain import InputSpec, ModelVersion, Split
+from dandelion.domain import LABEL_LENGTH, InputSpec, ModelVersion, Split
 from dandelion.errors import DataError, TrainingError
 from dandelion.imaging.statistics import NAMES as STATISTICS
 from dandelion.imaging.statistics import SIZE, measure_pixels
@@ -190,7 +190,8 @@ def load_data(folder: Path, known: Mapping[str, Split] | None = None) -> _Data:
     """The photos of a folder, split; `known` are splits that were recorded before, by SHA-256.
 
     Raises:
-        DataError: A photo cannot be read, or there are too few photos or classes to train and to test on.
+        DataError: A photo cannot be read, a class has too long a name, or there are too few photos or classes to train
+            and to test on.
     """
     photos = assign_splits(scan_photos(folder), known)
     classes = tuple(sorted({photo.label for photo in photos}))
@@ -198,6 +199,11 @@ def load_data(folder: Path, known: Mapping[str, Split] | None = None) -> _Data:
         raise DataError(
             f"{folder} has {len(classes)} class{'' if len(classes) == 1 else 'es'} with photos.",
             "Make one sub-folder a class, at least two, with the photos right inside.",
+        )
+    if long := next((name for name in classes if len(name) > LABEL_LENGTH), ""):
+        raise DataError(
+            f"Class {long[:40]!r}... of {folder} has a name of {len(long)} characters.",
+            f"Name its folder with at most {LABEL_LENGTH}.",
         )
     splits = {split: [photo for photo in photos if photo.split is split] for split in Split}
     for split, members in splits.items():
