@@ -159,6 +159,16 @@ def test_a_full_spool_that_may_drop_goes_on_to_answer_and_counts_what_it_lost(
     assert f'journal_lost_total{{reason="full"}} {before + 6 - kept}' in figures
 
 
+def test_a_photo_whose_prediction_was_dropped_is_not_kept(make_settings: Callable[..., Settings]) -> None:
+    settings = almost_full(make_settings, when_full="drop", photos="all")
+    with running_api(settings) as api, httpx.Client(base_url=api.url) as http:
+        answers = [http.post("/predict", content=jpeg(), headers=JPEG).json()["prediction_id"] for _ in range(6)]
+        photos = {path.stem for path in settings.photo_spool.iterdir()}
+    rows = b"".join(path.read_bytes() for path in settings.spool.glob("*.jsonl")).decode()
+    assert 0 < len(photos) < 6
+    assert photos == {each for each in answers if each in rows}
+
+
 def test_a_torn_record_is_set_aside_and_the_rest_is_stored(make_settings: Callable[..., Settings]) -> None:
     settings = make_settings()
     with running_api(settings) as api:

@@ -77,8 +77,8 @@ async def predict(request: Request[Any, Any, Any]) -> Response[bytes]:
     ]
     kept: Photos = state.photos
     with tracing.stage("keep"):
-        journal.append([result for result, _ in answered], client=_client(request))
-        await kept.keep(answered)
+        if journal.append([result for result, _ in answered], client=_client(request)):
+            await kept.keep(answered)
     if len(results) == 1:
         only = results[0]
         if not isinstance(only, Prediction):

@@ -74,21 +74,21 @@ class Journal:
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(JournalEntry)
 
-    def append(self, given: Sequence[Prediction], *, client: str | None = None) -> None:
-        """Keep predictions of one client; they may be answered once this returns.
+    def append(self, given: Sequence[Prediction], *, client: str | None = None) -> bool:
+        """Keep predictions of one client, and return whether they are kept; they may be answered once this returns.
 
         Raises:
             JournalFullError: The disk or the bound is full, and the settings refuse to lose any.
         """
         if not given or not self._settings.enabled:
-            return
+            return False
         lines = self._encoder.encode_lines(
             [JournalEntry(prediction=each, track=self._track, client=client) for each in given]
         )
         if why := self._keep(lines):
             if self._settings.when_full == "drop":
                 instruments.JOURNAL_LOST.labels("full").inc(len(given))
-                return
+                return False
             raise JournalFullError(
                 f"Predictions cannot be kept: {why}.",
                 "Bring the database back or make room; DANDELION_JOURNAL__MAX_BYTES bounds the spool.",
@@ -96,6 +96,7 @@ class Journal:
             )
         self._waiting += len(lines)
         instruments.JOURNAL_BYTES.set(self._waiting)
+        return True
 
     def _keep(self, lines: bytes) -> str:
         """Why the lines could not be kept, or nothing."""
