@@ -88,6 +88,13 @@ def lost(reason: str) -> float:
     return float(instruments.PHOTOS_LOST.labels(reason)._value.get())
 
 
+def write_rows(settings: Settings, age: timedelta) -> Path:
+    """A segment that was opened that long ago."""
+    path = settings.spool / f"{first_id(datetime.now(UTC) - age)}.jsonl"
+    path.touch()
+    return path
+
+
 async def ready() -> None:
     """The tables are there."""
 
@@ -233,7 +240,7 @@ async def test_a_photo_whose_row_is_late_is_let_go_when_it_is_too_old(
     engine = create_engine(settings)
     await migrate.upgrade(engine)
     settings.photo_spool.mkdir(parents=True)
-    (settings.spool / f"{uuid7()}.jsonl").touch()  # rows still wait: theirs may be among them
+    write_rows(settings, timedelta(hours=4))  # still wait: theirs may be among them
     old, younger = (
         settings.photo_spool / f"{first_id(datetime.now(UTC) - timedelta(hours=hours))}.jpg" for hours in (4, 2)
     )
@@ -244,6 +251,24 @@ async def test_a_photo_whose_row_is_late_is_let_go_when_it_is_too_old(
     assert list(settings.photo_spool.iterdir()) == [younger]
     assert lost("old") == before + 1
     await engine.dispose()
+
+
+@pytest.mark.parametrize("rows", ["none", "young", "old", "a person's"])
+async def test_a_photo_without_a_row_is_let_go_unless_rows_as_old_as_it_wait(
+    settings: Settings, engine: AsyncEngine, lake: Lake, rows: str
+) -> None:
+    settings.photo_spool.mkdir(parents=True)
+    orphan = settings.photo_spool / f"{first_id(datetime.now(UTC) - timedelta(minutes=61))}.jpg"
+    orphan.write_bytes(jpeg())
+    if rows in {"young", "old"}:
+        write_rows(settings, timedelta(minutes=60 if rows == "old" else 1))
+    elif rows != "none":
+        (settings.spool / "given-back.jsonl").touch()
+    before = lost("no_row")
+    await Photos(settings, engine, lake, ready).ship()
+    is_kept = rows in {"old", "a person's"}
+    assert orphan.exists() == is_kept
+    assert lost("no_row") == before + (0 if is_kept else 1)
 
 
 @pytest.mark.parametrize("outliers", [True, False])
@@ -356,8 +381,7 @@ async def test_a_photo_whose_row_arrives_while_it_is_looked_for_is_not_let_go(
     settings.photo_spool.mkdir(parents=True)
     photo = settings.photo_spool / f"{first_id(datetime.now(UTC) - timedelta(hours=2))}.jpg"
     photo.write_bytes(jpeg())
-    rows = settings.spool / f"{uuid7()}.jsonl"
-    rows.touch()
+    rows = write_rows(settings, timedelta(hours=2))
     look = predictions.photo_keys
 
     async def look_just_before_the_rows_arrive(*given: Any) -> dict[str, str | None]:

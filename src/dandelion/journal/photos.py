@@ -136,7 +136,7 @@ class Photos:
 
     async def _ship_some(self, paths: Sequence[Path]) -> int:
         ids = [path.stem for path in paths]
-        rows_wait = any(self._rows.glob("*.jsonl"))  # looked up first: they may be in the table a moment later
+        rows_wait = self._old_rows_wait()  # looked up first: they may be in the table a moment later
         keys = await transact(self._engine, lambda on: predictions.photo_keys(on, ids), patience_seconds=0)
         for path in paths:
             if path.stem not in keys:
@@ -193,6 +193,12 @@ class Photos:
             self._spool.leave(path, error)
             return None
         return time.perf_counter() - begin
+
+    def _old_rows_wait(self) -> bool:
+        """Whether rows wait that may be those of orphans."""
+        ages = (age_seconds(path) for path in self._rows.glob("*.jsonl"))
+        # A row is written soon after its photo came, into a segment that is as old or older: a young one has none.
+        return any(age is None or age > ORPHAN_SECONDS / 2 for age in ages)
 
     def _give_up_when_old(self, path: Path, *, rows_wait: bool) -> None:
         age = age_seconds(path) or 0.0
