@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 import sys
+import threading
 import uuid
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -251,6 +252,30 @@ async def test_two_who_tell_at_once_are_both_heard(engine: AsyncEngine) -> None:
     await asyncio.gather(*(run(engine, lambda on, n=n: feedback.give(on, told, actor=f"person {n}")) for n in range(5)))
     async with engine.connect() as connection:
         assert len((await connection.execute(select(audit_log.c.id))).all()) == 5
+
+
+async def test_an_erasure_while_photos_are_placed_is_not_undone(engine: AsyncEngine, database_url: str) -> None:
+    made = [entry(number) for number in range(2)]
+    erased, other = (each.prediction.prediction_id for each in made)
+    await store(engine, *made)
+
+    async def erase() -> None:
+        elsewhere = create_engine(Settings.model_validate({"database": {"url": database_url}}))
+        await run(elsewhere, lambda on: predictions.mark_erased(on, [erased]))
+        await elsewhere.dispose()
+
+    erasing = threading.Thread(target=lambda: asyncio.run(erase()))
+
+    def let_it_erase_first(*given: Any) -> None:
+        if given[2].startswith("UPDATE") and erasing.ident is None:
+            erasing.start()
+            erasing.join(20)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", let_it_erase_first)
+    keys = {each: f"predicted/{each}.jpg" for each in (erased, other)}
+    assert await run(engine, lambda on: predictions.place_photos(on, keys)) == {other}
+    found = await run(engine, lambda on: predictions.photo_keys(on, list(keys)))
+    assert found == {erased: predictions.ERASED, other: keys[other]}
 
 
 async def test_pruning_takes_the_oldest_with_their_feedback(engine: AsyncEngine) -> None:

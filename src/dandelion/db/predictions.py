@@ -17,6 +17,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    or_,
     select,
     text,
     update,
@@ -229,13 +230,15 @@ async def photo_keys_of(connection: AsyncConnection, client: str, *, limit: int)
 
 async def place_photos(connection: AsyncConnection, keys: Mapping[str, str]) -> set[str]:
     """Say where photos lie; return the ids of those that are stored and were not erased."""
-    there = predictions.c.id.in_(list(keys))
-    rows = await connection.execute(select(predictions.c.id, predictions.c.photo_key).where(there).with_for_update())
-    known = {row.id for row in rows if row.photo_key != ERASED}
-    if known:
-        statement = update(predictions).where(predictions.c.id == bindparam("of")).values(photo_key=bindparam("key"))
-        await connection.execute(statement, [{"of": each, "key": keys[each]} for each in known])
-    return known
+    # The write itself asks whether it may: SQLite holds nothing for who has only read, so that an erasure could come
+    # between. In the order of ids, in which erasures take rows, too.
+    table = predictions.c
+    is_free = or_(table.photo_key.is_(None), table.photo_key != ERASED)
+    statement = update(predictions).where(table.id == bindparam("of"), is_free)
+    given = [{"of": each, "key": keys[each]} for each in sorted(keys)]
+    await connection.execute(statement.values(photo_key=bindparam("key")), given)
+    placed = await photo_keys(connection, list(keys))
+    return {each for each, key in placed.items() if key == keys[each]}
 
 
 async def mark_erased(connection: AsyncConnection, ids: Sequence[str]) -> None:
