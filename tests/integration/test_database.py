@@ -309,6 +309,16 @@ async def test_a_value_that_does_not_fit_is_refused_as_such(engine: AsyncEngine)
         await store(engine, entry(0, label="x" * 101))
 
 
+async def test_tables_that_are_behind_are_no_fault_of_the_value(engine: AsyncEngine) -> None:
+    await run(engine, lambda on: on.execute(text("ALTER TABLE predictions DROP COLUMN track")))
+    with pytest.raises(DatabaseError) as without_a_column:
+        await store(engine, entry(0))
+    await migrate.downgrade(engine, "base")
+    with pytest.raises(DatabaseError) as without_a_table:
+        await store(engine, entry(0))
+    assert RowRefusedError not in {without_a_column.type, without_a_table.type}
+
+
 async def test_a_query_that_runs_too_long_is_ended(database_url: str) -> None:
     if database_url.startswith("sqlite"):
         return  # has no such limit
