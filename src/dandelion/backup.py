@@ -149,7 +149,7 @@ def second_place(settings: Settings) -> ObjectStore | None:
     if settings.mirror.url is not None:
         return create_mirror(settings)
     if settings.objects.url is None or settings.backup.folder is not None:
-        return FolderStore(settings.backup.folder or settings.home / "backups", {})
+        return FolderStore(settings.backup.folder or settings.home / "backups")
     return None
 
 

@@ -176,7 +176,7 @@ def test_a_page_that_is_copied_while_a_photo_on_it_is_erased_is_not_left_there(
 ) -> None:
     environ("backup", {"folder": tmp_path / "elsewhere"})
     settings = load_settings()
-    shown, there = store_photo(settings), FolderStore(tmp_path / "elsewhere", {})
+    shown, there = store_photo(settings), FolderStore(tmp_path / "elsewhere")
     publish_report(draw_page(settings, shown), create_store(settings))
 
     class ErasedOnItsWay(FolderStore):
@@ -186,7 +186,7 @@ def test_a_page_that_is_copied_while_a_photo_on_it_is_erased_is_not_left_there(
                 assert dandelion("privacy", "erase", "--prediction", shown)[0] == 0
             return super().put_file(bucket, key, path, **options)
 
-    mirror(create_store(settings), ErasedOnItsWay(tmp_path / "elsewhere", {}), (DATA_LAKE, PROCESSED))
+    mirror(create_store(settings), ErasedOnItsWay(tmp_path / "elsewhere"), (DATA_LAKE, PROCESSED))
     assert erased_ids(there) == {shown}
     assert page_of(there) == ""
 
@@ -274,7 +274,7 @@ def test_while_the_second_place_is_away_the_photo_goes_here_and_its_copy_later(
 def test_a_mirror_erases_what_was_erased_by_somebody_who_knows_no_mirror(tmp_path: Path, dandelion: Command) -> None:
     """In a cluster only the job that copies has the second server's keys."""
     settings = load_settings()
-    here, there = create_store(settings), FolderStore(tmp_path / "elsewhere", {})
+    here, there = create_store(settings), FolderStore(tmp_path / "elsewhere")
     identity, other = store_photo(settings), store_photo(settings)
     mirror(here, there, (DATA_LAKE, PROCESSED))
     assert dandelion("privacy", "erase", "--prediction", identity)[0] == 0
@@ -285,7 +285,7 @@ def test_a_mirror_erases_what_was_erased_by_somebody_who_knows_no_mirror(tmp_pat
 
 def test_a_photo_that_is_erased_while_it_is_copied_is_not_left_there(tmp_path: Path, dandelion: Command) -> None:
     settings = load_settings()
-    identity, there = store_photo(settings), FolderStore(tmp_path / "elsewhere", {})
+    identity, there = store_photo(settings), FolderStore(tmp_path / "elsewhere")
 
     class ErasedOnItsWay(FolderStore):
         @override
@@ -294,7 +294,7 @@ def test_a_photo_that_is_erased_while_it_is_copied_is_not_left_there(tmp_path: P
                 assert dandelion("privacy", "erase", "--prediction", identity)[0] == 0
             return super().put_file(bucket, key, path, **options)
 
-    mirror(create_store(settings), ErasedOnItsWay(tmp_path / "elsewhere", {}), (DATA_LAKE, PROCESSED))
+    mirror(create_store(settings), ErasedOnItsWay(tmp_path / "elsewhere"), (DATA_LAKE, PROCESSED))
     assert photos_of(there, identity) == []
 
 
@@ -413,18 +413,18 @@ def test_a_photo_that_is_erased_while_it_is_frozen_is_not_frozen(
         (photo_key(each, ".jpg"), frozen_key(each, ".jpg"), hashlib.sha256(jpeg()).hexdigest())
         for each in (identity, other)
     ]
-    assert keep(ErasedMeanwhile(settings.home / "objects", {}), copies) == 1
+    assert keep(ErasedMeanwhile(settings.home / "objects"), copies) == 1
     assert photos_of(plain, identity) == []
     assert len(photos_of(plain, other)) == 2
 
 
 def test_what_lies_beside_the_list_is_no_erasure_and_what_is_no_list_is_named(tmp_path: Path) -> None:
-    store = FolderStore(tmp_path / "lake", {})
+    store = FolderStore(tmp_path / "lake")
     store.prepare()
     store.put(DATA_LAKE, "erased/README.txt", b"what is this?")
     one = str(uuid7())
     note_erasure(store, [one])
-    other = FolderStore(tmp_path / "elsewhere", {})
+    other = FolderStore(tmp_path / "elsewhere")
     mirror(store, other, (DATA_LAKE,))
     assert erased_ids(store) == erased_ids(other) == {one}
     assert other.get(DATA_LAKE, "erased/README.txt") == b"what is this?"
@@ -435,7 +435,7 @@ def test_what_lies_beside_the_list_is_no_erasure_and_what_is_no_list_is_named(tm
 
 @pytest.mark.parametrize("prefix", ["../", "/etc/", "a/../../", "b/", "missing/a"])
 def test_a_listing_stays_in_its_bucket(tmp_path: Path, prefix: str) -> None:
-    store = FolderStore(tmp_path / "lake", {})
+    store = FolderStore(tmp_path / "lake")
     store.put(DATA_LAKE, "b/a.jpg", b"photo")
     store.put(PROCESSED, "c.jpg", b"photo")
     assert [found.key for found in store.list_objects(DATA_LAKE, prefix)] == ["b/a.jpg"] * (prefix == "b/")

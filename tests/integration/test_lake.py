@@ -33,7 +33,7 @@ async def engine(make_settings: Callable[..., Settings]) -> AsyncIterator[AsyncE
 
 @pytest.fixture
 def store(tmp_path: Path) -> ObjectStore:
-    return FolderStore(tmp_path / "objects", {})
+    return FolderStore(tmp_path / "objects")
 
 
 async def tell(engine: AsyncEngine, count: int) -> list[str]:

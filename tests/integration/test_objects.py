@@ -217,7 +217,7 @@ class Dies:
         import os, signal
         os.kill(os.getpid(), signal.SIGKILL)
 
-FolderStore(Path(sys.argv[1]), {})._put(DATA_LAKE, "predicted/a.jpg", Dies(), "image/jpeg")
+FolderStore(Path(sys.argv[1]))._put(DATA_LAKE, "predicted/a.jpg", Dies(), "image/jpeg")
 """
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
     assert done.returncode == -signal.SIGKILL
@@ -225,17 +225,17 @@ FolderStore(Path(sys.argv[1]), {})._put(DATA_LAKE, "predicted/a.jpg", Dies(), "i
 
 
 def test_what_a_killed_process_left_is_no_object(killed: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    store = FolderStore(killed, {})
+    store = FolderStore(killed)
     store.prepare()
     store.put(DATA_LAKE, f"predicted/{KEY}", b"a photo")
     assert [found.key for found in store.list_objects(DATA_LAKE)] == [f"predicted/{KEY}"]
-    assert mirror(store, FolderStore(tmp_path_factory.mktemp("second"), {}), BUCKETS).copied == 1
+    assert mirror(store, FolderStore(tmp_path_factory.mktemp("second")), BUCKETS).copied == 1
     assert store.expire(DATA_LAKE, datetime.now(UTC) + timedelta(minutes=1)) == 1
 
 
 @pytest.mark.parametrize("tidy", ["prepare", "expire"])
 def test_what_a_killed_process_left_goes_once_nobody_can_be_writing_it(killed: Path, tidy: str) -> None:
-    store = FolderStore(killed, {})
+    store = FolderStore(killed)
     (left,) = (path for path in killed.rglob("*") if path.is_file())
     assert left.stat().st_dev == (killed / DATA_LAKE).stat().st_dev
 
@@ -251,7 +251,7 @@ def test_what_a_killed_process_left_goes_once_nobody_can_be_writing_it(killed: P
 
 
 def test_hidden_files_are_no_objects_and_other_names_of_people_s_own_are_seen_and_expire(tmp_path: Path) -> None:
-    store = FolderStore(tmp_path, {})
+    store = FolderStore(tmp_path)
     store.prepare()
     for name in (".DS_Store", ".hidden/a.jpg", "my photo.jpg", "b.jpg"):
         path = tmp_path / DATA_LAKE / "predicted" / name

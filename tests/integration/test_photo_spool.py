@@ -50,7 +50,7 @@ class Lake(FolderStore):
     """
 
     def __init__(self, root: Path) -> None:
-        super().__init__(root, {})
+        super().__init__(root)
         self.given: list[str] = []
         self.before: Callable[[Path], None] = lambda _: None
 

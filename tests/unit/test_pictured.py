@@ -32,7 +32,7 @@ STANDING = Standing(ece=0.0, latency_ms=1.0, size_bytes=1, agreement=1.0)
 
 @pytest.fixture
 def store(tmp_path: Path) -> ObjectStore:
-    return FolderStore(tmp_path / "objects", {})
+    return FolderStore(tmp_path / "objects")
 
 
 def freeze(store: ObjectStore, label: str, data: bytes, origin: str) -> Labelled:

@@ -43,7 +43,7 @@ WELL = Figures("Database", accuracy=0.95, truths=200, tested=0.96, outliers=0.05
 
 @pytest.fixture
 def store(tmp_path: Path) -> ObjectStore:
-    return FolderStore(tmp_path / "objects", {})
+    return FolderStore(tmp_path / "objects")
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_an_alert_is_reason_enough() -> None:
 def test_a_class_and_its_folder_are_turned_into_each_other(label: str) -> None:
     folder = folder_of(label)
     assert label_of(folder) == label
-    FolderStore(Path("nowhere"), {}).delete("data-lake", f"uploads/{folder}/a.jpg")  # a key that a store takes
+    FolderStore(Path("nowhere")).delete("data-lake", f"uploads/{folder}/a.jpg")  # a key that a store takes
 
 
 @pytest.mark.parametrize("label", ["", " ", "../up", "a/b", ".hidden", "x" * 101, "line\nbreak"])

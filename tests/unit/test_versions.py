@@ -29,7 +29,7 @@ LABELS = ("dandelion", "grass")
 
 @pytest.fixture
 def store(tmp_path: Path) -> ObjectStore:
-    return FolderStore(tmp_path / "objects", {})
+    return FolderStore(tmp_path / "objects")
 
 
 def photos(count: int, *, seed: int = 0, near: list[Labelled] | None = None) -> list[Labelled]:

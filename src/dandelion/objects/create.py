@@ -18,7 +18,7 @@ def create_store(settings: Settings) -> ObjectStore:
     """
     options = settings.objects
     if options.url is None:
-        return FolderStore(settings.home / "objects", options.retention())
+        return FolderStore(settings.home / "objects")
     return _s3(options, "OBJECTS", options.retention(), create=options.create_buckets)
 
 

@@ -44,12 +44,10 @@ class FolderStore(ObjectStore):
 
     Args:
         root: Folder of the buckets.
-        retention: Days that a bucket's objects are kept; the owner of the store calls `expire`.
     """
 
-    def __init__(self, root: Path, retention: Mapping[str, int]) -> None:
+    def __init__(self, root: Path) -> None:
         self._root = root
-        self.retention = retention
 
     @override
     def prepare(self) -> Mapping[str, str]:
