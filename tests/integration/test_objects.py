@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,9 +17,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from minio.helpers import md5sum_hash
 
 from dandelion.errors import ObjectCorruptError, ObjectNotFoundError, ObjectStoreError, SettingsError
-from dandelion.objects import BUCKETS, DATA_LAKE, ObjectStore, create_store
+from dandelion.objects import BUCKETS, DATA_LAKE, ObjectStore, create_mirror, create_store
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.mirror import mirror
 from dandelion.objects.s3 import S3Store
@@ -159,6 +161,46 @@ def test_minio_keeps_versions_encrypts_and_expires(minio: S3Server, make_setting
         (rule.expiration.days, rule.rule_filter.prefix) for rule in rules.rules if rule.expiration and rule.rule_filter
     ]
     assert found == [(7, "predicted/")]
+
+
+THEIRS = b"""<LifecycleConfiguration>
+<Rule><ID>all</ID><Status>Enabled</Status><Filter/><Expiration><Days>365</Days></Expiration></Rule>
+<Rule><ID>photos</ID><Status>Enabled</Status><Prefix>predicted/</Prefix><Expiration><Days>90</Days></Expiration></Rule>
+<Rule><ID>large</ID><Status>Enabled</Status><Filter><And><Prefix>predicted/</Prefix>
+<ObjectSizeGreaterThan>1000</ObjectSizeGreaterThan></And></Filter><Expiration><Days>30</Days></Expiration></Rule>
+</LifecycleConfiguration>"""
+
+
+@pytest.mark.parametrize("create", [create_store, create_mirror])
+def test_rules_of_somebody_else_stay_as_they_are(
+    minio: S3Server, make_settings: Callable[..., Settings], create: Callable[[Settings], ObjectStore]
+) -> None:
+    prefix = f"{create.__name__.replace('_', '-')}-"
+    section = minio.settings(bucket_prefix=prefix)
+    store, bucket, client = (
+        create(make_settings(objects=section, mirror=section)),
+        f"{prefix}{DATA_LAKE}",
+        minio.client(),
+    )
+
+    def rules() -> set[str]:
+        told = client._execute("GET", bucket, query_params={"lifecycle": ""}).data.decode()
+        return set(re.findall("<Rule>.*?</Rule>", told))
+
+    client.make_bucket(bucket_name=bucket)
+    headers: dict[str, str | list[str] | tuple[str]] = {"Content-MD5": md5sum_hash(THEIRS) or ""}
+    client._execute("PUT", bucket, body=THEIRS, headers=headers, query_params={"lifecycle": ""})
+    theirs = rules()
+    assert len(theirs) == 3
+    assert store.prepare() == {}
+    both = rules()
+    (ours,) = both - theirs
+    assert theirs < both
+    assert "predicted/" in ours
+    assert store.prepare() == {}
+    assert rules() == both
+    store.put(DATA_LAKE, f"predicted/{KEY}", b"left to the server")
+    assert store.expire(DATA_LAKE, datetime.now(UTC) + timedelta(minutes=1)) == 0
 
 
 def test_deleting_leaves_no_earlier_version(minio: S3Server, make_settings: Callable[..., Settings]) -> None:

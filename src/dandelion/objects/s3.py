@@ -11,23 +11,22 @@ from typing import Any, BinaryIO, cast
 import certifi
 import urllib3
 from minio import Minio
-from minio.commonconfig import ENABLED, Filter
+from minio.commonconfig import ENABLED
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, MinioException, S3Error
-from minio.lifecycleconfig import Expiration, LifecycleConfig, NoncurrentVersionExpiration, Rule
+from minio.helpers import md5sum_hash
 from minio.sseconfig import Rule as EncryptionRule
 from minio.sseconfig import SSEConfig
 from minio.versioningconfig import VersioningConfig
 from typing_extensions import override
 
 from dandelion.errors import ObjectNotFoundError, ObjectStoreError
+from dandelion.objects.lifecycle import Lifecycle
 from dandelion.objects.store import BUCKETS, CHUNK_BYTES, EXPIRING, ObjectStore, Stored, check_foreign_key, check_key
 from dandelion.settings import S3Settings
 
 _SUM = "x-amz-meta-sha256"
-_RULE = "dandelion-retention"
 _ABSENT = {"NoSuchKey", "NoSuchObject", "NoSuchVersion", "ResourceNotFound"}
-_OLD_VERSIONS_DAYS = 30
 
 
 class _Names(dict[str, str]):
@@ -182,25 +181,30 @@ class S3Store(ObjectStore):
         self._client.set_bucket_encryption(self._names[bucket], SSEConfig(EncryptionRule.new_sse_s3_rule()))
 
     def _set_retention(self, bucket: str) -> None:
-        """One rule of ours among those that somebody else may have set."""
-        others = [rule for rule in self._rules(bucket) if rule.rule_id != _RULE]
-        days = self._retention.get(bucket)
-        ours = Rule(
-            status=ENABLED,
-            rule_filter=Filter(prefix=EXPIRING.get(bucket, "")),
-            rule_id=_RULE,
-            expiration=Expiration(days=days) if days else None,
-            noncurrent_version_expiration=NoncurrentVersionExpiration(noncurrent_days=days or _OLD_VERSIONS_DAYS),
-        )
-        self._client.set_bucket_lifecycle(self._names[bucket], LifecycleConfig([*others, ours]))
+        lifecycle = self._lifecycle(bucket)
+        if lifecycle.keep(EXPIRING.get(bucket, ""), self._retention.get(bucket)):
+            body = lifecycle.write()
+            headers: dict[str, str | list[str] | tuple[str]] = {"Content-MD5": md5sum_hash(body) or ""}
+            self._client._execute(
+                "PUT", self._names[bucket], body=body, headers=headers, query_params={"lifecycle": ""}
+            )
 
-    def _rules(self, bucket: str) -> list[Rule]:
-        found = self._client.get_bucket_lifecycle(self._names[bucket])
-        return list(found.rules) if found else []
+    def _lifecycle(self, bucket: str) -> Lifecycle:
+        """The document itself, which minio-py's own methods hand out only in their parsed form."""
+        try:
+            answer = self._client._execute("GET", self._names[bucket], query_params={"lifecycle": ""})
+        except S3Error as error:
+            if error.code != "NoSuchLifecycleConfiguration":
+                raise
+            return Lifecycle()
+        try:
+            return Lifecycle(answer.data)
+        except ValueError as error:
+            raise InvalidResponseError(answer.status, answer.headers.get("content-type"), str(error)) from error
 
     def _expires_by_itself(self, bucket: str) -> bool:
         try:
-            return any(rule.rule_id == _RULE for rule in self._rules(bucket))
+            return self._lifecycle(bucket).has_ours
         except (S3Error, InvalidResponseError):
             return False
         except (MinioException, urllib3.exceptions.HTTPError) as error:

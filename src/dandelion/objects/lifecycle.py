@@ -1,0 +1,79 @@
+"""Rules by which an S3 server lets a bucket's objects expire: one of ours beside those that somebody else has set.
+
+Theirs stay the elements that they came as. minio-py refuses a filter without conditions, and writes back others without
+what it does not know of them: without its prefix, a rule for one folder empties the bucket.
+"""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from minio.commonconfig import ENABLED, Filter
+from minio.lifecycleconfig import Expiration, NoncurrentVersionExpiration, Rule
+
+_OURS = "dandelion-retention"
+_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+_OLD_VERSIONS_DAYS = 30
+
+
+class Lifecycle:
+    """A bucket's rules.
+
+    Args:
+        document: What the server tells; empty where there is no rule.
+
+    Raises:
+        ValueError: It is no such document.
+    """
+
+    def __init__(self, document: bytes = b"") -> None:
+        text = document.decode() or "<LifecycleConfiguration/>"
+        if "<!DOCTYPE" in text:
+            raise ValueError("it declares a type of its own")
+        try:
+            self._rules = ET.fromstring(text)  # noqa: S314 -- without a declared type there is nothing to expand
+        except ET.ParseError as error:
+            raise ValueError(str(error)) from error
+        for each in self._rules.iter():  # servers tell a namespace or none
+            each.tag = each.tag.rpartition("}")[2]
+        self._rules.set("xmlns", _NAMESPACE)
+
+    @property
+    def has_ours(self) -> bool:
+        """Whether a rule of ours is among them."""
+        return self._ours is not None
+
+    def keep(self, prefix: str, days: int | None) -> bool:
+        """Let what begins with `prefix` expire after so many days, earlier versions too; return whether that is new.
+
+        Args:
+            prefix: Of keys.
+            days: None lets only earlier versions expire.
+        """
+        rule = Rule(
+            status=ENABLED,
+            rule_filter=Filter(prefix=prefix),
+            rule_id=_OURS,
+            expiration=Expiration(days=days) if days else None,
+            noncurrent_version_expiration=NoncurrentVersionExpiration(noncurrent_days=days or _OLD_VERSIONS_DAYS),
+        )
+        ours, before = rule.toxml(ET.Element("LifecycleConfiguration")), self._ours
+        if before is not None:
+            if _facts(before) == _facts(ours):
+                return False
+            self._rules.remove(before)
+        self._rules.append(ours)
+        return True
+
+    def write(self) -> bytes:
+        """The document for the server."""
+        return ET.tostring(self._rules)
+
+    @property
+    def _ours(self) -> ET.Element | None:
+        return next((rule for rule in self._rules.findall("Rule") if rule.findtext("ID") == _OURS), None)
+
+
+def _facts(rule: ET.Element) -> set[tuple[str, str]]:
+    """What a rule says, in whatever order; servers leave out what is empty."""
+    return {(each.tag, each.text.strip()) for each in rule.iter() if each.text and each.text.strip()}
