@@ -18,13 +18,15 @@ log = structlog.get_logger(__name__)
 
 
 async def expire_for_ever(store: ObjectStore, days: Mapping[str, int]) -> None:
-    """Look every hour for objects older than their bucket's days, until cancelled."""
+    """Look every hour for objects older than their bucket's days, until cancelled, whatever the store raises."""
     while True:
         for bucket, limit in days.items():
             try:
                 gone = await asyncio.to_thread(store.expire, bucket, datetime.now(UTC) - timedelta(days=limit))
             except ObjectStoreError as error:
                 log.warning("expiry_failed", bucket=bucket, reason=str(error))
+            except Exception:
+                log.exception("expiry_failed", bucket=bucket)
             else:
                 if gone:
                     log.info("expired", bucket=bucket, objects=gone)
