@@ -14,10 +14,18 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dandelion.db import audit, predictions, transact
-from dandelion.errors import ObjectNotFoundError, ObjectStoreError, PredictionNotFoundError, SettingsError
+from dandelion.errors import ObjectStoreError, PredictionNotFoundError, SettingsError
 from dandelion.journal.photo_spool import remove_erased
 from dandelion.objects import PHOTO_TYPES, ObjectStore
-from dandelion.objects.erasures import carry_erasures, erase_page, erased_ids, note_erasure, photo_places, purge
+from dandelion.objects.erasures import (
+    carry_erasures,
+    erase_page,
+    erased_ids,
+    find_photos,
+    note_erasure,
+    photo_places,
+    purge,
+)
 from dandelion.settings import Settings
 
 KEY_FILE = "client.key"
@@ -148,9 +156,7 @@ def _delete(store: ObjectStore, spool: Path, rows: dict[str, str | None]) -> int
             for place in photo_places(prediction_id)
             if key == predictions.ERASED or (key is not None and Path(place[1]).suffix == Path(key).suffix)
         ]
-        gone += any(_is_there(store, *place) for place in places)
-        for place in places:  # one that is not there may have earlier versions
-            store.delete(*place)
+        gone += any([store.delete(*place) for place in places])  # noqa: C419 -- every place, not up to the first
     return gone
 
 
@@ -170,30 +176,20 @@ def _erase_copies(store: ObjectStore, second: ObjectStore | None) -> None:
 
 def _is_kept(store: ObjectStore, spool: Path, second: ObjectStore | None, prediction_id: str) -> bool:
     """Whether there is a photo somewhere; a second place that does not answer may hold one."""
+    store.prepare()
     try:
-        places = photo_places(prediction_id)
+        here = find_photos(store, {prediction_id})
     except ValueError:  # an id that never was a prediction's
         return False
-    store.prepare()
-    if any((spool / f"{prediction_id}{suffix}").exists() for suffix in PHOTO_TYPES):
-        return True
-    if any(_is_there(store, *place) for place in places):
+    if here or any((spool / f"{prediction_id}{suffix}").exists() for suffix in PHOTO_TYPES):
         return True
     if second is None:
         return False
     try:
         second.prepare()
-        return any(_is_there(second, *place) for place in places)
+        return bool(find_photos(second, {prediction_id}))
     except ObjectStoreError:
         return True
-
-
-def _is_there(store: ObjectStore, bucket: str, key: str) -> bool:
-    try:
-        store.stat(bucket, key)
-    except ObjectNotFoundError:
-        return False
-    return True
 
 
 async def _forget(connection: AsyncConnection, ids: Sequence[str], subject: str, photos: int, actor: str) -> None:

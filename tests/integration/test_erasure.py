@@ -354,6 +354,37 @@ def test_a_photo_whose_prediction_was_pruned_is_erased(settings: Settings, dande
     assert audited(settings) == [(identity, gone)]
 
 
+@pytest.mark.parametrize("settings", ["s3"], indirect=True)
+@pytest.mark.parametrize("by", ["prediction", "client", "pruned"])
+def test_what_is_left_of_a_photo_that_expired_is_erased(
+    settings: Settings, dandelion: Command, minio: S3Server, versitygw: S3Server, by: str
+) -> None:
+    """A server with versions lets an object expire by a mark above its bytes."""
+    identity = store_photo(settings)
+    create_backup(settings)
+
+    def left(server: S3Server, *, expiring: bool) -> list[str]:
+        keys = []
+        for bucket in (f"{settings.objects.bucket_prefix}{each}" for each in (DATA_LAKE, PROCESSED)):
+            for found in server.client().list_objects(bucket_name=bucket, recursive=True, include_version=True):
+                if identity in str(found.object_name) and not found.is_delete_marker:
+                    keys.append(str(found.object_name))
+                    if expiring:
+                        server.client().remove_object(bucket_name=bucket, object_name=str(found.object_name))
+        return keys
+
+    for server in (minio, versitygw):
+        left(server, expiring=True)
+        assert len(left(server, expiring=False)) == 2
+    assert photos_of(create_store(settings), identity) == photos_of(second_place(settings), identity) == []
+    if by == "pruned":
+        prune(settings)
+    words = ("--client", ADDRESS) if by == "client" else ("--prediction", identity)
+    status, output, errors = dandelion("privacy", "erase", *words, "--json")
+    assert (status, json.loads(output or "null")) == (0, {"predictions": int(by != "pruned"), "photos": 1}), errors
+    assert left(minio, expiring=False) == left(versitygw, expiring=False) == []
+
+
 def test_a_pruned_photo_is_erased_later_where_the_second_place_is_away(
     dandelion: Command, environ: Environ, tmp_path: Path
 ) -> None:

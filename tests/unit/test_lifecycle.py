@@ -40,6 +40,13 @@ def test_a_rule_that_is_there_is_not_written_again(prefix: str, days: int | None
     assert Lifecycle(ET.tostring(told)).keep(prefix, 3)
 
 
+@pytest.mark.parametrize(("days", "earlier"), [(90, "1"), (None, "30")])
+def test_what_expires_is_gone_a_day_later(days: int | None, earlier: str) -> None:
+    lifecycle = Lifecycle()
+    lifecycle.keep("predicted/", days)
+    assert f"<NoncurrentDays>{earlier}</NoncurrentDays>" in lifecycle.write().decode()
+
+
 @pytest.mark.parametrize("document", [b"no rules", b"\xff", b'<!DOCTYPE a [<!ENTITY b "b">]><a>&b;</a>'])
 def test_what_is_no_document_is_refused(document: bytes) -> None:
     with pytest.raises(ValueError, match=r"declares|syntax error|decode"):

@@ -69,24 +69,36 @@ def is_photo_of(ids: Collection[str], bucket: str, key: str) -> bool:
     return bucket in _FOLDERS and key.startswith(_FOLDERS[bucket]) and PurePosixPath(key).stem in ids
 
 
+def find_photos(store: ObjectStore, ids: Collection[str]) -> set[tuple[str, str]]:
+    """Bucket and key of every photo of these predictions of which a store has any version, also one that has expired.
+
+    Raises:
+        ObjectStoreError: The store does not answer.
+        ValueError: One of them is no prediction's id.
+    """
+    if not ids:
+        return set()
+    found = set()
+    for bucket, key_of in _KEYS.items():
+        # One listing, as narrow as the ids allow: asking for each key would take hours for somebody with many photos.
+        prefix = os.path.commonprefix([key_of(each, "") for each in ids])  # noqa: RUF071 -- S3's prefixes are of letters
+        found |= {(bucket, key) for key in store.list_keys(bucket, prefix) if is_photo_of(ids, bucket, key)}
+    return found
+
+
 def purge(store: ObjectStore, ids: Collection[str]) -> int:
-    """Delete what a store lists of the photos of these predictions; return of how many there was something.
+    """Delete what a store has of the photos of these predictions; return of how many there was something.
 
     The watch's page goes as well where it shows one.
 
     Raises:
         ObjectStoreError: The store does not answer; run it again.
     """
-    gone: set[str] = set()
-    for bucket, key_of in _KEYS.items():
-        # One listing, as narrow as the ids allow: asking for each key would take hours for somebody with many photos.
-        prefix = os.path.commonprefix([key_of(each, "") for each in ids])  # noqa: RUF071 -- S3's prefixes are of letters
-        for found in store.list_objects(bucket, prefix) if ids else ():
-            if is_photo_of(ids, bucket, found.key):
-                store.delete(bucket, found.key)
-                gone.add(PurePosixPath(found.key).stem)
+    places = find_photos(store, ids)
+    for place in places:
+        store.delete(*place)
     erase_page_of(store, ids)
-    return len(gone)
+    return len({PurePosixPath(key).stem for _, key in places})
 
 
 def erase_page(store: ObjectStore) -> None:

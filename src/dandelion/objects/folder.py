@@ -80,9 +80,9 @@ class FolderStore(ObjectStore):
             yield Stored(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     @override
-    def delete(self, bucket: str, key: str) -> None:
+    def delete(self, bucket: str, key: str) -> bool:
         check_key(key)
-        self._remove(bucket, key)
+        return self._remove(bucket, key)
 
     @override
     def expire(self, bucket: str, before: datetime) -> int:
@@ -132,10 +132,15 @@ class FolderStore(ObjectStore):
             return stored
         return replace(stored, sha256=told.sha256, content_type=told.content_type)
 
-    def _remove(self, bucket: str, key: str) -> None:
+    def _remove(self, bucket: str, key: str) -> bool:
         with _as_ours(f"delete {bucket}/{key}"):
-            (self._root / bucket / key).unlink(missing_ok=True)
+            try:
+                (self._root / bucket / key).unlink()
+                there = True
+            except FileNotFoundError:
+                there = False
             (self._root / _FACTS / bucket / key).unlink(missing_ok=True)
+        return there
 
     @contextmanager
     def _replacing(self, path: Path) -> Iterator[BinaryIO]:

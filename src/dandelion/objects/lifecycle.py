@@ -14,6 +14,8 @@ from minio.lifecycleconfig import Expiration, NoncurrentVersionExpiration, Rule
 _OURS = "dandelion-retention"
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _OLD_VERSIONS_DAYS = 30
+# What expires first becomes an earlier version: its bytes go when that expires. A day is the least that S3 takes.
+_EXPIRED_DAYS = 1
 
 
 class Lifecycle:
@@ -44,18 +46,20 @@ class Lifecycle:
         return self._ours is not None
 
     def keep(self, prefix: str, days: int | None) -> bool:
-        """Let what begins with `prefix` expire after so many days, earlier versions too; return whether that is new.
+        """Let what begins with `prefix` expire after so many days; return whether that is new.
 
         Args:
             prefix: Of keys.
-            days: None lets only earlier versions expire.
+            days: A day later it is gone. None lets only earlier versions expire.
         """
         rule = Rule(
             status=ENABLED,
             rule_filter=Filter(prefix=prefix),
             rule_id=_OURS,
             expiration=Expiration(days=days) if days else None,
-            noncurrent_version_expiration=NoncurrentVersionExpiration(noncurrent_days=days or _OLD_VERSIONS_DAYS),
+            noncurrent_version_expiration=NoncurrentVersionExpiration(
+                noncurrent_days=_EXPIRED_DAYS if days else _OLD_VERSIONS_DAYS
+            ),
         )
         ours, before = rule.toxml(ET.Element("LifecycleConfiguration")), self._ours
         if before is not None:

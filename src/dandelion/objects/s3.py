@@ -12,6 +12,7 @@ import certifi
 import urllib3
 from minio import Minio
 from minio.commonconfig import ENABLED
+from minio.datatypes import Object
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, MinioException, S3Error
 from minio.helpers import md5sum_hash
@@ -106,23 +107,19 @@ class S3Store(ObjectStore):
                 yield Stored(str(found.object_name), found.size or 0, cast("datetime", found.last_modified))
 
     @override
-    def delete(self, bucket: str, key: str) -> None:
+    def list_keys(self, bucket: str, prefix: str = "") -> set[str]:
+        with self._asking(f"list {bucket}"):
+            return {str(found.object_name) for found in self._versions(bucket, prefix) if not found.is_delete_marker}
+
+    @override
+    def delete(self, bucket: str, key: str) -> bool:
         check_key(key)
-        name = self._names[bucket]
         with self._asking(f"delete {bucket}/{key}"):
-            try:
-                versions = [
-                    found.version_id
-                    for found in self._client.list_objects(name, prefix=key, recursive=True, include_version=True)
-                    if found.object_name == key
-                ]
-            except S3Error as error:
-                if error.code not in {"NotImplemented", "InvalidRequest", "InvalidArgument"}:
-                    raise
-                versions = []  # a server without versions
-            gone = [DeleteObject(key, version) for version in versions] or [DeleteObject(key)]
-            if errors := list(self._client.remove_objects(name, gone)):
+            versions = [found for found in self._versions(bucket, key) if found.object_name == key]
+            gone = [DeleteObject(key, found.version_id) for found in versions] or [DeleteObject(key)]
+            if errors := list(self._client.remove_objects(self._names[bucket], gone)):
                 raise ObjectStoreError(f"Could not delete {bucket}/{key}: {errors[0].message}.")
+        return not all(found.is_delete_marker for found in versions)
 
     @override
     def expire(self, bucket: str, before: datetime) -> int:
@@ -162,6 +159,16 @@ class S3Store(ObjectStore):
                 answer.release_conn()
 
         return _stored(key, headers, None), chunks()
+
+    def _versions(self, bucket: str, prefix: str) -> Iterator[Object]:
+        """Every version, deletions among them; of a server without versions, every object."""
+        name = self._names[bucket]
+        try:
+            yield from self._client.list_objects(name, prefix=prefix, recursive=True, include_version=True)
+        except S3Error as error:
+            if error.code not in {"NotImplemented", "InvalidRequest", "InvalidArgument"}:
+                raise
+            yield from self._client.list_objects(name, prefix=prefix, recursive=True)
 
     def _make(self, bucket: str) -> None:
         name = self._names[bucket]

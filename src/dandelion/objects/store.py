@@ -75,9 +75,13 @@ class ObjectStore(ABC):
     def list_objects(self, bucket: str, prefix: str = "") -> Iterator[Stored]:
         """Objects whose key begins with `prefix`, in the order of their keys."""
 
+    def list_keys(self, bucket: str, prefix: str = "") -> set[str]:
+        """Keys that begin with `prefix` and of which there is any version, also of what was deleted or has expired."""
+        return {found.key for found in self.list_objects(bucket, prefix)}
+
     @abstractmethod
-    def delete(self, bucket: str, key: str) -> None:
-        """Remove an object and every earlier version of it; harmless when there is none."""
+    def delete(self, bucket: str, key: str) -> bool:
+        """Remove an object and every earlier version of it; return whether there was one."""
 
     @abstractmethod
     def expire(self, bucket: str, before: datetime) -> int:
