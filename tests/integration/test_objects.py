@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import os
 import re
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -321,6 +323,39 @@ def test_hidden_files_are_no_objects_and_other_names_of_people_s_own_are_seen_an
     assert [found.key for found in store.list_objects(DATA_LAKE)] == ["predicted/b.jpg", "predicted/my photo.jpg"]
     assert store.expire(DATA_LAKE, datetime.now(UTC) + timedelta(minutes=1)) == 2
     assert list(store.list_objects(DATA_LAKE)) == []
+
+
+def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, refused = FolderStore(tmp_path), tmp_path / DATA_LAKE / "erased"
+    store.put(DATA_LAKE, "erased/a.json", b"[]")
+    scan = os.scandir
+
+    def refuse(path: Path) -> Any:
+        if Path(path) == refused:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))  # root may read any
+        return scan(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse)
+        for prefix in ("", "erased/"):
+            with pytest.raises(ObjectStoreError, match=rf"list data-lake .*denied: '{refused}'"):
+                list(store.list_objects(DATA_LAKE, prefix))
+    store.delete(DATA_LAKE, "erased/a.json")
+    refused.rmdir()
+    assert list(store.list_objects(DATA_LAKE, "erased/")) == []
+    refused.write_bytes(b"a file where a folder should be")
+    with pytest.raises(ObjectStoreError, match="Not a directory"):
+        list(store.list_objects(DATA_LAKE, "erased/"))
+
+
+def test_a_file_of_which_nothing_is_told_is_said_and_one_that_went_is_not(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.prepare()
+    (tmp_path / DATA_LAKE / "gone.jpg").symlink_to("nowhere")
+    assert list(store.list_objects(DATA_LAKE)) == []
+    (tmp_path / DATA_LAKE / "loop.jpg").symlink_to("loop.jpg")
+    with pytest.raises(ObjectStoreError, match=r"list data-lake .*loop\.jpg"):
+        list(store.list_objects(DATA_LAKE))
 
 
 def test_a_server_that_is_gone_or_refuses_us_is_named(minio: S3Server, make_settings: Callable[..., Settings]) -> None:

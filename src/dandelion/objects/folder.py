@@ -68,16 +68,16 @@ class FolderStore(ObjectStore):
         root = self._root / bucket
         inside = PurePosixPath(prefix.rpartition("/")[0])  # what lies elsewhere need not be looked through
         start = root if inside.is_absolute() or ".." in inside.parts else root / inside
-        paths = (Path(folder) / name for folder, _, names in os.walk(start) for name in names)
-        keys = [path.relative_to(root).as_posix() for path in paths]
-        # Hidden files are those of desktops and editors. Other names that we would not give are told of all the same,
-        # for who goes through them says why one is of no use.
-        for key in sorted(key for key in keys if key.startswith(prefix) and "/." not in f"/{key}"):
-            try:
-                found = (root / key).stat()
-            except FileNotFoundError:
-                continue  # removed meanwhile
-            yield Stored(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+        with _as_ours(f"list {bucket}"):
+            keys = [path.relative_to(root).as_posix() for path in _files(start)]
+            # Hidden files are those of desktops and editors. Other names that we would not give are told of all the
+            # same, for who goes through them says why one is of no use.
+            for key in sorted(key for key in keys if key.startswith(prefix) and "/." not in f"/{key}"):
+                try:
+                    found = (root / key).stat()
+                except FileNotFoundError:
+                    continue  # removed meanwhile
+                yield Stored(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     @override
     def delete(self, bucket: str, key: str) -> bool:
@@ -165,11 +165,21 @@ class FolderStore(ObjectStore):
                     path.unlink()
 
 
+def _files(start: Path) -> Iterator[Path]:
+    """Every file below a folder that is there; one that cannot be read is no empty one, and raises."""
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # there is none, or it was removed meanwhile
+            raise error
+
+    for folder, inside, names in os.walk(start, onerror=refuse):
+        inside[:] = [name for name in inside if not name.startswith(".")]  # nothing in them is an object
+        yield from (Path(folder) / name for name in names)
+
+
 @contextmanager
 def _as_ours(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ObjectStoreError(
-            f"Could not {what}: {error.strerror or error}.", "Check the disk under DANDELION_HOME."
-        ) from error
+        raise ObjectStoreError(f"Could not {what} ({error}).", "Check the disk under DANDELION_HOME.") from error
