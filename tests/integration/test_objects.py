@@ -116,6 +116,35 @@ def test_an_object_that_was_altered_is_not_passed_on(store: ObjectStore, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+class Changing(io.BytesIO):
+    """Reads otherwise after it was read once."""
+
+    def __init__(self, first: bytes, then: bytes) -> None:
+        super().__init__(first)
+        self._then = then
+
+    @override
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self.truncate(0)
+        super().seek(0)
+        self.write(self._then)
+        return super().seek(offset, whence)
+
+
+@pytest.mark.parametrize("then", [b"what was WRITTEN", b"what was", b"", b"WHAT was written and more"])
+def test_what_is_changed_while_it_is_written_replaces_nothing(store: ObjectStore, then: bytes) -> None:
+    store.put(DATA_LAKE, KEY, b"before")
+    with pytest.raises(ObjectStoreError, match=f"{KEY} was not written"):
+        store._put(DATA_LAKE, KEY, Changing(b"what was written", then), "image/jpeg")
+    assert store.get(DATA_LAKE, KEY) == b"before"
+
+
+def test_what_grows_while_it_is_written_is_stored_as_it_was(store: ObjectStore) -> None:
+    for first in (b"what was written", b""):
+        store._put(DATA_LAKE, KEY, Changing(first, first + b" and more"), "text/plain")
+        assert store.get(DATA_LAKE, KEY) == first
+
+
 def _alter(store: ObjectStore) -> None:
     """Other bytes of the same length under the digest of the first, as a bad disk would have it."""
     if isinstance(store, FolderStore):
@@ -263,23 +292,25 @@ def test_a_folder_expires_what_is_old(make_settings: Callable[..., Settings]) ->
 def killed(tmp_path: Path) -> Path:
     """The folder of a store whose process was killed in the middle of writing an object."""
     script = """
+import io
+import os
+import signal
 import sys
 from pathlib import Path
 from dandelion.objects import DATA_LAKE
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.mirror import mirror
 
-class Dies:
-    def seek(self, to): self.read = self.last_words
-    def read(self, size): return b""
+class Dies(io.BytesIO):
+    def seek(self, to):
+        self.read = self.last_words
+        return super().seek(to)
     def last_words(self, size):
-        if not hasattr(self, "half"):
-            self.half = True
-            return b"half a photo"
-        import os, signal
+        if self.tell() == 0:
+            return super().read(size // 2)
         os.kill(os.getpid(), signal.SIGKILL)
 
-FolderStore(Path(sys.argv[1]))._put(DATA_LAKE, "predicted/a.jpg", Dies(), "image/jpeg")
+FolderStore(Path(sys.argv[1]))._put(DATA_LAKE, "predicted/a.jpg", Dies(b"a photo"), "image/jpeg")
 """
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
     assert done.returncode == -signal.SIGKILL

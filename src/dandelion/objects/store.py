@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
-from dandelion.errors import ObjectCorruptError, ObjectKeyError
+from dandelion.errors import ObjectCorruptError, ObjectKeyError, ObjectStoreError
 
 MLFLOW = "mlflow-artifacts"
 DATA_LAKE = "data-lake"
@@ -156,8 +156,31 @@ class ObjectStore(ABC):
             size += len(chunk)
         stream.seek(0)
         facts = Stored(key, size, datetime.now(UTC), digest.hexdigest(), content_type)
-        self._write(bucket, key, stream, facts)
+        self._write(bucket, key, cast("BinaryIO", _Again(stream, facts)), facts)
         return facts
+
+
+class _Again:
+    """A stream that was read before, as long as it was; if it changed, it ends with an error instead of its last bytes.
+
+    What was added to it is left out.
+    """
+
+    def __init__(self, stream: BinaryIO, before: Stored) -> None:
+        self._stream = stream
+        self._before = before
+        self._digest = hashlib.sha256()
+        self._left = before.size_bytes
+
+    def read(self, size: int) -> bytes:
+        chunk = self._stream.read(min(size, self._left))
+        self._digest.update(chunk)
+        self._left -= len(chunk)
+        if not (chunk and self._left) and self._digest.hexdigest() != self._before.sha256:
+            raise ObjectStoreError(
+                f"{self._before.key} was not written: somebody changed what it comes from meanwhile.", "Write it again."
+            )
+        return chunk
 
 
 def check_foreign_key(key: str) -> None:
