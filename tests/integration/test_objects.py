@@ -24,7 +24,16 @@ from minio.helpers import md5sum_hash
 from typing_extensions import override
 
 from dandelion.errors import ObjectCorruptError, ObjectNotFoundError, ObjectStoreError, SettingsError
-from dandelion.objects import BACKUPS, BUCKETS, DATA_LAKE, ObjectStore, create_mirror, create_store, expire_for_ever
+from dandelion.objects import (
+    BACKUPS,
+    BUCKETS,
+    DATA_LAKE,
+    ObjectStore,
+    Stored,
+    create_mirror,
+    create_store,
+    expire_for_ever,
+)
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.mirror import mirror
 from dandelion.objects.s3 import S3Store
@@ -354,6 +363,25 @@ def test_hidden_files_are_no_objects_and_other_names_of_people_s_own_are_seen_an
     assert [found.key for found in store.list_objects(DATA_LAKE)] == ["predicted/b.jpg", "predicted/my photo.jpg"]
     assert store.expire(DATA_LAKE, datetime.now(UTC) + timedelta(minutes=1)) == 2
     assert list(store.list_objects(DATA_LAKE)) == []
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_object_that_is_replaced_while_it_is_opened_reads_as_one_of_the_two(tmp_path: Path, moment: str) -> None:
+    class Replaced(FolderStore):
+        @override
+        def _facts(self, *what: Any) -> Stored:
+            if moment == "before":
+                FolderStore(tmp_path).put(DATA_LAKE, KEY, b"the second")
+            facts = super()._facts(*what)
+            if moment == "after":
+                FolderStore(tmp_path).put(DATA_LAKE, KEY, b"the second")
+            return facts
+
+    store = Replaced(tmp_path)
+    store.put(DATA_LAKE, KEY, b"the first of them")
+    time.sleep(0.05)  # files tell their time in steps of the kernel's clock
+    assert store.get(DATA_LAKE, KEY) in {b"the first of them", b"the second"}
+    assert FolderStore(tmp_path).get(DATA_LAKE, KEY) == b"the second"
 
 
 def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -60,8 +60,8 @@ class FolderStore(ObjectStore):
     @override
     def stat(self, bucket: str, key: str) -> Stored:
         check_key(key)
-        with _as_ours(f"look at {bucket}/{key}"):
-            return self._facts(bucket, key)
+        with _as_ours(f"look at {bucket}/{key}"), _present(bucket, key):
+            return self._facts(bucket, key, (self._root / bucket / key).stat())
 
     @override
     def list_objects(self, bucket: str, prefix: str = "") -> Iterator[Stored]:
@@ -107,9 +107,12 @@ class FolderStore(ObjectStore):
     @override
     def _read(self, bucket: str, key: str) -> tuple[Stored, Iterator[bytes]]:
         check_key(key)
-        with _as_ours(f"read {bucket}/{key}"):
-            facts = self._facts(bucket, key)
-            stream = (self._root / bucket / key).open("rb")
+        with ExitStack() as opened, _as_ours(f"read {bucket}/{key}"):
+            with _present(bucket, key):
+                stream = opened.enter_context((self._root / bucket / key).open("rb"))
+            # Of the file that is open: another may take its place meanwhile.
+            facts = self._facts(bucket, key, os.fstat(stream.fileno()))
+            opened.pop_all()
 
         def chunks() -> Iterator[bytes]:
             with stream, _as_ours(f"read {bucket}/{key}"):
@@ -118,11 +121,7 @@ class FolderStore(ObjectStore):
 
         return facts, chunks()
 
-    def _facts(self, bucket: str, key: str) -> Stored:
-        try:
-            found = (self._root / bucket / key).stat()
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise ObjectNotFoundError(f"There is no object {bucket}/{key}.") from error
+    def _facts(self, bucket: str, key: str, found: os.stat_result) -> Stored:
         stored = Stored(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
         try:
             told = msgspec.json.decode((self._root / _FACTS / bucket / key).read_bytes(), type=_Facts)
@@ -175,6 +174,14 @@ def _files(start: Path) -> Iterator[Path]:
     for folder, inside, names in os.walk(start, onerror=refuse):
         inside[:] = [name for name in inside if not name.startswith(".")]  # nothing in them is an object
         yield from (Path(folder) / name for name in names)
+
+
+@contextmanager
+def _present(bucket: str, key: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ObjectNotFoundError(f"There is no object {bucket}/{key}.") from error
 
 
 @contextmanager
