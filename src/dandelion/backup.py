@@ -134,13 +134,16 @@ def restore_backup(settings: Settings, name: str, database: str, *, actor: str) 
 def restore_objects(settings: Settings, say: Say) -> int:
     """Copy back what this store lacks from the second place, without erased photos; return how many objects that were.
 
+    What is here stays as it is.
+
     Raises:
         BackupError: There is no second place.
     """
     second = second_place(settings)
     if second is None:
         raise BackupError("There is no second place.", "Set DANDELION_MIRROR__URL or DANDELION_BACKUP__FOLDER.")
-    done = mirror(second, create_store(settings), BUCKETS, progress=lambda n: say(f"{n} objects looked at"))
+    store = create_store(settings)
+    done = mirror(second, store, BUCKETS, replacing=False, progress=lambda n: say(f"{n} objects looked at"))
     return done.copied
 
 

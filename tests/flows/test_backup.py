@@ -173,6 +173,17 @@ def test_objects_come_back_from_the_second_place(small: Settings) -> None:
     assert store.get(DATA_LAKE, "uploads/grass/a.jpg") == b"a photo"
 
 
+@pytest.mark.parametrize("later", [b"a later photo", b"A PHOTO"], ids=["of another size", "of the same size"])
+def test_a_restore_leaves_what_was_replaced_after_the_backup(small: Settings, later: bytes) -> None:
+    store = create_store(small)
+    store.put(DATA_LAKE, "uploads/grass/a.jpg", b"a photo")
+    create_backup(small)
+    store.put(DATA_LAKE, "uploads/grass/a.jpg", later)
+    os.utime(small.home / "objects" / DATA_LAKE / "uploads/grass/a.jpg", (0, 0))  # put there by hand, from a camera
+    assert restore_objects(small, lambda _: None) == 0
+    assert store.get(DATA_LAKE, "uploads/grass/a.jpg") == later
+
+
 def test_photos_that_come_while_a_backup_runs_are_for_the_next_one(
     small: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

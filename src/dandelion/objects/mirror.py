@@ -34,7 +34,12 @@ class Mirrored:
 
 
 def mirror(
-    source: ObjectStore, target: ObjectStore, buckets: Sequence[str], *, progress: Callable[[int], None] | None = None
+    source: ObjectStore,
+    target: ObjectStore,
+    buckets: Sequence[str],
+    *,
+    replacing: bool = True,
+    progress: Callable[[int], None] | None = None,
 ) -> Mirrored:
     """Copy what `target` lacks. Objects that were deleted at the source stay: a copy must outlive a mistake.
 
@@ -45,6 +50,7 @@ def mirror(
         source: Where objects are.
         target: Where copies go; its buckets are made.
         buckets: Which of them.
+        replacing: Also copy what `target` has otherwise. A restore must not: what is there may be newer than its copy.
         progress: Called with the number of objects that were looked at.
 
     Raises:
@@ -63,7 +69,8 @@ def mirror(
             for found in source.list_objects(bucket):
                 if is_photo_of(erased, bucket, found.key) or is_entry(bucket, found.key):
                     continue
-                if _is_copied(source, target, bucket, found, there.get(found.key)):
+                copy = there.get(found.key)
+                if copy is not None and (not replacing or _is_copied(source, target, bucket, found, copy)):
                     same += 1
                 else:
                     try:
@@ -86,9 +93,9 @@ def mirror(
     return Mirrored(copied, same, size, tuple(refused))
 
 
-def _is_copied(source: ObjectStore, target: ObjectStore, bucket: str, found: Stored, copy: Stored | None) -> bool:
+def _is_copied(source: ObjectStore, target: ObjectStore, bucket: str, found: Stored, copy: Stored) -> bool:
     """Size and age tell of most; only an object that changed after its copy is worth asking for digests."""
-    if copy is None or copy.size_bytes != found.size_bytes:
+    if copy.size_bytes != found.size_bytes:
         return False
     if found.modified_at <= copy.modified_at:
         return True
