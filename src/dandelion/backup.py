@@ -36,7 +36,7 @@ from dandelion.errors import BackupError, DatabaseError, ObjectKeyError, ObjectN
 from dandelion.objects import BACKUPS, BUCKETS, DATA_LAKE, MLFLOW, PROCESSED, ObjectStore, create_mirror, create_store
 from dandelion.objects.erasures import erased_ids, is_photo_of, purge
 from dandelion.objects.folder import FolderStore
-from dandelion.objects.mirror import mirror
+from dandelion.objects.mirror import Mirrored, mirror
 from dandelion.settings import DatabaseSettings, Settings, as_text
 
 PREFIX = "dandelion"
@@ -84,7 +84,7 @@ def create_backup(settings: Settings, say: Say = lambda _: None) -> Backup:
     """Dump, copy, restore for proof, compare, and write down that it was done.
 
     Raises:
-        BackupError: What was restored differs from what was dumped, or a copy is missing.
+        BackupError: What was restored differs from what was dumped, or a copy is missing or could not be made.
         DandelionError: The database or a store did not answer.
     """
     started, store = time.monotonic(), create_store(settings)
@@ -131,10 +131,10 @@ def restore_backup(settings: Settings, name: str, database: str, *, actor: str) 
         return asyncio.run(_restore(there, file, erased, subject=name, actor=actor))
 
 
-def restore_objects(settings: Settings, say: Say) -> int:
-    """Copy back what this store lacks from the second place, without erased photos; return how many objects that were.
+def restore_objects(settings: Settings, say: Say) -> Mirrored:
+    """Copy back what this store lacks from the second place, without erased photos; what is here stays as it is.
 
-    What is here stays as it is.
+    What is damaged there is told of in `failed` rather than raised: the dump may be sound all the same.
 
     Raises:
         BackupError: There is no second place.
@@ -143,8 +143,7 @@ def restore_objects(settings: Settings, say: Say) -> int:
     if second is None:
         raise BackupError("There is no second place.", "Set DANDELION_MIRROR__URL or DANDELION_BACKUP__FOLDER.")
     store = create_store(settings)
-    done = mirror(second, store, BUCKETS, replacing=False, progress=lambda n: say(f"{n} objects looked at"))
-    return done.copied
+    return mirror(second, store, BUCKETS, replacing=False, progress=lambda n: say(f"{n} objects looked at"))
 
 
 def second_place(settings: Settings) -> ObjectStore | None:
@@ -252,12 +251,10 @@ def _copy_objects(settings: Settings, store: ObjectStore, say: Say) -> tuple[int
     before = {bucket: {found.key: found.size_bytes for found in store.list_objects(bucket)} for bucket in buckets}
     done = mirror(store, second, buckets, progress=lambda n: say(f"{n} objects copied"))
     copied = done.copied + _copy_artifacts(settings, second)
-    total = sum(1 for _ in second.list_objects(MLFLOW))
+    total, left = sum(1 for _ in second.list_objects(MLFLOW)), {*done.refused, *done.failed}
     for bucket, here in before.items():
         there = {found.key: found.size_bytes for found in second.list_objects(bucket)}
-        lacking = [
-            (key, size) for key, size in here.items() if there.get(key) != size and (bucket, key) not in done.refused
-        ]
+        lacking = [(key, size) for key, size in here.items() if there.get(key) != size and (bucket, key) not in left]
         erased = erased_ids(store)  # of a moment ago, too, and perhaps still on their way out
         wrong = sorted(
             key for key, size in lacking if not is_photo_of(erased, bucket, key) and _is_still(store, bucket, key, size)
@@ -270,14 +267,17 @@ def _copy_objects(settings: Settings, store: ObjectStore, say: Say) -> tuple[int
         total += len(there)
     if isinstance(second, FolderStore) and settings.objects.backups_days:  # a server has rules of its own for that
         second.expire(BACKUPS, datetime.now(UTC) - timedelta(days=settings.objects.backups_days))
+    done.check()  # last, so that one damaged object holds up nothing else
     return copied, total
 
 
 def _read_back(second: ObjectStore, bucket: str, key: str) -> None:
-    """Check a copy's digest, a piece at a time; an erasure may have been quicker."""
+    """Check a copy's digest, a piece at a time; an erasure may have been quicker, and no store takes every name."""
     try:
         for _ in second.read(bucket, key):
             pass
+    except ObjectKeyError as error:
+        log.warning("copy_not_checked", bucket=bucket, reason=str(error))
     except ObjectNotFoundError:
         if not is_photo_of(erased_ids(second), bucket, key):
             raise

@@ -9,11 +9,13 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import override
 from uuid_utils import uuid7
 
 from dandelion.backup import create_backup, list_backups, restore_backup, restore_objects, second_place
@@ -21,10 +23,12 @@ from dandelion.db import audit, create_engine, feedback, predictions, transact
 from dandelion.db.dump import Contents, dump, restore
 from dandelion.db.migrate import upgrade
 from dandelion.domain import Feedback, JournalEntry
-from dandelion.errors import BackupError, DatabaseError, ObjectNotFoundError
+from dandelion.errors import BackupError, DatabaseError, ObjectNotFoundError, ObjectStoreError
 from dandelion.objects import BACKUPS, DATA_LAKE, MLFLOW, ObjectStore, create_store, photo_key
 from dandelion.objects.erasures import note_erasure
+from dandelion.objects.folder import FolderStore
 from dandelion.objects.mirror import Mirrored, mirror
+from dandelion.objects.store import Stored
 from dandelion.settings import Settings
 from tests.predictions import make_entry, make_prediction
 from tests.servers.mysql import MySqlServer
@@ -169,7 +173,7 @@ def test_objects_come_back_from_the_second_place(small: Settings) -> None:
     create_backup(small)
     store.delete(DATA_LAKE, "uploads/grass/a.jpg")
     assert second_place(small) is not None
-    assert restore_objects(small, lambda _: None) == 1
+    assert restore_objects(small, lambda _: None).copied == 1
     assert store.get(DATA_LAKE, "uploads/grass/a.jpg") == b"a photo"
 
 
@@ -180,7 +184,7 @@ def test_a_restore_leaves_what_was_replaced_after_the_backup(small: Settings, la
     create_backup(small)
     store.put(DATA_LAKE, "uploads/grass/a.jpg", later)
     os.utime(small.home / "objects" / DATA_LAKE / "uploads/grass/a.jpg", (0, 0))  # put there by hand, from a camera
-    assert restore_objects(small, lambda _: None) == 0
+    assert restore_objects(small, lambda _: None).copied == 0
     assert store.get(DATA_LAKE, "uploads/grass/a.jpg") == later
 
 
@@ -220,6 +224,63 @@ def test_a_name_that_no_store_takes_fails_no_backup(small: Settings) -> None:
     second = second_place(small)
     assert second is not None
     assert second.get(DATA_LAKE, "uploads/grass/a.jpg") == b"a photo"
+
+
+def test_such_a_name_at_both_places_fails_no_backup(small: Settings) -> None:
+    for place in (small.home / "objects", small.home / "backups"):
+        (place / DATA_LAKE).mkdir(parents=True)
+        (place / DATA_LAKE / "my photo.jpg").write_bytes(b"put there by hand")
+    os.utime(small.home / "backups" / DATA_LAKE / "my photo.jpg", (0, 0))  # so that the digests would tell
+    assert create_backup(small).copied
+
+
+def damage(file: Path) -> None:
+    """Other bytes, as a disk that rots leaves them."""
+    found = file.stat()
+    file.write_bytes(bytes(found.st_size))
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+@pytest.mark.parametrize("what", ["damaged", "in the way"])
+def test_an_object_that_cannot_be_copied_holds_up_neither_others_nor_erasures(small: Settings, what: str) -> None:
+    store, second, identity = create_store(small), second_place(small), str(uuid7())
+    assert second is not None
+    store.put(DATA_LAKE, photo_key(identity, ".jpg"), b"a photo")
+    first = create_backup(small)
+    note_erasure(store, [identity])
+    store.put(DATA_LAKE, "a.jpg", b"a photo")
+    store.put(DATA_LAKE, "b.jpg", b"another")
+    if what == "damaged":
+        damage(small.home / "objects" / DATA_LAKE / "a.jpg")
+    else:
+        (small.home / "backups" / DATA_LAKE / "a.jpg").mkdir()
+    with pytest.raises(BackupError, match=r"could not be copied, everything else was: data-lake/a\.jpg\. "):
+        create_backup(small)
+    assert second.get(DATA_LAKE, "b.jpg") == b"another"
+    assert {each["name"] for each in list_backups(second)} > {first.name}
+    assert list(second.list_objects(DATA_LAKE, "predicted/")) == []
+
+
+def test_a_store_that_is_gone_ends_a_copy_at_once(small: Settings, tmp_path: Path) -> None:
+    class Gone(FolderStore):
+        asked = 0
+
+        @override
+        def get_file(self, bucket: str, key: str, path: Path) -> None:
+            Gone.asked += 1
+            raise ObjectStoreError("Nobody answers.")
+
+        @override
+        def list_objects(self, bucket: str, prefix: str = "") -> Iterator[Stored]:
+            if Gone.asked:
+                raise ObjectStoreError("Nobody answers.")
+            return super().list_objects(bucket, prefix)
+
+    for name in ("a.jpg", "b.jpg"):
+        create_store(small).put(DATA_LAKE, name, b"a photo")
+    with pytest.raises(ObjectStoreError, match="Nobody answers"):
+        mirror(Gone(small.home / "objects", {}), FolderStore(tmp_path / "elsewhere", {}), [DATA_LAKE])
+    assert Gone.asked == 1
 
 
 def test_an_artifact_that_no_store_takes_fails_no_backup(small: Settings) -> None:
@@ -275,12 +336,31 @@ def test_old_dumps_leave_the_folder_that_is_the_second_place(small: Settings) ->
     assert {found.key.split("/")[1] for found in second.list_objects(BACKUPS)} == {last.name}
 
 
-def test_the_commands_do_the_same(small: Settings, tmp_path: Path) -> None:
-    env = {**os.environ, "DANDELION_HOME": str(small.home)}
+def ask(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command, in a process of its own."""
+    env = {**os.environ, "DANDELION_HOME": str(settings.home)}
+    argv = [sys.executable, "-m", "dandelion", *words]
+    return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=300, check=False)
 
+
+def test_a_restore_tells_of_damaged_copies_and_goes_on_to_the_dump(small: Settings, tmp_path: Path) -> None:
+    store = create_store(small)
+    store.put(DATA_LAKE, "a.jpg", b"a photo")
+    made = create_backup(small)
+    for bucket in (DATA_LAKE, BACKUPS):
+        for found in list(store.list_objects(bucket)):
+            store.delete(bucket, found.key)
+    damage(small.home / "backups" / DATA_LAKE / "a.jpg")
+    done = ask(small, "backup", "restore", made.name, "--database", f"sqlite:///{tmp_path}/restored.db", "--objects")
+    assert done.returncode == 1, done.stderr
+    assert "Not copied back: data-lake/a.jpg reads as" in done.stderr
+    assert f"{ROWS} predictions" in done.stdout
+    assert "3 objects copied back, 1 could not be" in done.stdout
+
+
+def test_the_commands_do_the_same(small: Settings, tmp_path: Path) -> None:
     def run(*words: str) -> str:
-        argv = [sys.executable, "-m", "dandelion", "backup", *words]
-        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=300, check=False)
+        done = ask(small, "backup", *words)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

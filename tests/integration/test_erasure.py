@@ -134,7 +134,7 @@ def test_an_erased_photo_leaves_the_second_place_and_no_restore_brings_it_back(
     create_backup(settings)
     for key in photos_of(create_store(settings), other):
         create_store(settings).delete(DATA_LAKE if key.startswith("predicted") else PROCESSED, key)
-    assert restore_objects(settings, lambda _: None) == 2
+    assert restore_objects(settings, lambda _: None).copied == 2
     assert photos_of(create_store(settings), erased) == []
     assert len(photos_of(create_store(settings), other)) == 2
     assert backed.name in {each["name"] for each in list_backups(create_store(settings))}
@@ -197,7 +197,7 @@ def test_a_copy_that_was_put_back_by_hand_is_not_restored(settings: Settings, da
     second = second_place(settings)
     assert second is not None
     second.put(DATA_LAKE, photo_key(identity, ".jpg"), jpeg())
-    assert restore_objects(settings, lambda _: None) == 0
+    assert restore_objects(settings, lambda _: None).copied == 0
     assert photos_of(create_store(settings), identity) == []
 
 

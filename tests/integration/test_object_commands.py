@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pymysql
@@ -117,6 +118,31 @@ def test_a_mirror_copies_what_is_missing_and_removes_nothing(
     assert target.stat(DATA_LAKE, "a").content_type == "image/jpeg"
     _, output, _ = dandelion("objects", "mirror", DATA_LAKE)
     assert "Copied 0 objects" in output
+
+
+def test_a_mirror_names_what_is_damaged_copies_the_rest_and_fails(
+    minio: S3Server,
+    versitygw: S3Server,
+    dandelion: Command,
+    environ: Environ,
+    make_settings: Callable[..., Settings],
+) -> None:
+    here, there = minio.settings(bucket_prefix="damaged-"), versitygw.settings(bucket_prefix="sound-")
+    source, target = create_store(make_settings(objects=here)), create_store(make_settings(objects=there))
+    source.prepare()
+    for name in ("a", "c"):
+        source.put(DATA_LAKE, name, name.encode())
+    keys = {"access_key": minio.keys["access_key"], "secret_key": minio.keys["secret_key"]}
+    client = Minio(endpoint=minio.url.removeprefix("http://"), secure=False, **keys)
+    client.put_object(
+        bucket_name="damaged-data-lake", object_name="b", data=BytesIO(b"?"), length=1, metadata={"sha256": "0" * 64}
+    )
+    environ("objects", here)
+    environ("mirror", there)
+    status, output, errors = dandelion("objects", "mirror", DATA_LAKE)
+    assert (status, "Copied 2 objects" in output) == (2, True), errors
+    assert "everything else was: data-lake/b." in " ".join(errors.split())
+    assert [found.key for found in target.list_objects(DATA_LAKE)] == ["a", "c"]
 
 
 def test_a_mirror_without_a_target_says_what_to_set(dandelion: Command) -> None:

@@ -59,7 +59,7 @@ def restore(
 ) -> None:
     """Fill an empty database with a backup's rows; SQLite, MySQL and MariaDB restore each other's.
 
-    What was erased since the backup stays erased.
+    What was erased since the backup stays erased. The status is 1 where objects could not be copied back.
     """
     from dandelion.backup import restore_backup, restore_objects
     from dandelion.settings import load_settings
@@ -67,9 +67,13 @@ def restore(
     settings = load_settings()
     with console(error=True).status("Restoring ...") as progress:
         # First, since the dump and the list of what was erased may be among them.
-        copied = restore_objects(settings, lambda line: progress.update(f"Restoring ... {line}")) if objects else 0
+        back = restore_objects(settings, lambda line: progress.update(f"Restoring ... {line}")) if objects else None
+        for why in back.failed.values() if back else ():
+            console(error=True).print(f"Not copied back: {why}", markup=False)
         rows = restore_backup(settings, name, database, actor=actor())
-    told = ", ".join(f"{count} {table}" for table, count in rows.items() if count)
-    console().print(
-        f"Restored {told or 'no rows'}{f'; {copied} objects copied back' if objects else ''}.", markup=False
-    )
+    told = ", ".join(f"{count} {table}" for table, count in rows.items() if count) or "no rows"
+    if back is not None:
+        told += f"; {back.copied} objects copied back" + (f", {len(back.failed)} could not be" if back.failed else "")
+    console().print(f"Restored {told}.", markup=False)
+    if back is not None and back.failed:
+        raise typer.Exit(1)

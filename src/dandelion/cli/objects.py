@@ -135,11 +135,13 @@ def mirror(
     with console().status("Copying ...") as progress:
         done = copy(_store(), create_mirror(settings), chosen, progress=lambda n: progress.update(f"Copying ... {n}"))
     if note:
-        detail = {"outcome": "stored", "copied": done.copied, "same": done.same, "bytes": done.bytes_copied}
+        outcome = "failed" if done.failed else "stored"
+        detail = {"outcome": outcome, "copied": done.copied, "same": done.same, "bytes": done.bytes_copied}
         record(note, ", ".join(chosen), detail)
     console().print(f"Copied {done.copied} objects, {done.bytes_copied} bytes; {done.same} were there.")
     for bucket, key in done.refused:
         console(error=True).print(f"Not copied, since not every store takes the name: {bucket}/{key}", markup=False)
+    done.check()
 
 
 @app.command(epilog="Example: dandelion objects ship-binlogs /var/lib/mysql --every 15m")
