@@ -17,15 +17,13 @@ import contextlib
 import gzip
 import json
 import random
-import shutil
-import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -37,10 +35,13 @@ from dandelion.objects import BACKUPS, BUCKETS, DATA_LAKE, MLFLOW, PROCESSED, Ob
 from dandelion.objects.erasures import erased_ids, is_photo_of, purge
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.mirror import Mirrored, mirror
+from dandelion.registry import FILE
+from dandelion.registry.embedded import copy_artifacts, dump_registry, restore_artifacts, restore_registry
 from dandelion.settings import DatabaseSettings, Settings, as_text
 
 PREFIX = "dandelion"
 DATABASE, SETTINGS, REGISTRY, MANIFEST = "database.jsonl.gz", "settings.json", "mlflow.db.gz", "manifest.json"
+OURS = (DATA_LAKE, PROCESSED, BACKUPS)
 SAMPLED = 50
 ROWS_AT_ONCE = 500
 PATIENCE_SECONDS = 30.0
@@ -94,7 +95,7 @@ def create_backup(settings: Settings, say: Say = lambda _: None) -> Backup:
         with tempfile.TemporaryDirectory(prefix="backup-") as folder:
             rows = asyncio.run(_dump_and_prove(settings, Path(folder) / DATABASE, say))
             (Path(folder) / SETTINGS).write_text(json.dumps(as_text(settings), indent=2), encoding="utf-8")
-            _copy_registry(settings, Path(folder) / REGISTRY)
+            dump_registry(settings, Path(folder) / REGISTRY)
             size = _put(store, name, Path(folder), rows)
         copied, objects = _copy_objects(settings, store, say)
     except BaseException as error:
@@ -134,7 +135,8 @@ def restore_backup(settings: Settings, name: str, database: str, *, actor: str) 
 def restore_objects(settings: Settings, say: Say) -> Mirrored:
     """Copy back what this store lacks from the second place, without erased photos; what is here stays as it is.
 
-    What is damaged there is told of in `failed` rather than raised: the dump may be sound all the same.
+    The artifacts of an embedded registry go where it looks for them. What is damaged there is told of in `failed`
+    rather than raised: the dump may be sound all the same.
 
     Raises:
         BackupError: There is no second place.
@@ -143,7 +145,36 @@ def restore_objects(settings: Settings, say: Say) -> Mirrored:
     if second is None:
         raise BackupError("There is no second place.", "Set DANDELION_MIRROR__URL or DANDELION_BACKUP__FOLDER.")
     store = create_store(settings)
-    return mirror(second, store, BUCKETS, replacing=False, progress=lambda n: say(f"{n} objects looked at"))
+    # In a folder, no MLflow looks into the bucket that is its own.
+    buckets = BUCKETS if settings.objects.url else OURS
+    done = mirror(second, store, buckets, replacing=False, progress=lambda n: say(f"{n} objects looked at"))
+    copied, failed = restore_artifacts(settings, second)
+    return replace(done, copied=done.copied + copied, failed={**done.failed, **failed})
+
+
+def restore_versions(settings: Settings, name: str) -> str:
+    """Bring the embedded registry of a backup back where it is gone; return what was done, in a sentence if anything.
+
+    Raises:
+        BackupError: What the backup has is no registry.
+    """
+    if settings.registry.uri is not None:
+        return ""
+    file, store = settings.home / FILE, create_store(settings)
+    if file.exists():
+        return (
+            f"The registry {file} is there and stays as it is. For that of the backup, stop Dandelion, "
+            "move the file away, and restore again."
+        )
+    with tempfile.TemporaryDirectory(prefix="restore-") as folder:
+        packed = Path(folder) / REGISTRY
+        try:
+            store.get_file(BACKUPS, f"{PREFIX}/{name}/{REGISTRY}", packed)
+        except ObjectNotFoundError:
+            return ""
+        told = json.loads(store.get(BACKUPS, f"{PREFIX}/{name}/{SETTINGS}"))
+        restore_registry(settings, packed, Path(told["DANDELION_HOME"]))
+    return f"The registry is back: {file}."
 
 
 def second_place(settings: Settings) -> ObjectStore | None:
@@ -215,21 +246,6 @@ def _at(settings: Settings, database: str) -> Settings:
     return settings.model_copy(update={"database": plain})
 
 
-def _copy_registry(settings: Settings, file: Path) -> None:
-    """The embedded registry's file, as of one moment; a server's registry is its own to back up."""
-    source = settings.home / "mlflow.db"
-    if settings.registry.uri is not None or not source.exists():
-        return
-    with tempfile.NamedTemporaryFile(suffix=".db") as held:
-        reading, writing = sqlite3.connect(source), sqlite3.connect(held.name)
-        with writing:
-            reading.backup(writing)
-        reading.close()
-        writing.close()
-        with Path(held.name).open("rb") as plain, gzip.open(file, "wb") as packed:
-            shutil.copyfileobj(plain, cast("IO[bytes]", packed))
-
-
 def _put(store: ObjectStore, name: str, folder: Path, rows: dict[str, int]) -> int:
     files: dict[str, dict[str, Any]] = {}
     for file in sorted(folder.iterdir()):
@@ -246,11 +262,10 @@ def _copy_objects(settings: Settings, store: ObjectStore, say: Say) -> tuple[int
     second = second_place(settings)
     if second is None:
         return 0, None
-    buckets = (DATA_LAKE, PROCESSED, BACKUPS)
     # What comes while copies are made is for the next backup.
-    before = {bucket: {found.key: found.size_bytes for found in store.list_objects(bucket)} for bucket in buckets}
-    done = mirror(store, second, buckets, progress=lambda n: say(f"{n} objects copied"))
-    copied = done.copied + _copy_artifacts(settings, second)
+    before = {bucket: {found.key: found.size_bytes for found in store.list_objects(bucket)} for bucket in OURS}
+    done = mirror(store, second, OURS, progress=lambda n: say(f"{n} objects copied"))
+    copied = done.copied + copy_artifacts(settings, second)
     total, left = sum(1 for _ in second.list_objects(MLFLOW)), {*done.refused, *done.failed}
     for bucket, here in before.items():
         there = {found.key: found.size_bytes for found in second.list_objects(bucket)}
@@ -281,24 +296,6 @@ def _read_back(second: ObjectStore, bucket: str, key: str) -> None:
     except ObjectNotFoundError:
         if not is_photo_of(erased_ids(second), bucket, key):
             raise
-
-
-def _copy_artifacts(settings: Settings, second: ObjectStore) -> int:
-    """The embedded registry's files, which are written once and never changed."""
-    root = settings.home / "artifacts"
-    if settings.registry.uri is not None or not root.is_dir():
-        return 0
-    there = {found.key: found.size_bytes for found in second.list_objects(MLFLOW, "artifacts/")}
-    copied = 0
-    for file in root.rglob("*"):
-        key = f"artifacts/{file.relative_to(root).as_posix()}"
-        try:
-            if file.is_file() and there.get(key) != file.stat().st_size:
-                second.put_file(MLFLOW, key, file)
-                copied += 1
-        except (ObjectKeyError, FileNotFoundError) as error:  # named as not every store takes it, or deleted meanwhile
-            log.warning("artifact_not_copied", key=key, reason=str(error))
-    return copied
 
 
 def _is_still(store: ObjectStore, bucket: str, key: str, size: int) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,7 +19,14 @@ import pytest
 from typing_extensions import override
 from uuid_utils import uuid7
 
-from dandelion.backup import create_backup, list_backups, restore_backup, restore_objects, second_place
+from dandelion.backup import (
+    create_backup,
+    list_backups,
+    restore_backup,
+    restore_objects,
+    restore_versions,
+    second_place,
+)
 from dandelion.db import audit, create_engine, feedback, predictions, transact
 from dandelion.db.dump import Contents, dump, restore
 from dandelion.db.migrate import upgrade
@@ -29,6 +37,8 @@ from dandelion.objects.erasures import note_erasure
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.mirror import Mirrored, mirror
 from dandelion.objects.store import Stored
+from dandelion.package.starter import starter_path
+from dandelion.registry import create_registry
 from dandelion.settings import Settings
 from tests.predictions import make_entry, make_prediction
 from tests.servers.mysql import MySqlServer
@@ -339,6 +349,8 @@ def test_old_dumps_leave_the_folder_that_is_the_second_place(small: Settings) ->
 def ask(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command, in a process of its own."""
     env = {**os.environ, "DANDELION_HOME": str(settings.home)}
+    if settings.backup.folder is not None:
+        env["DANDELION_BACKUP__FOLDER"] = str(settings.backup.folder)
     argv = [sys.executable, "-m", "dandelion", *words]
     return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=300, check=False)
 
@@ -356,6 +368,47 @@ def test_a_restore_tells_of_damaged_copies_and_goes_on_to_the_dump(small: Settin
     assert "Not copied back: data-lake/a.jpg reads as" in done.stderr
     assert f"{ROWS} predictions" in done.stdout
     assert "3 objects copied back, 1 could not be" in done.stdout
+
+
+@pytest.mark.parametrize("home", ["home", "another home"])
+def test_a_champion_comes_back_after_its_home_is_lost(tmp_path: Path, home: str) -> None:
+    lost = Settings.model_validate({"home": tmp_path / "home", "backup": {"folder": tmp_path / "second"}})
+    registered = ask(lost, "models", "register", "--promote")
+    assert registered.returncode == 0, registered.stderr
+    made = create_backup(lost)
+    shutil.rmtree(lost.home)
+    lost.home.mkdir()
+    (lost.home / "mlflow.db-journal").write_bytes(b"left by the file that is gone")
+    found = lost.model_copy(update={"home": tmp_path / home})
+    done = ask(found, "backup", "restore", made.name, "--database", f"sqlite:///{tmp_path}/restored.db", "--objects")
+    assert done.returncode == 0, done.stderr
+    assert f"The registry is back: {found.home}/mlflow.db." in done.stdout
+    assert list(found.home.glob("mlflow.db-*")) == []  # SQLite would play it into the file that came back
+    registry = create_registry(found)
+    champion = registry.find_alias("champion")
+    assert champion is not None
+    assert registry.download(champion, found.cache).digest == champion.digest
+    later = registry.register_package(starter_path())
+    assert (found.home / "artifacts" / str(later.run_id)).is_dir()
+    assert not (found.home / "objects" / MLFLOW / "artifacts").exists()
+
+
+def test_a_registry_that_is_there_is_left_alone(small: Settings, tmp_path: Path) -> None:
+    (small.home / "mlflow.db").write_bytes(b"")  # of which SQLite makes an empty database
+    made = create_backup(small)
+    (small.home / "mlflow.db").write_bytes(b"a later one")
+    done = ask(small, "backup", "restore", made.name, "--database", f"sqlite:///{tmp_path}/restored.db", "--objects")
+    assert done.returncode == 0, done.stderr
+    assert f"The registry {small.home}/mlflow.db is there and stays as it is." in done.stdout
+    assert (small.home / "mlflow.db").read_bytes() == b"a later one"
+
+
+def test_a_packed_registry_that_is_none_is_refused(small: Settings) -> None:
+    made = create_backup(small)
+    create_store(small).put(BACKUPS, f"dandelion/{made.name}/mlflow.db.gz", b"no registry")
+    with pytest.raises(BackupError, match="cannot be read"):
+        restore_versions(small, made.name)
+    assert not (small.home / "mlflow.db").exists()
 
 
 def test_the_commands_do_the_same(small: Settings, tmp_path: Path) -> None:

@@ -54,14 +54,18 @@ def restore(
     name: Annotated[str, typer.Argument(help="Which, as `dandelion backup list` shows it.")],
     database: Annotated[str, typer.Option(help="Empty database to fill: mysql://... or sqlite:///FILE.")],
     objects: Annotated[
-        bool, typer.Option("--objects", help="Also copy back the objects that the store lacks, from the second place.")
+        bool,
+        typer.Option(
+            "--objects",
+            help="Also copy back the objects that the store lacks, from the second place, and a registry that is gone.",
+        ),
     ] = False,
 ) -> None:
     """Fill an empty database with a backup's rows; SQLite, MySQL and MariaDB restore each other's.
 
     What was erased since the backup stays erased. The status is 1 where objects could not be copied back.
     """
-    from dandelion.backup import restore_backup, restore_objects
+    from dandelion.backup import restore_backup, restore_objects, restore_versions
     from dandelion.settings import load_settings
 
     settings = load_settings()
@@ -75,5 +79,7 @@ def restore(
     if back is not None:
         told += f"; {back.copied} objects copied back" + (f", {len(back.failed)} could not be" if back.failed else "")
     console().print(f"Restored {told}.", markup=False)
+    if objects and (registry := restore_versions(settings, name)):
+        console().print(registry, markup=False)
     if back is not None and back.failed:
         raise typer.Exit(1)

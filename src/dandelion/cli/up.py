@@ -21,7 +21,7 @@ from dandelion.addresses import url_of
 from dandelion.cli.supervisor import Part, Supervisor
 from dandelion.errors import DandelionError
 from dandelion.orchestration.prefect_api import prefect_url
-from dandelion.registry import embedded_url, tracking_uri
+from dandelion.registry import artifacts_uri, embedded_url, tracking_uri
 from dandelion.settings import Settings
 from dandelion.sockets import listen
 
@@ -93,7 +93,7 @@ def parts_of(settings: Settings) -> list[Part]:
             *("--backend-store-uri", tracking_uri(settings)),
             # Paths rather than proxied artifacts: `dandelion train` and `models` use the same database directly,
             # whether or not the page runs.
-            *("--default-artifact-root", (settings.home / "artifacts").absolute().as_uri(), "--no-serve-artifacts"),
+            *("--default-artifact-root", artifacts_uri(settings.home), "--no-serve-artifacts"),
             *("--host", settings.registry.host, "--port", str(settings.registry.port), "--workers", "1"),
         ],
         url=mlflow_url,

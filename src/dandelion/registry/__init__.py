@@ -4,8 +4,10 @@ from dandelion.registry.cache import recall_alias, remember_alias
 from dandelion.registry.registry import (
     CHALLENGER,
     CHAMPION,
+    FILE,
     PREVIOUS,
     Registry,
+    artifacts_uri,
     create_registry,
     embedded_url,
     is_new,
@@ -15,8 +17,10 @@ from dandelion.registry.registry import (
 __all__ = [
     "CHALLENGER",
     "CHAMPION",
+    "FILE",
     "PREVIOUS",
     "Registry",
+    "artifacts_uri",
     "create_registry",
     "embedded_url",
     "is_new",

@@ -37,6 +37,8 @@ PREVIOUS = "previous"
 EXPERIMENT = "dandelion"
 DIGEST_TAG = "dandelion.digest"
 DATASET_TAG = "dandelion.dataset_digest"
+FILE = "mlflow.db"
+ARTIFACTS = "artifacts"
 FOLDER = "model"
 FIGURES = "figures"
 
@@ -45,7 +47,12 @@ T = TypeVar("T")
 
 def tracking_uri(settings: Settings) -> str:
     """MLflow's address: the server that the settings name, or the embedded database."""
-    return settings.registry.uri or f"sqlite:///{(settings.home / 'mlflow.db').absolute()}"
+    return settings.registry.uri or f"sqlite:///{(settings.home / FILE).absolute()}"
+
+
+def artifacts_uri(home: Path) -> str:
+    """Where the embedded registry of a home folder keeps artifacts."""
+    return (home / ARTIFACTS).absolute().as_uri()
 
 
 def embedded_url(settings: Settings) -> str:
@@ -56,7 +63,7 @@ def embedded_url(settings: Settings) -> str:
 def is_new(settings: Settings) -> bool:
     """Whether the registry is an embedded one that nobody has made yet, so that it surely has no model."""
     is_embedded = settings.registry.uri in {None, embedded_url(settings)}
-    return is_embedded and not (settings.home / "mlflow.db").exists()
+    return is_embedded and not (settings.home / FILE).exists()
 
 
 def create_registry(settings: Settings) -> Registry:
@@ -72,7 +79,7 @@ def create_registry(settings: Settings) -> Registry:
     if settings.registry.uri is not None:
         return Registry(settings.registry.uri, settings.model.name, timeout_seconds=settings.registry.timeout_seconds)
     settings.home.mkdir(parents=True, exist_ok=True)
-    artifacts = (settings.home / "artifacts").absolute().as_uri()
+    artifacts = artifacts_uri(settings.home)
     with (settings.home / "mlflow.lock").open("a") as lock:
         # MLflow's migrations fail when two processes make the same tables.
         fcntl.flock(lock, fcntl.LOCK_EX)
