@@ -1,4 +1,4 @@
-"""Model packages for the tests: the starter with other names for its classes, or another card."""
+"""Model packages for the tests: the starter with other names for its classes, or another card, or spoilt."""
 
 from __future__ import annotations
 
@@ -21,3 +21,9 @@ def make_package(folder: Path, *, classes: Sequence[str] | None = None, note: st
         manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "classes": list(classes)}))
     seal_package(folder)
     return folder
+
+
+def make_unreadable(file: Path) -> None:
+    """Let whoever reads the file get an input/output error, as of a bad disk, root too."""
+    file.unlink()
+    file.symlink_to("/proc/self/mem")

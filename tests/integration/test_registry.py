@@ -17,6 +17,7 @@ from dandelion.inference.source import ModelSource
 from dandelion.package.starter import starter_path
 from dandelion.registry import CHAMPION, PREVIOUS, Registry, create_registry, recall_alias, remember_alias
 from dandelion.settings import Settings
+from tests.packages import make_unreadable
 from tests.servers.mlflow import MlflowServer
 
 
@@ -80,6 +81,21 @@ def test_a_damaged_cached_package_is_fetched_again(registry: Registry, tmp_path:
     card = registry.download(version, tmp_path).path / "MODEL_CARD.md"
     card.write_text("something else")
     assert registry.download(version, tmp_path).card != "something else"
+
+
+@pytest.mark.parametrize("spoilt", ["note", "package"])
+def test_what_a_bad_disk_keeps_of_a_model_is_fetched_again_at_a_start(tmp_path: Path, spoilt: str) -> None:
+    settings = Settings(home=tmp_path)
+    registry = create_registry(settings)
+    registry.promote(registry.register_package(starter_path()).version)
+    served = ModelSource(settings).current()
+    assert served is not None
+    (note,) = settings.cache.glob("*.json")
+    make_unreadable(note if spoilt == "note" else served.package.path / "model.json")
+    with pytest.raises(PackageError):
+        recall_alias(settings.cache, note.stem)
+    assert ModelSource(settings).first() == served
+    assert recall_alias(settings.cache, note.stem) is not None
 
 
 def test_promotion_and_rollback_move_the_champion_there_and_back(registry: Registry) -> None:

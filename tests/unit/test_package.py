@@ -12,7 +12,7 @@ import pytest
 from dandelion.errors import PackageError
 from dandelion.package import open_package, seal_package
 from dandelion.package.starter import starter_path
-from tests.packages import make_package
+from tests.packages import make_package, make_unreadable
 
 
 @pytest.fixture
@@ -35,8 +35,10 @@ def test_the_starter_is_sound_and_small() -> None:
         (lambda folder: (folder / "openvino" / "model.bin").unlink(), "openvino/model.bin"),
         (lambda folder: (folder / "extra.txt").write_text("x"), "extra.txt"),
         (lambda folder: (folder / "sha256sums").unlink(), "sha256sums"),
+        (lambda folder: (folder / "sha256sums").write_bytes(b"\xff"), "sha256sums"),
+        (lambda folder: make_unreadable(folder / "metrics.json"), "cannot be read"),
     ],
-    ids=["altered", "missing", "added", "unsealed"],
+    ids=["altered", "missing", "added", "unsealed", "garbled", "unreadable"],
 )
 def test_a_spoilt_package_is_refused_by_name(folder: Path, spoil: Callable[[Path], object], named: str) -> None:
     spoil(folder)

@@ -21,6 +21,8 @@ REFERENCE = "reference.npz"
 CHECKSUMS = "sha256sums"
 GRAPHS = {"float32": "openvino/model.xml", "int8": "openvino/int8.xml"}
 
+_REMEDY = "Download or export the package again."
+
 
 @dataclass(frozen=True, slots=True)
 class ModelPackage:
@@ -94,11 +96,14 @@ def open_package(path: Path) -> ModelPackage:
     """Verify the package at `path` file by file and open it.
 
     Raises:
-        PackageError: A file is missing, added or altered, or the manifest is not one of this version.
+        PackageError: A file is missing, added, altered or cannot be read, or the manifest is not one of this version.
     """
-    _verify(path)
     try:
+        _verify(path)
         manifest = Manifest.model_validate_json((path / MANIFEST).read_bytes())
+        return ModelPackage(path, manifest, digest_of(path))
+    except OSError as error:
+        raise PackageError(f"The package {path} cannot be read ({error}).", _REMEDY) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -106,29 +111,26 @@ def open_package(path: Path) -> ModelPackage:
             f"{path / MANIFEST} is not a manifest of this version: {where}: {first['msg']}.",
             "Export the model again with this version of Dandelion.",
         ) from error
-    return ModelPackage(path, manifest, digest_of(path))
 
 
 def _verify(path: Path) -> None:
-    remedy = "Download or export the package again."
     try:
         text = (path / CHECKSUMS).read_text(encoding="utf-8")
-    except OSError as error:
-        raise PackageError(
-            f"{path} is no model package: {CHECKSUMS} cannot be read ({error.strerror}).", remedy
-        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.reason
+        raise PackageError(f"{path} is no model package: {CHECKSUMS} cannot be read ({reason}).", _REMEDY) from error
     expected = {}
     for line in text.splitlines():
         digest, _, name = line.partition("  ")
         expected[name] = digest
     present = {file.relative_to(path).as_posix(): file for file in _files(path)}
     if missing := sorted(({MANIFEST} | expected.keys()) - present.keys()):
-        raise PackageError(f"The package {path} lacks {', '.join(missing)}.", remedy)
+        raise PackageError(f"The package {path} lacks {', '.join(missing)}.", _REMEDY)
     if added := sorted(present.keys() - expected.keys()):
-        raise PackageError(f"The package {path} holds files that it was not sealed with: {', '.join(added)}.", remedy)
+        raise PackageError(f"The package {path} holds files that it was not sealed with: {', '.join(added)}.", _REMEDY)
     for name, file in present.items():
         if _sha256(file) != expected[name]:
-            raise PackageError(f"{name} of the package {path} does not match its checksum.", remedy)
+            raise PackageError(f"{name} of the package {path} does not match its checksum.", _REMEDY)
 
 
 def _files(path: Path) -> list[Path]:

@@ -29,25 +29,20 @@ def fetch_into(cache: Path, digest: str, fetch: Callable[[Path], Path]) -> Model
         fetch: Downloads into the folder it is given and returns the package's folder.
 
     Raises:
-        PackageError: What arrived is not sound, or is another package.
+        PackageError: What arrived is not sound, or is another package, or cannot be kept.
     """
     kept = cache / digest
-    if (found := _sound(kept)) is not None:
-        return found
-    cache.mkdir(parents=True, exist_ok=True)
-    with _alone(cache):
-        if (found := _sound(kept)) is not None:  # another brought it while we waited
+    try:
+        if (found := _sound(kept)) is not None:
             return found
-        shutil.rmtree(kept, ignore_errors=True)  # damaged on disk
-        with tempfile.TemporaryDirectory(dir=cache, prefix=".fetching-") as folder:
-            package = open_package(fetch(Path(folder)))
-            if package.digest != digest:
-                raise PackageError(
-                    f"The registry promises the package {digest[:12]} and delivers {package.digest[:12]}.",
-                    "Somebody changed its artifacts: register the model again.",
-                )
-            package.path.rename(kept)
-        return open_package(kept)
+        cache.mkdir(parents=True, exist_ok=True)
+        with _alone(cache):
+            return _sound(kept) or _bring(kept, fetch)  # another may have brought it while we waited
+    except OSError as error:
+        raise PackageError(
+            f"The package {digest[:12]} cannot be kept in {cache} ({error.strerror}).",
+            "Make room there, and let this user write.",
+        ) from error
 
 
 def remember_alias(cache: Path, version: ModelVersion, alias: str) -> None:
@@ -63,14 +58,15 @@ def recall_alias(cache: Path, alias: str) -> tuple[ModelVersion, ModelPackage] |
     """What `alias` pointed at when it was last seen, with its package; none when it never was.
 
     Raises:
-        PackageError: The package was damaged on disk.
+        PackageError: The note or the package was damaged on disk.
     """
+    note = _note(cache, alias)
     try:
-        version = msgspec.json.decode(_note(cache, alias).read_bytes(), type=ModelVersion)
+        version = msgspec.json.decode(note.read_bytes(), type=ModelVersion)
     except FileNotFoundError:
         return None
-    except msgspec.MsgspecError as error:
-        raise PackageError(f"{_note(cache, alias)} is damaged ({error}).", "Delete it.") from error
+    except (OSError, ValueError) as error:  # bytes that are no text raise no MsgspecError, but both are ValueErrors
+        raise PackageError(f"{note} is damaged ({error}).", "Delete it.") from error
     return version, open_package(cache / version.digest)
 
 
@@ -79,6 +75,19 @@ def _sound(kept: Path) -> ModelPackage | None:
         return open_package(kept) if kept.is_dir() else None
     except PackageError:
         return None
+
+
+def _bring(kept: Path, fetch: Callable[[Path], Path]) -> ModelPackage:
+    shutil.rmtree(kept, ignore_errors=True)  # damaged on disk
+    with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".fetching-") as folder:
+        package = open_package(fetch(Path(folder)))
+        if package.digest != kept.name:
+            raise PackageError(
+                f"The registry promises the package {kept.name[:12]} and delivers {package.digest[:12]}.",
+                "Somebody changed its artifacts: register the model again.",
+            )
+        package.path.rename(kept)
+    return open_package(kept)
 
 
 @contextmanager
