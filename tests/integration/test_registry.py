@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,13 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import structlog
 
 from dandelion.errors import PackageError, RegistryError, VersionNotFoundError
 from dandelion.inference.source import ModelSource
 from dandelion.package.starter import starter_path
 from dandelion.registry import CHAMPION, PREVIOUS, Registry, create_registry, recall_alias, remember_alias
 from dandelion.settings import Settings
-from tests.packages import make_unreadable
+from tests.packages import make_package, make_unreadable
 from tests.servers.mlflow import MlflowServer
 
 
@@ -96,6 +98,48 @@ def test_what_a_bad_disk_keeps_of_a_model_is_fetched_again_at_a_start(tmp_path: 
         recall_alias(settings.cache, note.stem)
     assert ModelSource(settings).first() == served
     assert recall_alias(settings.cache, note.stem) is not None
+
+
+def test_an_alias_is_followed_though_the_disk_takes_no_note_of_it(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    registry = create_registry(settings)
+    first = registry.register_package(starter_path())
+    second = registry.register_package(make_package(tmp_path / "second", note="second"))
+    source, seen = ModelSource(settings), []
+    for version in (first, second):
+        registry.promote(version.version)
+        seen.append(source.current())
+    (note,) = settings.cache.glob("*.json")
+    note.unlink()
+    note.mkdir()  # which takes the place of a full disk
+    registry.rollback()
+    with structlog.testing.capture_logs() as logged:
+        assert [source.current() for _ in range(3)] == [seen[0]] * 3
+    assert [each["event"] for each in logged] == ["model_not_remembered"]
+    assert {path.name for path in settings.cache.iterdir()} == {first.digest, second.digest, note.name}
+    note.rmdir()
+    assert source.current() == seen[0]
+    assert ModelSource(settings).first() == seen[0]
+    assert note.is_file()
+
+
+def test_what_did_not_change_is_neither_read_nor_noted_again(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    registry = create_registry(settings)
+    registry.promote(registry.register_package(starter_path()).version)
+    ModelSource(settings).current()
+    (note,) = settings.cache.glob("*.json")
+    for look in ("first", "current"):
+        source = ModelSource(settings)
+        found = getattr(source, look)()
+        make_unreadable(found.package.path / "metrics.json")
+        written = note.stat().st_mtime_ns
+        assert source.current() is found
+        assert note.stat().st_mtime_ns == written
+        shutil.rmtree(found.package.path)
+        again = source.current()
+        assert again == found
+        assert again.package.metrics()
 
 
 def test_promotion_and_rollback_move_the_champion_there_and_back(registry: Registry) -> None:

@@ -16,6 +16,7 @@ from dandelion.errors import DandelionError, RegistryError, VersionNotFoundError
 from dandelion.package.starter import starter_path
 from dandelion.registry import CHALLENGER, CHAMPION, Registry, create_registry
 from dandelion.settings import Settings
+from dandelion.telemetry.instruments import REGISTRY
 from tests.integration.conftest import Api, running_api
 from tests.integration.test_photos import rows
 from tests.packages import make_package
@@ -153,8 +154,13 @@ def test_a_move_is_answered_though_the_swap_fails_in_an_unforeseen_way(
     def fail(_: object) -> bool:
         raise RuntimeError("the accelerator is gone")
 
+    def failures() -> float:
+        return REGISTRY.get_sample_value("model_reloads_total", {"outcome": "failed"}) or 0
+
+    before = failures()
     monkeypatch.setattr(running.api.service, "swap", fail)
     assert running.client.promote("1").version == "1"
+    assert failures() == before + 1
 
 
 def test_without_a_registry_there_are_no_versions(make_settings: Callable[..., Settings]) -> None:

@@ -49,7 +49,7 @@ class Reloader:
             try:
                 found = await asyncio.to_thread(self._source.current)
                 changed = found is not None and await asyncio.to_thread(self._service.swap, found)
-            except DandelionError:
+            except Exception:
                 instruments.RELOADS.labels("failed").inc()
                 raise
         instruments.RELOADS.labels("swapped" if changed else "unchanged").inc()

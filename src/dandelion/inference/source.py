@@ -40,6 +40,8 @@ class ModelSource:
         self._settings = settings.model
         self._cache = settings.cache
         self._registry: Registry | None = None
+        self._found: Found | None = None
+        self._remembered: Found | None = None
         # Under what the cache remembers which package it was.
         self._note = self._settings.alias if self._settings.version is None else f"version-{self._settings.version}"
 
@@ -66,13 +68,16 @@ class ModelSource:
         try:
             if recalled := recall_alias(self._cache, self._note):
                 version, package = recalled
-                return Found(self._ref(version), package)
+                self._found = self._remembered = Found(self._ref(version), package)
+                return self._found
         except PackageError as error:
             log.warning("cached_model_unusable", reason=str(error))
         return (None if is_new(self._all_settings) else self.current()) or self._starter()
 
     def current(self) -> Found | None:
         """The version that the settings name, or what their alias points at now; none when it points nowhere.
+
+        The one that was found before is not read again while its folder is there.
 
         Raises:
             RegistryError: MLflow did not answer, or has no such version.
@@ -86,9 +91,26 @@ class ModelSource:
         version = self._registry.get_version(pinned) if pinned else self._registry.find_alias(self._settings.alias)
         if version is None:
             return None
-        package = self._registry.download(version, self._cache)
-        remember_alias(self._cache, version, self._note)
-        return Found(self._ref(version), package)
+        ref, found = self._ref(version), self._found
+        if (
+            found is None
+            or (found.ref, found.package.digest) != (ref, version.digest)
+            or not found.package.path.is_dir()
+        ):
+            found = Found(ref, self._registry.download(version, self._cache))
+        if found is not self._remembered:
+            self._remember(version, found)
+        self._found = found
+        return found
+
+    def _remember(self, version: ModelVersion, found: Found) -> None:
+        """Tried at every look until the disk takes it: a full one keeps nobody from rolling back to what it holds."""
+        try:
+            remember_alias(self._cache, version, self._note)
+            self._remembered = found
+        except OSError as error:
+            if found is not self._found:
+                log.warning("model_not_remembered", version=version.version, reason=str(error.strerror))
 
     def _starter(self) -> Found:
         if not self._settings.starter:

@@ -53,14 +53,21 @@ def fetch_into(cache: Path, digest: str, fetch: Callable[[Path], Path]) -> Model
 
 
 def remember_alias(cache: Path, version: ModelVersion, alias: str) -> None:
-    """Note that `alias` points at `version`, whose package is in the folder `cache`."""
+    """Note that `alias` points at `version`, whose package is in the folder `cache`.
+
+    Raises:
+        OSError: The disk is full, say; what was noted before stays.
+    """
     cache.mkdir(parents=True, exist_ok=True)
     with suppress(OSError, ValueError):  # in use until now
         os.utime(cache / _read(_note(cache, alias)).digest)
     descriptor, name = tempfile.mkstemp(dir=cache, prefix=f".{alias}-")
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(msgspec.json.encode(asdict(version)))
-    Path(name).replace(_note(cache, alias))
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(msgspec.json.encode(asdict(version)))
+        Path(name).replace(_note(cache, alias))
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def recall_alias(cache: Path, alias: str) -> tuple[ModelVersion, ModelPackage] | None:
