@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import structlog
 
+from dandelion.domain import ModelRef
 from dandelion.errors import PackageError, RegistryError, VersionNotFoundError
-from dandelion.inference.source import ModelSource
+from dandelion.inference.source import STARTER, ModelSource
 from dandelion.package.starter import starter_path
 from dandelion.registry import CHAMPION, PREVIOUS, Registry, create_registry, recall_alias, remember_alias
 from dandelion.settings import Settings
@@ -140,6 +141,19 @@ def test_what_did_not_change_is_neither_read_nor_noted_again(tmp_path: Path) -> 
         again = source.current()
         assert again == found
         assert again.package.metrics()
+
+
+def test_a_model_of_another_name_is_not_recalled(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    registry = create_registry(settings)
+    registry.promote(registry.register_package(starter_path()).version)
+    champion = ModelSource(settings).current()
+    told = {"home": tmp_path, "model": {"name": "flowers"}}
+    down = {"uri": "http://127.0.0.1:9"}
+    with pytest.raises(RegistryError):
+        ModelSource(Settings.model_validate(told | {"registry": down})).first()
+    assert ModelSource(Settings.model_validate(told)).first().ref == ModelRef(name="flowers", version=STARTER)
+    assert ModelSource(Settings.model_validate({"home": tmp_path, "registry": down})).first() == champion
 
 
 def test_promotion_and_rollback_move_the_champion_there_and_back(registry: Registry) -> None:

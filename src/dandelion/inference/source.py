@@ -42,8 +42,8 @@ class ModelSource:
         self._registry: Registry | None = None
         self._found: Found | None = None
         self._remembered: Found | None = None
-        # Under what the cache remembers which package it was.
-        self._note = self._settings.alias if self._settings.version is None else f"version-{self._settings.version}"
+        # Under what the cache remembers which package it was; neither names nor aliases have an "@".
+        self._note = f"{self._settings.name}@{self._settings.version or self._settings.alias}"
 
     @property
     def is_fixed(self) -> bool:
