@@ -15,7 +15,7 @@ def reserve(host: str, port: int, variable: str) -> socket.socket:
 
     Raises:
         PortInUseError: Somebody listens there.
-        DandelionError: The address is none of this machine's.
+        DandelionError: The address is none of this machine's, or the port not for this user.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -28,7 +28,7 @@ def reserve(host: str, port: int, variable: str) -> socket.socket:
         if "in use" in str(error).lower():
             raise port_in_use(host, port, variable) from error
         raise DandelionError(
-            f"Cannot listen on {host}:{port} ({error}).",
+            f"Cannot listen on port {port} of {host} ({error}).",
             f"Set {variable.split('__', maxsplit=1)[0]}__HOST or {variable}.",
         ) from error
     return found
@@ -42,6 +42,16 @@ def listen(host: str, port: int, variable: str) -> socket.socket:
     except OSError as error:
         raise port_in_use(host, port, variable) from error
     return found
+
+
+def check_port(host: str, port: int, variable: str) -> None:
+    """Make sure that we could listen there.
+
+    Raises:
+        PortInUseError: Somebody listens there.
+        DandelionError: The address is none of this machine's, or the port not for this user.
+    """
+    listen(host, port, variable).close()
 
 
 def port_in_use(host: str, port: int, variable: str) -> PortInUseError:

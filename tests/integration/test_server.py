@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 from collections.abc import Callable
 
@@ -12,10 +13,10 @@ import pytest
 from dandelion.api.app import create_app
 from dandelion.api.server import PORTS, DrainingServer, configure, reserve_all
 from dandelion.cli.up import ports_of
-from dandelion.errors import PortInUseError
+from dandelion.errors import DandelionError, PortInUseError
 from dandelion.settings import Settings
-from dandelion.sockets import listen
-from tests.integration.conftest import running_api
+from dandelion.sockets import check_port
+from tests.integration.conftest import Command, running_api
 from tests.servers.ports import NEEDS_IPV6, free_ports
 
 
@@ -52,4 +53,33 @@ def test_a_server_answers_on_an_address_of_ipv6(make_settings: Callable[..., Set
     with running_api(settings):
         assert httpx.get(f"{settings.api.url}/livez").text == "ok"
         with pytest.raises(PortInUseError, match="DANDELION_API__PORT"):
-            listen(*ports_of(settings)[0])
+            check_port(*ports_of(settings)[0])
+
+
+def test_a_port_of_an_ipv6_address_is_free_until_somebody_listens(
+    dandelion: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError as error:
+        pytest.skip(f"this machine has no IPv6: {error}")
+    port = listener.getsockname()[1]
+    monkeypatch.setenv("DANDELION_API__HOST", "::1")
+    monkeypatch.setenv("DANDELION_API__PORT", str(port))
+
+    def examine() -> tuple[str, str]:
+        (found,) = (each for each in json.loads(dandelion("doctor", "--json")[1]) if each["what"] == "API")
+        return found["state"], found["saw"]
+
+    with listener:
+        status, _, said = dandelion("up")
+        assert (status, f"Port {port} on ::1 is in use" in said) == (2, True), said
+        assert examine() == ("fail", f"something else listens on http://[::1]:{port}")
+    for host in ("::1", "::"):
+        check_port(host, port, "DANDELION_API__PORT")
+    assert examine() == ("ok", f"port {port} is free")
+
+
+def test_an_address_that_is_no_one_s_here_is_named_with_both_settings() -> None:
+    with pytest.raises(DandelionError, match=r"port 8000 of 192\.0\.2\.1 .*DANDELION_API__HOST or DANDELION_API__PORT"):
+        check_port("192.0.2.1", 8000, "DANDELION_API__PORT")

@@ -18,7 +18,7 @@ from rich.table import Table
 from dandelion.cli.output import console
 from dandelion.errors import DandelionError, PortInUseError
 from dandelion.settings import Settings, load_settings
-from dandelion.sockets import listen
+from dandelion.sockets import check_port
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 _MIN_FREE_BYTES = 2 * 1024**3
@@ -128,13 +128,13 @@ def _api_port(settings: Settings) -> Finding:
 
     what, where = "API", settings.api.url
     try:
-        listen(settings.api.host, settings.api.port, "DANDELION_API__PORT").close()
-    except PortInUseError as taken:
+        check_port(settings.api.host, settings.api.port, "DANDELION_API__PORT")
+    except PortInUseError as in_use:
         try:
             with Client(where, timeout_seconds=3, patience_seconds=3) as client:
                 return Finding(what, "ok", f"{where} serves version {client.model()['version']}")
         except (DandelionError, KeyError):
-            return Finding(what, "fail", f"something else listens on {where}", taken.remedy)
+            return Finding(what, "fail", f"something else listens on {where}", in_use.remedy)
     except DandelionError as error:
         return Finding(what, "fail", error.message, error.remedy)
     return Finding(what, "ok", f"port {settings.api.port} is free", "dandelion up")

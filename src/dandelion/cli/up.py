@@ -23,7 +23,7 @@ from dandelion.errors import DandelionError
 from dandelion.orchestration.prefect_api import prefect_url
 from dandelion.registry import artifacts_uri, embedded_url, tracking_uri
 from dandelion.settings import Settings
-from dandelion.sockets import listen
+from dandelion.sockets import check_port
 
 
 def run_up(settings: Settings) -> int:
@@ -31,11 +31,11 @@ def run_up(settings: Settings) -> int:
 
     Raises:
         PortInUseError: Somebody else listens on a port that a part needs.
-        DandelionError: Another `dandelion up` runs on the same folder, or an address is none of this machine's.
+        DandelionError: Another `dandelion up` runs on the same folder, or nobody can listen on an address.
     """
     with _only_one(settings.home):
         for host, port, variable in ports_of(settings):
-            listen(host, port, variable).close()
+            check_port(host, port, variable)
         asyncio.run(_supervise(settings))
     return 0
 
