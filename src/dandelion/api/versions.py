@@ -18,7 +18,7 @@ from dandelion.api.problems import BODY_REFUSALS, documented
 from dandelion.domain import ModelVersion, Promoted, Version, VersionDetails
 from dandelion.errors import DandelionError, RegistryError, VersionNotFoundError
 from dandelion.inference.reloader import Reloader
-from dandelion.registry import CHAMPION, PREVIOUS, Registry, create_registry
+from dandelion.registry import CHAMPION, PREVIOUS, Registry, create_registry, would_be_made
 from dandelion.settings import Settings
 from dandelion.threads import Threads
 
@@ -147,10 +147,10 @@ async def _ask(
     *,
     otherwise: Callable[[], Result] | None = None,
 ) -> Result:
-    """What the registry answers; `otherwise` where there is none, since asking an embedded one would create it."""
+    """What the registry answers; `otherwise` where there is none yet."""
     state = request.app.state
     settings: Settings = state.settings
-    if settings.registry.uri is None and not (settings.home / "mlflow.db").exists():
+    if would_be_made(settings):
         if otherwise is None:
             raise VersionNotFoundError("There is no registry yet.", "`dandelion train` or `dandelion up` makes one.")
         return otherwise()

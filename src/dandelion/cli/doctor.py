@@ -141,9 +141,9 @@ def _api_port(settings: Settings) -> Finding:
 
 
 def _registry(settings: Settings) -> Finding:
-    from dandelion.registry import create_registry
+    from dandelion.registry import create_registry, would_be_made
 
-    if settings.registry.uri is None and not (settings.home / "mlflow.db").exists():
+    if would_be_made(settings):
         return Finding("Registry", "ok", "embedded, not made yet", "dandelion up")
     try:
         champion = create_registry(settings).find_alias(settings.model.alias)

@@ -10,7 +10,7 @@ from dandelion.domain import ModelRef, ModelVersion
 from dandelion.errors import NotReadyError, PackageError
 from dandelion.package import ModelPackage, open_package
 from dandelion.package.starter import starter_path
-from dandelion.registry import Registry, create_registry, is_new, recall_alias, remember_alias
+from dandelion.registry import Registry, create_registry, is_new, recall_alias, remember_alias, would_be_made
 from dandelion.settings import Settings
 
 STARTER = "starter"
@@ -83,8 +83,8 @@ class ModelSource:
             RegistryError: MLflow did not answer, or has no such version.
             PackageError: The package did not arrive whole.
         """
-        if self._all_settings.registry.uri is None and is_new(self._all_settings):
-            return None  # asking would create it
+        if would_be_made(self._all_settings):
+            return None
         if self._registry is None:
             self._registry = create_registry(self._all_settings)
         pinned = self._settings.version

@@ -12,6 +12,7 @@ from dandelion.registry.registry import (
     embedded_url,
     is_new,
     tracking_uri,
+    would_be_made,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "recall_alias",
     "remember_alias",
     "tracking_uri",
+    "would_be_made",
 ]

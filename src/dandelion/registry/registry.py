@@ -66,6 +66,11 @@ def is_new(settings: Settings) -> bool:
     return is_embedded and not (settings.home / FILE).exists()
 
 
+def would_be_made(settings: Settings) -> bool:
+    """Whether asking the registry would make it: a new one, asked directly rather than over its page."""
+    return settings.registry.uri is None and is_new(settings)
+
+
 def create_registry(settings: Settings) -> Registry:
     """The registry that the settings name; an embedded one is created when it is not there yet."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(settings.registry.timeout_seconds)))
