@@ -289,7 +289,7 @@ def test_a_store_that_is_gone_ends_a_copy_at_once(small: Settings, tmp_path: Pat
     for name in ("a.jpg", "b.jpg"):
         create_store(small).put(DATA_LAKE, name, b"a photo")
     with pytest.raises(ObjectStoreError, match="Nobody answers"):
-        mirror(Gone(small.home / "objects", {}), FolderStore(tmp_path / "elsewhere", {}), [DATA_LAKE])
+        mirror(Gone(small.home / "objects"), FolderStore(tmp_path / "elsewhere"), [DATA_LAKE])
     assert Gone.asked == 1
 
 

@@ -132,8 +132,12 @@ def test_a_mirror_names_what_is_damaged_copies_the_rest_and_fails(
     source.prepare()
     for name in ("a", "c"):
         source.put(DATA_LAKE, name, name.encode())
-    keys = {"access_key": minio.keys["access_key"], "secret_key": minio.keys["secret_key"]}
-    client = Minio(endpoint=minio.url.removeprefix("http://"), secure=False, **keys)
+    client = Minio(
+        endpoint=minio.url.removeprefix("http://"),
+        secure=False,
+        access_key=minio.keys["access_key"],
+        secret_key=minio.keys["secret_key"],
+    )
     client.put_object(
         bucket_name="damaged-data-lake", object_name="b", data=BytesIO(b"?"), length=1, metadata={"sha256": "0" * 64}
     )

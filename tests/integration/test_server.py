@@ -56,13 +56,11 @@ def test_a_server_answers_on_an_address_of_ipv6(make_settings: Callable[..., Set
             check_port(*ports_of(settings)[0])
 
 
+@NEEDS_IPV6
 def test_a_port_of_an_ipv6_address_is_free_until_somebody_listens(
     dandelion: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    try:
-        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
-    except OSError as error:
-        pytest.skip(f"this machine has no IPv6: {error}")
+    listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
     port = listener.getsockname()[1]
     monkeypatch.setenv("DANDELION_API__HOST", "::1")
     monkeypatch.setenv("DANDELION_API__PORT", str(port))

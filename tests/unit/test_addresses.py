@@ -50,7 +50,7 @@ async def caller_of(peer: str, proxies: list[str]) -> str:
     seen: list[str] = []
 
     async def app(scope: Scope, _: ASGIReceiveCallable, __: ASGISendCallable) -> None:
-        seen.append(cast("HTTPScope", scope)["client"][0])
+        seen.append(str((cast("HTTPScope", scope)["client"] or ("nobody", 0))[0]))
 
     scope = {"type": "http", "client": (peer, 1), "headers": [(b"x-forwarded-for", b"203.0.113.9")]}
     await ProxyHeadersMiddleware(app, trusted_peers(proxies))(cast("Any", scope), cast("Any", None), cast("Any", None))
