@@ -134,11 +134,12 @@ def test_what_did_not_change_is_neither_read_nor_noted_again(tmp_path: Path) -> 
         source = ModelSource(settings)
         found = getattr(source, look)()
         assert found is not None
-        make_unreadable(found.package.path / "metrics.json")
+        folder = found.package.path
+        make_unreadable(folder / "metrics.json")
         written = note.stat().st_mtime_ns
         assert source.current() is found
         assert note.stat().st_mtime_ns == written
-        shutil.rmtree(found.package.path)
+        shutil.rmtree(folder)
         again = source.current()
         assert again is not None
         assert again == found
