@@ -395,6 +395,7 @@ async def test_the_page_finds_figures_on_the_port_that_is_for_monitoring(
         await traffic.sample()
         assert (await asyncio.to_thread(send, api, "POST", "/predict")).status_code == 200
         await traffic.sample()
+        await traffic.close()
         assert (traffic.samples[-1].processes, traffic.samples[-1].change.answered) == (1, 1)
 
 

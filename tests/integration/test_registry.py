@@ -130,20 +130,17 @@ def test_what_did_not_change_is_neither_read_nor_noted_again(tmp_path: Path) -> 
     registry.promote(registry.register_package(starter_path()).version)
     ModelSource(settings).current()
     (note,) = settings.cache.glob("*.json")
-    for look in ("first", "current"):
+    for look in (ModelSource.first, ModelSource.current):
         source = ModelSource(settings)
-        found = getattr(source, look)()
+        found = look(source)
         assert found is not None
-        folder = found.package.path
-        make_unreadable(folder / "metrics.json")
+        make_unreadable(found.package.path / "metrics.json")
         written = note.stat().st_mtime_ns
         assert source.current() is found
         assert note.stat().st_mtime_ns == written
-        shutil.rmtree(folder)
-        again = source.current()
-        assert again is not None
-        assert again == found
-        assert again.package.metrics()
+        shutil.rmtree(found.package.path)
+        assert source.current() == found
+        assert found.package.metrics()
 
 
 def test_a_model_of_another_name_is_not_recalled(tmp_path: Path) -> None:

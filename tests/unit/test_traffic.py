@@ -115,6 +115,7 @@ async def test_processes_are_added_up_and_restarts_are_no_negative_traffic(pods:
     now, pods.texts = 15.0, {"c": count(504)}
     await watched.sample()
     assert watched.samples[-1].change.answered == 4
+    await watched.close()
 
 
 async def test_a_process_is_asked_by_one_client_for_as_long_as_it_is_there(pods: Pods) -> None:
@@ -126,6 +127,8 @@ async def test_a_process_is_asked_by_one_client_for_as_long_as_it_is_there(pods:
     pods.texts = {"b": count(1), "c": count(1)}
     await watched.sample()
     assert (sorted(pods.made), pods.closed) == (["a", "b", "c"], ["a"])
+    await watched.close()
+    assert sorted(pods.closed) == ["a", "b", "c"]
 
 
 def test_half_minutes_hold_what_was_counted_in_them() -> None:
