@@ -272,6 +272,24 @@ def test_deleting_leaves_no_earlier_version(minio: S3Server, make_settings: Call
     assert [found.object_name for found in left] == [f"{KEY}.other"]
 
 
+@pytest.mark.parametrize("page", [2, 1000])
+def test_keys_are_those_of_every_version_of_what_is_there_was_deleted_or_has_expired(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr("dandelion.objects.versions.PAGE", page)
+    for key in ("a/1", "a/2", "a/3", "b"):
+        for data in (b"first", b"second"):
+            store.put(DATA_LAKE, key, data)
+    if isinstance(store, S3Store):
+        for key in ("a/1", "a/2"):
+            store._client.remove_object(store._names[DATA_LAKE], key)
+    assert store.list_keys(DATA_LAKE, "a/") == {"a/1", "a/2", "a/3"}
+    assert [store.delete(DATA_LAKE, key) for key in ("a/1", "a/1", "b")] == [True, False, True]
+    assert store.list_keys(DATA_LAKE) == {"a/2", "a/3"}
+    for key in ("a/2", "a/3"):
+        store.delete(DATA_LAKE, key)
+
+
 def test_what_a_server_lacks_is_told_and_the_rest_works(
     versitygw: S3Server, make_settings: Callable[..., Settings]
 ) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 import pytest
+from minio.error import InvalidResponseError
+from urllib3 import HTTPResponse
 
+from dandelion.objects.document import read_document
 from dandelion.objects.lifecycle import Lifecycle
 
 THEIRS = (
@@ -18,7 +21,8 @@ THEIRS = (
 
 @pytest.mark.parametrize("namespace", ["", ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'])
 def test_others_rules_stay_as_they_came(namespace: str) -> None:
-    lifecycle = Lifecycle(f"<LifecycleConfiguration{namespace}>{THEIRS}</LifecycleConfiguration>".encode())
+    document = f"<LifecycleConfiguration{namespace}>{THEIRS}</LifecycleConfiguration>"
+    lifecycle = Lifecycle(read_document(HTTPResponse(document.encode())))
     assert not lifecycle.has_ours
     for days in (7, 8):
         assert lifecycle.keep("predicted/", days)
@@ -36,8 +40,9 @@ def test_a_rule_that_is_there_is_not_written_again(prefix: str, days: int | None
     told = ET.fromstring(lifecycle.write())  # noqa: S314 -- of our own making
     for each in told:
         each[:] = reversed(each)
-    assert not Lifecycle(ET.tostring(told)).keep(prefix, days)
-    assert Lifecycle(ET.tostring(told)).keep(prefix, 3)
+    answer = HTTPResponse(ET.tostring(told))
+    assert not Lifecycle(read_document(answer)).keep(prefix, days)
+    assert Lifecycle(read_document(answer)).keep(prefix, 3)
 
 
 @pytest.mark.parametrize(("days", "earlier"), [(90, "1"), (None, "30")])
@@ -49,5 +54,5 @@ def test_what_expires_is_gone_a_day_later(days: int | None, earlier: str) -> Non
 
 @pytest.mark.parametrize("document", [b"no rules", b"\xff", b'<!DOCTYPE a [<!ENTITY b "b">]><a>&b;</a>'])
 def test_what_is_no_document_is_refused(document: bytes) -> None:
-    with pytest.raises(ValueError, match=r"declares|syntax error|decode"):
-        Lifecycle(document)
+    with pytest.raises(InvalidResponseError, match=r"declares|syntax error|not well-formed"):
+        read_document(HTTPResponse(document))

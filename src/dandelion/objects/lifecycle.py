@@ -22,22 +22,11 @@ class Lifecycle:
     """A bucket's rules.
 
     Args:
-        document: What the server tells; empty where there is no rule.
-
-    Raises:
-        ValueError: It is no such document.
+        document: The server's; None where there is no rule.
     """
 
-    def __init__(self, document: bytes = b"") -> None:
-        text = document.decode() or "<LifecycleConfiguration/>"
-        if "<!DOCTYPE" in text:
-            raise ValueError("it declares a type of its own")
-        try:
-            self._rules = ET.fromstring(text)  # noqa: S314 -- without a declared type there is nothing to expand
-        except ET.ParseError as error:
-            raise ValueError(str(error)) from error
-        for each in self._rules.iter():  # servers tell a namespace or none
-            each.tag = each.tag.rpartition("}")[2]
+    def __init__(self, document: ET.Element | None = None) -> None:
+        self._rules = ET.Element("LifecycleConfiguration") if document is None else document
         self._rules.set("xmlns", _NAMESPACE)
 
     @property

@@ -12,7 +12,6 @@ import certifi
 import urllib3
 from minio import Minio
 from minio.commonconfig import ENABLED
-from minio.datatypes import Object
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, MinioException, S3Error
 from minio.helpers import md5sum_hash
@@ -22,8 +21,10 @@ from minio.versioningconfig import VersioningConfig
 from typing_extensions import override
 
 from dandelion.errors import ObjectNotFoundError, ObjectStoreError
+from dandelion.objects.document import read_document
 from dandelion.objects.lifecycle import Lifecycle
 from dandelion.objects.store import BUCKETS, CHUNK_BYTES, EXPIRING, ObjectStore, Stored, check_foreign_key, check_key
+from dandelion.objects.versions import Version, list_versions
 from dandelion.settings import S3Settings
 
 _SUM = "x-amz-meta-sha256"
@@ -109,17 +110,17 @@ class S3Store(ObjectStore):
     @override
     def list_keys(self, bucket: str, prefix: str = "") -> set[str]:
         with self._asking(f"list {bucket}"):
-            return {str(found.object_name) for found in self._versions(bucket, prefix) if not found.is_delete_marker}
+            return {found.key for found in self._versions(bucket, prefix) if not found.is_deletion}
 
     @override
     def delete(self, bucket: str, key: str) -> bool:
         check_key(key)
         with self._asking(f"delete {bucket}/{key}"):
-            versions = [found for found in self._versions(bucket, key) if found.object_name == key]
-            gone = [DeleteObject(key, found.version_id) for found in versions] or [DeleteObject(key)]
+            versions = [found for found in self._versions(bucket, key) if found.key == key]
+            gone = [DeleteObject(key, found.id) for found in versions] or [DeleteObject(key)]
             if errors := list(self._client.remove_objects(self._names[bucket], gone)):
                 raise ObjectStoreError(f"Could not delete {bucket}/{key}: {errors[0].message}.")
-        return not all(found.is_delete_marker for found in versions)
+        return not all(found.is_deletion for found in versions)
 
     @override
     def expire(self, bucket: str, before: datetime) -> int:
@@ -160,15 +161,14 @@ class S3Store(ObjectStore):
 
         return _stored(key, headers, None), chunks()
 
-    def _versions(self, bucket: str, prefix: str) -> Iterator[Object]:
+    def _versions(self, bucket: str, prefix: str) -> Iterator[Version]:
         """Every version, deletions among them; of a server without versions, every object."""
-        name = self._names[bucket]
         try:
-            yield from self._client.list_objects(name, prefix=prefix, recursive=True, include_version=True)
+            yield from list_versions(self._client, self._names[bucket], prefix)
         except S3Error as error:
             if error.code not in {"NotImplemented", "InvalidRequest", "InvalidArgument"}:
                 raise
-            yield from self._client.list_objects(name, prefix=prefix, recursive=True)
+            yield from (Version(found.key) for found in self.list_objects(bucket, prefix))
 
     def _make(self, bucket: str) -> None:
         name = self._names[bucket]
@@ -204,10 +204,7 @@ class S3Store(ObjectStore):
             if error.code != "NoSuchLifecycleConfiguration":
                 raise
             return Lifecycle()
-        try:
-            return Lifecycle(answer.data)
-        except ValueError as error:
-            raise InvalidResponseError(answer.status, answer.headers.get("content-type"), str(error)) from error
+        return Lifecycle(read_document(answer))
 
     def _expires_by_itself(self, bucket: str) -> bool:
         try:
