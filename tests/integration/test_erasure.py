@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +26,7 @@ from dandelion.db.tables import audit_log
 from dandelion.db.tables import predictions as table
 from dandelion.errors import ObjectCorruptError, ObjectNotFoundError
 from dandelion.objects import BUCKETS, DATA_LAKE, PROCESSED, ObjectStore, create_store, frozen_key, photo_key
-from dandelion.objects.erasures import WATCH_PAGE, erased_ids, note_erasure
+from dandelion.objects.erasures import WATCH_PAGE, erased_ids, note_erasure, purge
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.mirror import mirror
 from dandelion.objects.versions import list_versions
@@ -462,6 +463,19 @@ def test_what_lies_beside_the_list_is_no_erasure_and_what_is_no_list_is_named(tm
     store.put(DATA_LAKE, "erased/broken.json", b"{")
     with pytest.raises(ObjectCorruptError, match=r"data-lake/erased/broken\.json is no list"):
         erased_ids(store)
+
+
+def test_a_page_that_is_damaged_goes_and_holds_up_no_erasure(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "lake")
+    store.put(PROCESSED, WATCH_PAGE, b"<html>")
+    file = tmp_path / "lake" / PROCESSED / WATCH_PAGE
+    before = file.stat()
+    file.write_bytes(b"<htmm>")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ObjectCorruptError):
+        store.get(PROCESSED, WATCH_PAGE)
+    assert purge(store, {str(uuid7())}) == 0
+    assert list(store.list_objects(PROCESSED)) == []
 
 
 @pytest.mark.parametrize("prefix", ["../", "/etc/", "a/../../", "b/", "missing/a"])

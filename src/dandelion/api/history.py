@@ -22,7 +22,7 @@ from dandelion.api.problems import BODY_REFUSALS, documented
 from dandelion.api.uploads import read_body
 from dandelion.db import feedback, predictions, transact
 from dandelion.db.arrivals import wait_for_arrival
-from dandelion.domain import BulkVerdict, Page, StoredPrediction
+from dandelion.domain import LABEL_LENGTH, BulkVerdict, Page, StoredPrediction
 from dandelion.errors import MediaTypeError, ObjectNotFoundError, PredictionNotFoundError
 from dandelion.journal import Journal
 from dandelion.objects import DATA_LAKE, PHOTO_TYPES, ObjectStore
@@ -56,7 +56,7 @@ async def list_predictions(
     request: Request[Any, Any, Any],
     since: Annotated[datetime | None, Parameter(description="Made then or later; UTC where no zone is given.")] = None,
     until: Annotated[datetime | None, Parameter(description="Made before then.")] = None,
-    label: Annotated[str | None, Parameter(max_length=100, description="Class that was given.")] = None,
+    label: Annotated[str | None, Parameter(max_length=LABEL_LENGTH, description="Class that was given.")] = None,
     version: Annotated[str | None, Parameter(max_length=32, description="Model version that answered.")] = None,
     min_confidence: _Probability = None,
     max_confidence: _Probability = None,

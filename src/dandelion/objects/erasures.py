@@ -111,16 +111,18 @@ def erase_page(store: ObjectStore) -> None:
 
 
 def erase_page_of(store: ObjectStore, ids: Collection[str]) -> bool:
-    """The same if it shows a photo of one of these predictions; return whether it did.
+    """The same if it shows a photo of one of these predictions, or is damaged; return whether it did.
 
     Raises:
         ObjectStoreError: The store does not answer; run it again.
     """
     try:
         page = store.get(PROCESSED, WATCH_PAGE)
+        shown = any(each.encode() in page for each in ids)
     except ObjectNotFoundError:
         return False
-    shown = any(each.encode() in page for each in ids)
+    except ObjectCorruptError:  # nobody knows what it shows, and it must hold up no erasure and no backup
+        shown = True
     if shown:
         erase_page(store)
     return shown
