@@ -53,6 +53,11 @@ in values.schema.json before.
 {{- if and $scaling.enabled (gt (int $scaling.minReplicas) (int $scaling.maxReplicas)) -}}
 {{- $wrong = append $wrong (printf "api.autoscaling.minReplicas is %d and maxReplicas %d: set maxReplicas to %d or more" (int $scaling.minReplicas) (int $scaling.maxReplicas) (int $scaling.minReplicas)) -}}
 {{- end -}}
+{{- range $name := list "DANDELION_API__HOST" "DANDELION_API__PORT" "DANDELION_API__MONITORING_PORT" -}}
+{{- if hasKey $.Values.api.settings $name -}}
+{{- $wrong = append $wrong (printf "api.settings.%s is set: leave it out, for probes, Services, monitors and policies ask every address of a pod on port 8000" $name) -}}
+{{- end -}}
+{{- end -}}
 {{- if and (eq $release.strategy "blue-green") (not $release.blueGreen.activeSlot) -}}
 {{- $wrong = append $wrong "api.release.strategy is blue-green: set api.release.blueGreen.activeSlot to blue or green (or to stable, while you come from another strategy)" -}}
 {{- end -}}

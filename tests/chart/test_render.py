@@ -108,6 +108,7 @@ def test_nothing_but_the_chart_is_packaged() -> None:
         ({"api": {"release": {"strategy": "canary", "canary": {"weight": 5, "replicas": 0}}}}, "replicas to 1"),
         ({"api": {"autoscaling": {"minReplicas": 5, "maxReplicas": 3}}}, "maxReplicas to 5"),
         (nested("global.access.jwksUrl", "https://idp.example.com/keys"), "global.access.jwtAudience"),
+        ({"api": {"settings": {"DANDELION_API__MONITORING_PORT": "9100"}}}, "DANDELION_API__MONITORING_PORT is set"),
         (nested("mysql.enabled", False), "global.externalDatabase.host"),
         (nested("minio.enabled", False), "global.externalS3.url"),
         (nested("mlflow.enabled", False), "global.externalMlflow.url"),
