@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,8 +45,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; an error here is answered with 400."""
         if name.lower() == b"host":
-            # Whoever reads the request's address later fails over one that is none.
-            _ = urlsplit(b"//" + value).port
+            _check_host(value)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -91,3 +91,13 @@ class BoundedConnection(HttpToolsProtocol):
             )
             self.transport.write("\r\n".join((*lines, "", text)).encode())
         self.transport.close()
+
+
+@lru_cache(maxsize=64)
+def _check_host(host: bytes) -> None:
+    """Whoever reads a request's address later fails over one that is none.
+
+    Raises:
+        ValueError: It is none.
+    """
+    _ = urlsplit(b"//" + host).port
