@@ -13,7 +13,7 @@ from minio import Minio
 from minio.error import S3Error
 from sqlalchemy import make_url
 
-from dandelion.objects import BACKUPS, DATA_LAKE, create_store
+from dandelion.objects import BACKUPS, DATA_LAKE, ObjectStore, create_store
 from dandelion.settings import Settings
 from tests.integration.conftest import Api, Command, Environ
 from tests.servers.mysql import MySqlServer
@@ -93,20 +93,29 @@ def test_files_go_into_a_bucket_and_the_newest_comes_back(dandelion: Command, tm
     assert (status, "is no file" in " ".join(errors.split())) == (2, True)
 
 
+@pytest.fixture
+def two_places(
+    minio: S3Server, versitygw: S3Server, environ: Environ, make_settings: Callable[..., Settings]
+) -> Callable[[str], tuple[ObjectStore, ObjectStore]]:
+    """What a command mirrors from and to, in buckets whose names begin with a prefix."""
+
+    def make(prefix: str) -> tuple[ObjectStore, ObjectStore]:
+        here, there = minio.settings(bucket_prefix=prefix), versitygw.settings(bucket_prefix=f"copy-{prefix}")
+        source, target = create_store(make_settings(objects=here)), create_store(make_settings(objects=there))
+        source.prepare()
+        environ("objects", here)
+        environ("mirror", there)
+        return source, target
+
+    return make
+
+
 def test_a_mirror_copies_what_is_missing_and_removes_nothing(
-    minio: S3Server,
-    versitygw: S3Server,
-    dandelion: Command,
-    environ: Environ,
-    make_settings: Callable[..., Settings],
+    dandelion: Command, two_places: Callable[[str], tuple[ObjectStore, ObjectStore]]
 ) -> None:
-    here, there = minio.settings(bucket_prefix="mirrored-"), versitygw.settings(bucket_prefix="copy-")
-    source, target = create_store(make_settings(objects=here)), create_store(make_settings(objects=there))
-    source.prepare()
+    source, target = two_places("mirrored-")
     for name in ("a", "b"):
         source.put(DATA_LAKE, name, name.encode(), content_type="image/jpeg")
-    environ("objects", here)
-    environ("mirror", there)
     status, output, errors = dandelion("objects", "mirror", DATA_LAKE)
     assert (status, "Copied 2 objects" in output) == (0, True), errors
     source.delete(DATA_LAKE, "a")
@@ -121,28 +130,14 @@ def test_a_mirror_copies_what_is_missing_and_removes_nothing(
 
 
 def test_a_mirror_names_what_is_damaged_copies_the_rest_and_fails(
-    minio: S3Server,
-    versitygw: S3Server,
-    dandelion: Command,
-    environ: Environ,
-    make_settings: Callable[..., Settings],
+    minio: S3Server, dandelion: Command, two_places: Callable[[str], tuple[ObjectStore, ObjectStore]]
 ) -> None:
-    here, there = minio.settings(bucket_prefix="damaged-"), versitygw.settings(bucket_prefix="sound-")
-    source, target = create_store(make_settings(objects=here)), create_store(make_settings(objects=there))
-    source.prepare()
+    source, target = two_places("damaged-")
     for name in ("a", "c"):
         source.put(DATA_LAKE, name, name.encode())
-    client = Minio(
-        endpoint=minio.url.removeprefix("http://"),
-        secure=False,
-        access_key=minio.keys["access_key"],
-        secret_key=minio.keys["secret_key"],
-    )
-    client.put_object(
+    minio.client().put_object(
         bucket_name="damaged-data-lake", object_name="b", data=BytesIO(b"?"), length=1, metadata={"sha256": "0" * 64}
     )
-    environ("objects", here)
-    environ("mirror", there)
     status, output, errors = dandelion("objects", "mirror", DATA_LAKE)
     assert (status, "Copied 2 objects" in output) == (2, True), errors
     assert "everything else was: data-lake/b." in " ".join(errors.split())
