@@ -86,17 +86,18 @@ def main() -> None:
 def overhead(folder: Path, seconds: float, rounds: int) -> None:
     photo = make_photos(folder)[PHOTOS[0]]
     rates: dict[str, list[float]] = {"true": [], "false": []}
-    for number in range(rounds):
-        # In turn, too, who goes first: a machine that grows slower would else always slow the same one.
-        for enabled in sorted(rates, reverse=number % 2 == 0):
+    order = list(rates)
+    for _ in range(rounds):
+        for enabled in order:
             port = free_port()
             argv = [sys.executable, "-m", "dandelion", "serve", "--port", str(port)]
             environment = {"DANDELION_JOURNAL__ENABLED": enabled}
             server = Server(f"journal {enabled}", argv, environment, f"http://127.0.0.1:{port}/readyz", "file")
             with running(server, folder):
                 rates[enabled].append(load(server, "starter", "thumbnail", photo, 32, seconds).per_second)
-    kept, bare = (statistics.median(rates[enabled]) for enabled in ("true", "false"))
-    ratios = [kept / bare for kept, bare in zip(rates["true"], rates["false"], strict=True)]
+        order.reverse()  # else a machine that grows slower would always slow the same one
+    kept, bare = (statistics.median(each) for each in rates.values())
+    ratios = [one / other for one, other in zip(*rates.values(), strict=True)]
     print(f"requests/s at 32 connections: {kept:.0f} with the journal (SQLite), {bare:.0f} without; ", end="")
     print(f"ratio of two turns {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
 
