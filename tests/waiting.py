@@ -21,9 +21,10 @@ def wait_until(
     """Seconds until `holds` returned something true.
 
     Args:
-        holds: Called at least once, then every `every` seconds.
+        holds: Called at least once.
         what: What is waited for, for the failure. A function is called when the time is up: it tells what is there.
         seconds: How long it may take: many times what it needs, because machines are shared.
+        every: Seconds between two calls.
         not_yet: Errors of `holds` that mean "not yet", such as those of a server that is starting. Others are raised.
 
     Raises:
