@@ -1,0 +1,151 @@
+"""The tests against one fault."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutations.copy import Copy
+from tests.mutations.faults import Fault
+from tests.mutations.reach import Reach
+from tests.mutations.suites import suites_of
+from tests.mutations.witness import COPY, NOTES, WRONG_COPY
+
+LIMIT_SECONDS = 90.0
+# Tests are chosen to take this long together when nothing is wrong, so that a run at the limit is one that hangs.
+CHOSEN_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a trial ended.
+
+    Attributes:
+        found_by: The test that failed or hung; none if the fault survived.
+        remark: What else there is to know.
+        seconds: How long it took.
+    """
+
+    found_by: str | None
+    remark: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    status: int | None  # None: stopped at the limit
+    failed: str | None
+    running: str | None
+    output: str
+
+
+class Trial:
+    """Runs tests against a copy of the product.
+
+    Args:
+        root: The repository.
+        copy: Where the faults are put in.
+        reach: Which tests run which line.
+    """
+
+    def __init__(self, root: Path, copy: Copy, reach: Reach) -> None:
+        self._root = root
+        self._copy = copy
+        self._reach = reach
+
+    def run(self, fault: Fault) -> Outcome:
+        """The tests that reach the fault, quickest first; if they see nothing, the suites of its package.
+
+        Raises:
+            RuntimeError: The tests ran against something else than the copy.
+        """
+        began = time.monotonic()
+        reaching = self._reach.tests_of(fault)
+        chosen = self._within_limit(reaching)
+        remark = f"{len(chosen)} of {len(reaching)} tests that reach it" if reaching else "no cheap test reaches it"
+        found = self._find(fault, chosen, hang_counts=True) if chosen else None
+        if found is None:
+            suites = suites_of(fault)
+            remark += f", {' '.join(suites)}"
+            # At the limit a suite may be slow and not hang: nothing is known then.
+            found = self._find(fault, suites, hang_counts=False)
+        return Outcome(found, remark, time.monotonic() - began)
+
+    def _within_limit(self, tests: Sequence[str]) -> list[str]:
+        chosen: list[str] = []
+        seconds = 0.0
+        for test in tests:
+            seconds += self._reach.seconds[test]
+            if chosen and seconds > CHOSEN_SECONDS:
+                break
+            chosen.append(test)
+        return chosen
+
+    def _find(self, fault: Fault, tests: Sequence[str], *, hang_counts: bool) -> str | None:
+        """The first test that fails with the fault and passes without it."""
+        with self._copy.holding(fault):
+            run = self._pytest(tests)
+        if run.status == 0 or (run.status is None and not hang_counts):
+            return None
+        # Stopped before any test ran: all of them are to blame.
+        blamed = run.failed or run.running
+        if self._pytest([blamed] if blamed else tests).status != 0:
+            print(f"    fails without the fault too: {blamed or ' '.join(tests)}", flush=True)
+            others = [test for test in tests if test != blamed]
+            return self._find(fault, others, hang_counts=hang_counts) if 0 < len(others) < len(tests) else None
+        if run.failed:
+            return run.failed
+        return f"{run.running} (timed out)" if run.running else f"importing: {_last_line(run.output)}"
+
+    def _pytest(self, tests: Sequence[str]) -> _Run:
+        with tempfile.TemporaryDirectory() as folder:
+            notes, output = Path(folder) / "notes", Path(folder) / "output"
+            notes.touch()
+            command = [
+                *(str(self._copy.python), "-m", "pytest", "-p", "tests.mutations.witness", "-p", "no:cacheprovider"),
+                *("-x", "-q", "--no-header", "--tb=line", *tests),
+            ]
+            environment = {
+                **os.environ,
+                COPY: str(self._copy.src),
+                NOTES: str(notes),
+                "PYTHONPATH": str(self._copy.src),
+            }
+            with output.open("w") as out:
+                process = subprocess.Popen(
+                    command, cwd=self._root, env=environment, stdout=out, stderr=out, start_new_session=True
+                )
+                try:
+                    status: int | None = process.wait(LIMIT_SECONDS)
+                except subprocess.TimeoutExpired:
+                    status = None
+                finally:
+                    _end_group(process)
+            said = output.read_text(encoding="utf-8", errors="replace")
+            if status == WRONG_COPY:
+                raise RuntimeError(f"The tests do not use the copy: {said[-2000:]}")
+            lines = [line.split(" ", 1) for line in notes.read_text(encoding="utf-8").splitlines()]
+            failed = [test for what, test in lines if what == "failed"]
+            running = [test for what, test in lines if what == "running"]
+            return _Run(status, failed[0] if failed else None, running[-1] if running else None, said)
+
+
+def _last_line(output: str) -> str:
+    return (output.strip().splitlines() or ["nothing was said"])[-1]
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """Whatever the tests started ends with them, hung or not."""
+    try:
+        os.killpg(process.pid, signal.SIGTERM)
+        time.sleep(0.5)
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
