@@ -1,8 +1,10 @@
-"""Real servers for every kind of test: started when first asked for, or those that the environment names."""
+"""Tiers of tests, and real servers: started when first asked for, or those that the environment names."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,53 @@ from tests.servers.prefect import GivenPrefectServer, PrefectServer
 from tests.servers.process import given
 from tests.servers.s3 import GivenS3Server, S3Server
 from tests.servers.toxiproxy import Toxiproxy
+from tests.tiers import ROOT, TIERS, needs_of_file, needs_of_function, tier_of
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let tests be chosen by tier: `-m quick`."""
+    for tier, needs in TIERS.items():
+        config.addinivalue_line("markers", f"{tier}: {needs}")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The quick tier runs where there is no torch, so it must not import what needs it."""
+    if config.getoption("markexpr") != "quick":
+        return None
+    return True if any("torch" in needs_of_file(file) for file in _files(collection_path)) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test the mark of its tier, before tests are chosen by marks."""
+    for item in items:
+        # What a test starts as a process of its own is not seen here: such a test names its tier itself.
+        if isinstance(item, pytest.Function) and not any(item.get_closest_marker(tier) for tier in TIERS):
+            item.add_marker(tier_of(_needs(item)))
+
+
+def _needs(test: pytest.Function) -> set[str]:
+    """What a test needs: its own code, its file, its fixtures, and those that a parameter names."""
+    fixtures = test._fixtureinfo.name2fixturedefs  # pytest tells it in no other way
+    parameters = test.callspec.params.values() if hasattr(test, "callspec") else ()
+    by_name = [each for each in parameters if isinstance(each, str)]
+    manager = test.session._fixturemanager
+    found = [defined for name in by_name for defined in manager.getfixturedefs(name, test) or ()]
+    functions = [test.function, *(each.func for defined in fixtures.values() for each in defined)]
+    needs = {"torch"} & {need for file in _files(test.path) for need in needs_of_file(file)}
+    for function in [*functions, *(each.func for each in found)]:
+        file = Path(inspect.getfile(function))
+        if file.is_relative_to(ROOT / "tests"):
+            needs |= needs_of_function(file, function.__name__)
+    return needs
+
+
+def _files(path: Path) -> list[Path]:
+    """What is imported for a test file or for a folder of them."""
+    folders = [path, *path.parents] if path.is_dir() else path.parents
+    conftests = [folder / "conftest.py" for folder in folders if folder.is_relative_to(ROOT / "tests")]
+    files = [*conftests, path] if path.suffix == ".py" else conftests
+    return [file for file in files if file.is_file()]
 
 
 @pytest.fixture(scope="session")

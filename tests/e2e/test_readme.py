@@ -9,9 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from dandelion.training.sample import draw_sample
 
 README = Path(__file__).resolve().parents[2] / "README.md"
+
+pytestmark = pytest.mark.training  # in processes of its own, which no import tells
 
 
 def test_the_readmes_commands_make_a_model_and_let_it_serve(tmp_path: Path) -> None:
