@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 What = str | Callable[[], object]
+Errors = tuple[type[Exception], ...]
 
 
 def wait_until(
@@ -16,7 +17,7 @@ def wait_until(
     *,
     seconds: float = 30,
     every: float = 0.05,
-    not_yet: tuple[type[Exception], ...] = (),
+    not_yet: Errors = (),
 ) -> float:
     """Seconds until `holds` returned something true.
 
@@ -46,9 +47,7 @@ async def until(holds: Callable[[], object], what: What, *, seconds: float = 30,
     return time.monotonic() - started
 
 
-def _misses(
-    holds: Callable[[], object], what: What, seconds: float, not_yet: tuple[type[Exception], ...] = ()
-) -> Iterator[None]:
+def _misses(holds: Callable[[], object], what: What, seconds: float, not_yet: Errors = ()) -> Iterator[None]:
     deadline, error = time.monotonic() + seconds, None
     while True:
         try:

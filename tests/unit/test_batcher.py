@@ -11,6 +11,7 @@ import pytest
 
 from dandelion.errors import NotReadyError, OverloadedError
 from dandelion.inference.batcher import Batcher
+from tests.waiting import until
 
 
 @asynccontextmanager
@@ -154,9 +155,15 @@ async def test_closing_answers_what_waits_and_refuses_what_comes() -> None:
         running = made.submit([0, 1, 2])
         closing = asyncio.create_task(asyncio.to_thread(made.close))
         await asyncio.to_thread(gate.entered.wait, 10)
-        await asyncio.sleep(0.05)
-        with pytest.raises(NotReadyError):
-            made.submit([3])
+
+        def refuses() -> bool:
+            try:
+                made.submit([3])
+            except NotReadyError:
+                return True
+            return False
+
+        await until(refuses, "what comes is refused", every=0.01)
         gate.opened.set()
         assert await asyncio.gather(*running) == [0, 2, 4]
         await closing

@@ -22,6 +22,7 @@ from dandelion.domain import ApiKey
 from dandelion.errors import AuthenticationError, NotReadyError
 from dandelion.settings import AccessSettings
 from tests.servers.scripted import Handler, listening
+from tests.waiting import until
 
 SECRET = "s" * 40
 PRIVATE = ec.generate_private_key(ec.SECP256R1())
@@ -45,9 +46,7 @@ class Provider:
 
     async def is_asked(self, times: int = 1) -> None:
         """Wait for the question, in no thread that others share."""
-        async with asyncio.timeout(30):
-            while self.asked < times:  # noqa: ASYNC110 -- counted in the server's thread
-                await asyncio.sleep(0.01)
+        await until(lambda: self.asked >= times, f"question {times}", every=0.01)
 
     def say_nothing(self, _: Handler) -> None:
         self.let_go.wait(60)

@@ -9,6 +9,7 @@ import pytest
 
 from dandelion.errors import OverloadedError
 from dandelion.threads import Threads
+from tests.waiting import until
 
 
 async def test_one_more_than_may_wait_is_refused() -> None:
@@ -38,13 +39,14 @@ async def test_who_stops_waiting_leaves_his_thread_busy() -> None:
     with pytest.raises(OverloadedError):
         await threads.run(int)
     go_on.set()
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                assert await threads.run(int) == 0
-                break
-            except OverloadedError:
-                await asyncio.sleep(0.01)
+
+    async def is_free() -> bool:
+        try:
+            return await threads.run(int) == 0
+        except OverloadedError:
+            return False
+
+    await until(is_free, "the thread is free", every=0.01)
     threads.close()
 
 

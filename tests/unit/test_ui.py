@@ -21,21 +21,22 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from dandelion.db.predictions import Filter
-from dandelion.domain import Page, Prediction, StoredPrediction
+from dandelion.domain import Identity, Page, Prediction, StoredPrediction
 from dandelion.errors import SettingsError
-from dandelion.labelling import QueuedPhoto
+from dandelion.labelling import Queue, QueuedPhoto
 from dandelion.settings import Settings
 from dandelion.ui import page as ui_page
 from dandelion.ui.backend import Backend
 from dandelion.ui.classify import Answer, ClassifyTab
 from dandelion.ui.examples import find_examples
 from dandelion.ui.fence import MOST_TOLD_BYTES, Fence
-from dandelion.ui.label import HELD_SECONDS, Hands
+from dandelion.ui.label import HELD_SECONDS, Hands, LabelTab, Work
 from dandelion.ui.photos import FILTERS, PAGE_ROWS, _cell, create_router
 from dandelion.ui.templates import Renderer
 from dandelion.ui.uploads import FILE_BYTES, KEPT_SECONDS, SWEEP_SECONDS, Uploads
 from dandelion.ui.words import Words
 from tests.photos import jpeg
+from tests.waiting import until
 
 
 def stored(identity: str = "a", label: str = "grass") -> StoredPrediction:
@@ -199,7 +200,7 @@ async def test_an_upload_that_stalls_gives_its_room_back(tmp_path: Path, monkeyp
     monkeypatch.setattr("dandelion.ui.fence.SLOWEST_SECONDS", 0.2)
     fence = create_fence(tmp_path)
     stalled = asyncio.create_task(send_slowly(fence, 90_000, bytes(30_000)))
-    await asyncio.sleep(0.05)
+    await until(lambda: found_in(tmp_path), "a file of the upload", every=0.01)
     assert await send_slowly(fence, 41_000, bytes(41_000), goes=True) == 507
     assert await stalled == 408
     assert TestClient(fence).post(UPLOAD, content=bytes(MOST_BYTES)).status_code == 200
@@ -362,3 +363,28 @@ def test_examples_are_drawn_or_those_of_a_folder(tmp_path: Path) -> None:
 def test_an_empty_history_says_so() -> None:
     empty = Renderer(Words("fr"))("history", rows=[], first=0, export="")
     assert "Aucune prédiction" in empty
+
+
+async def test_a_visitor_with_nothing_ahead_is_given_photos(tmp_path: Path) -> None:
+    class Client:
+        def of(self, _: Any) -> Client:
+            return self
+
+        async def queue(self, **_: Any) -> Queue:
+            return Queue(photos=queued("a", "b"), waiting=2, labellers=[])
+
+        async def me(self) -> Identity:
+            return Identity(name="key:ann", scopes=[], is_asked=True)
+
+    page = ui_page.Page(
+        words=Words("en"),
+        render=Renderer(Words("en")),
+        backend=cast("Backend", Client()),
+        settings=Settings(),
+        uploads=Uploads(tmp_path / "uploads", FILE_BYTES),
+    )
+    with gr.Blocks(), gr.Tab() as shown:
+        tab = LabelTab(page, shown, Hands())
+    _, work = cast("tuple[str, Work]", await tab._begin(Work(), gr.Request()))
+    assert names(list(work.ahead)) == ["a", "b"]
+    assert work.me == "key:ann"
