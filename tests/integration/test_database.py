@@ -23,7 +23,7 @@ from sqlalchemy import Connection, event, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dandelion.db import create_engine, feedback, migrate, predictions, transact
+from dandelion.db import create_engine, feedback, migrate, predictions, releases, transact
 from dandelion.db.tables import audit_log, metadata
 from dandelion.domain import Feedback, JournalEntry
 from dandelion.errors import DatabaseError, FeedbackError, PredictionNotFoundError, RowRefusedError, SettingsError
@@ -377,3 +377,11 @@ async def test_a_database_that_is_down_is_an_error_without_its_password() -> Non
 def test_an_address_that_is_none_is_named(url: str, says: str) -> None:
     with pytest.raises(SettingsError, match=says):
         create_engine(Settings.model_validate({"database": {"url": url}}))
+
+
+async def test_a_release_that_ended_is_under_way_no_more(engine: AsyncEngine) -> None:
+    begin = partial(releases.begin, name="dandelion", version="2", previous="1", strategy="rolling", weight=100)
+    begun = await run(engine, begin)
+    assert await run(engine, lambda on: releases.find_begun(on, "dandelion", "2")) == (begun, "1")
+    await run(engine, lambda on: releases.finish(on, begun, state=releases.SERVING, reason="All pods serve it."))
+    assert await run(engine, lambda on: releases.find_begun(on, "dandelion", "2")) is None

@@ -10,12 +10,13 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from dandelion import sockets
 from dandelion.api.app import create_app
 from dandelion.api.server import PORTS, DrainingServer, configure, reserve_all
 from dandelion.cli.up import ports_of
 from dandelion.errors import DandelionError, PortInUseError
 from dandelion.settings import Settings
-from dandelion.sockets import check_port
+from dandelion.sockets import check_port, listen, reserve
 from tests.integration.conftest import Command, running_api
 from tests.servers.ports import NEEDS_IPV6, free_ports
 
@@ -81,3 +82,13 @@ def test_a_port_of_an_ipv6_address_is_free_until_somebody_listens(
 def test_an_address_that_is_no_one_s_here_is_named_with_both_settings() -> None:
     with pytest.raises(DandelionError, match=r"port 8000 of 192\.0\.2\.1 .*DANDELION_API__HOST or DANDELION_API__PORT"):
         check_port("192.0.2.1", 8000, "DANDELION_API__PORT")
+
+
+def test_a_port_that_another_took_before_we_listened_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    (port,) = free_ports(1)
+    ours, another = (reserve("127.0.0.1", port, "DANDELION_UI__PORT") for _ in range(2))
+    monkeypatch.setattr(sockets, "reserve", lambda *_: ours)
+    with ours, another:
+        another.listen()
+        with pytest.raises(PortInUseError, match=rf"Port {port} .* in use.*DANDELION_UI__PORT"):
+            listen("127.0.0.1", port, "DANDELION_UI__PORT")

@@ -173,3 +173,8 @@ def test_a_folder_that_holds_something_is_left_alone(shelf: Shelf, tmp_path: Pat
     with pytest.raises(DataError, match="not empty"):
         fetch_archive(shelf.url, tmp_path)
     assert shelf.asked == []
+
+
+def test_an_address_that_httpx_cannot_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is no address"):
+        fetch_archive("https://example.org:port/photos.zip", tmp_path / "photos")

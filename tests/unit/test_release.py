@@ -12,6 +12,7 @@ from dandelion.release.deploy import Deployment, Golden, deploy
 from dandelion.release.plan import plan_move
 from dandelion.release.pods import Pod, Pods
 from dandelion.settings import ReleaseSettings, Settings
+from tests.servers.scripted import Handler, listening
 
 ROLLING = ReleaseSettings(timeout_seconds=0.05)
 GOLDEN = [Golden("sure.jpg", "dandelion", b"photo")]
@@ -166,3 +167,14 @@ async def test_a_release_that_was_killed_after_the_move_can_still_be_taken_back(
 async def test_a_key_that_cannot_be_sent_is_not_taken_for_a_pod_that_is_silent() -> None:
     with pytest.raises(AuthenticationError, match="API key"):
         await Pods(Settings(), "dnd_1\n2").list()
+
+
+async def test_every_address_behind_the_pods_name_is_a_pod() -> None:
+    class Serving(Handler):
+        def do_GET(self) -> None:
+            self.answer(200, b'{"version": "2", "alias": "champion"}', {"Content-Type": "application/json"})
+
+    with listening(Serving) as url:
+        named = url.replace("127.0.0.1", "localhost")
+        found = await Pods(Settings.model_validate({"release": {"pods_url": named}}), None).list()
+    assert Pod(url, "2", "champion") in found

@@ -87,3 +87,17 @@ def test_settings_cannot_be_changed() -> None:
 
 def test_every_variable_is_described() -> None:
     assert all(variables().values())
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "port"),
+    [("DANDELION_PREFECT__URL", "DANDELION_PREFECT__PORT"), ("DANDELION_REGISTRY__URI", "DANDELION_REGISTRY__PORT")],
+)
+def test_the_port_of_a_part_that_runs_elsewhere_contradicts_nothing(
+    elsewhere: str, port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(port, str(load_settings().api.port))
+    with pytest.raises(SettingsError, match="are both"):
+        load_settings()
+    monkeypatch.setenv(elsewhere, "http://elsewhere.example:4200")
+    load_settings()
