@@ -8,8 +8,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from tests.mutations.copy import Copy
 from tests.mutations.faults import Fault
@@ -20,6 +23,7 @@ from tests.mutations.witness import COPY, NOTES, WRONG_COPY
 LIMIT_SECONDS = 90.0
 # Tests are chosen to take this long together when nothing is wrong, so that a run at the limit is one that hangs.
 CHOSEN_SECONDS = 20.0
+NO_TESTS = int(pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,29 +91,33 @@ class Trial:
             chosen.append(test)
         return chosen
 
-    def _find(self, fault: Fault, tests: Sequence[str], *, hang_counts: bool) -> str | None:
-        """The first test that fails with the fault and passes without it."""
-        with self._copy.holding(fault):
-            run = self._pytest(tests)
-        if run.status == 0 or (run.status is None and not hang_counts):
+    def _find(
+        self, fault: Fault, tests: Sequence[str], *, hang_counts: bool, without: tuple[str, ...] = ()
+    ) -> str | None:
+        """The first test that fails or hangs with the fault and passes without it."""
+        run = self._pytest(tests, fault, without)
+        if run.status in {0, NO_TESTS} or (run.status is None and not hang_counts):
             return None
-        # Stopped before any test ran: all of them are to blame.
         blamed = run.failed or run.running
-        if self._pytest([blamed] if blamed else tests).status != 0:
-            print(f"    fails without the fault too: {blamed or ' '.join(tests)}", flush=True)
-            others = [test for test in tests if test != blamed]
-            return self._find(fault, others, hang_counts=hang_counts) if 0 < len(others) < len(tests) else None
-        if run.failed:
-            return run.failed
-        return f"{run.running} (timed out)" if run.running else f"importing: {_last_line(run.output)}"
+        if blamed is None:
+            # Stopped before any test ran: all of them are to blame.
+            return f"importing: {_last_line(run.output)}" if self._pytest(tests).status == 0 else None
+        if run.status is None and len(tests) > 1:
+            # All of them may have been slow together; a test that hangs does so alone.
+            run = self._pytest([blamed], fault)
+        if run.status != 0 and self._pytest([blamed]).status == 0:
+            return run.failed or f"{blamed} (timed out)"
+        print(f"    says nothing of the fault: {blamed}", flush=True)
+        return self._find(fault, tests, hang_counts=hang_counts, without=(*without, blamed))
 
-    def _pytest(self, tests: Sequence[str]) -> _Run:
-        with tempfile.TemporaryDirectory() as folder:
+    def _pytest(self, tests: Sequence[str], fault: Fault | None = None, without: Sequence[str] = ()) -> _Run:
+        with self._copy.holding(fault) if fault else nullcontext(), tempfile.TemporaryDirectory() as folder:
             notes, output = Path(folder) / "notes", Path(folder) / "output"
             notes.touch()
             command = [
                 *(str(self._copy.python), "-m", "pytest", "-p", "tests.mutations.witness", "-p", "no:cacheprovider"),
                 *("-x", "-q", "--no-header", "--tb=line", *tests),
+                *(f"--deselect={test}" for test in without),
             ]
             environment = {
                 **os.environ,
