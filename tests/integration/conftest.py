@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from dandelion.package.starter import starter_path
 from dandelion.settings import Settings
 from tests.servers.mysql import MySqlServer
 from tests.servers.ports import free_ports
+from tests.waiting import wait_until
 
 Command = Callable[..., tuple[int, str, str]]
 Environ = Callable[[str, Mapping[str, object]], None]
@@ -66,11 +66,12 @@ def running_api(settings: Settings) -> Iterator[Api]:
     server = DrainingServer(configure(app, settings), app.state.service, settings.api.drain_seconds)
     thread = threading.Thread(target=server.run, kwargs={"sockets": listeners}, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started:
+
+    def started() -> bool:
         assert thread.is_alive(), "the server ended while it started"
-        assert time.monotonic() < deadline, "the server did not start"
-        time.sleep(0.02)
+        return server.started
+
+    wait_until(started, "the server has started", every=0.02)
     try:
         yield Api(settings.api.url, app.state.service)
     finally:

@@ -20,6 +20,7 @@ from dandelion.api import app
 from dandelion.settings import Settings
 from tests.integration.conftest import Api, running_api
 from tests.photos import jpeg
+from tests.waiting import wait_until
 
 JPEG = {"Content-Type": "image/jpeg"}
 
@@ -129,9 +130,7 @@ def test_a_client_that_hangs_up_half_way_is_counted(api: Api, http: httpx.Client
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 9999\r\n\r\n"
     with socket.create_connection(api.address) as connection:
         connection.sendall(head.encode() + b"half")
-    deadline = time.monotonic() + 5
-    while reasons(http).get("client_gone", 0) == before and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: reasons(http).get("client_gone", 0) != before, "it is counted")
     assert reasons(http)["client_gone"] == before + 1
 
 
@@ -149,19 +148,22 @@ def test_bodies_find_the_room_there_is(make_settings: Callable[..., Settings], p
         def ask_beside() -> httpx.Response:
             with socket.create_connection(small.address, timeout=10) as connection:
                 connection.sendall(head.encode() + bytes(most - len(jpeg())))
-                time.sleep(0.2)
+                time.sleep(0.2)  # nothing tells how much of it has come
                 return ask()
 
-        deadline = time.monotonic() + 20
-        while (answer := ask_beside()).is_success and time.monotonic() < deadline:
-            pass  # the other one had not come yet, and found no room itself
+        answers: list[httpx.Response] = []
+
+        def is_refused() -> bool:
+            answers.append(ask_beside())
+            return not answers[-1].is_success
+
+        # Where the other one had not come yet, it found no room itself.
+        wait_until(is_refused, "a photo that finds no room", every=0)
+        answer = answers[-1]
         assert (answer.status_code, answer.json()["reason"]) == (503, "overloaded")
         assert answer.headers["retry-after"] == "1"
         assert "DANDELION_API__MAX_BODIES_BYTES" in answer.json()["detail"]
-        deadline = time.monotonic() + 10
-        while not (answer := ask()).is_success and time.monotonic() < deadline:
-            time.sleep(0.05)  # nobody has noticed yet that the other one is gone
-        assert answer.is_success
+        wait_until(lambda: ask().is_success, "the server notices that the other one is gone")
         assert http.post("/predict", content=jpeg().ljust(most, b"\0")).is_success, "it is given back in part only"
 
 

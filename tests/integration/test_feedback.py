@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -31,6 +30,7 @@ from dandelion.watch import LiveAccuracy, measure_accuracy
 from tests.integration.conftest import Api, running_api
 from tests.integration.test_database import START, entry
 from tests.photos import jpeg
+from tests.waiting import wait_until
 
 CSV = {"Content-Type": "text/csv"}
 
@@ -166,8 +166,8 @@ def test_truths_over_http_count_at_once(make_settings: Callable[..., Settings], 
             assert figure["low"] < 0.75 < figure["high"]
             with pytest.raises(FeedbackFileError):
                 client.feedback_file(b"nothing,here\n", "csv")
-        time.sleep(0.6)
-        assert 'model_accuracy{window="24h"} 0.75' in httpx.get(f"{api.url}/metrics").text
+        figure_of_a_day = 'model_accuracy{window="24h"} 0.75'
+        wait_until(lambda: figure_of_a_day in httpx.get(f"{api.url}/metrics").text, figure_of_a_day)
         file = tmp_path / "truths.csv"
         file.write_text(f"{body}\nnonsense,grass\n")
         told = dandelion(settings, "feedback", str(file), "--url", api.url, "--json")

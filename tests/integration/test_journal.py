@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
 import uuid
 from collections.abc import Callable
 
@@ -22,12 +20,13 @@ from dandelion.telemetry import instruments
 from tests.integration.conftest import Api, running_api
 from tests.photos import jpeg
 from tests.predictions import make_entry
+from tests.waiting import wait_until
 
 JPEG = {"Content-Type": "image/jpeg"}
 
 
-def stored(settings: Settings, wanted: set[str], seconds: float = 40) -> list[str]:
-    """Ids in the table, once all that are wanted are there or the time is over."""
+def stored(settings: Settings, wanted: set[str]) -> list[str]:
+    """Ids in the table, once all that are wanted are there."""
 
     async def look() -> list[str]:
         engine = create_engine(settings)
@@ -36,12 +35,14 @@ def stored(settings: Settings, wanted: set[str], seconds: float = 40) -> list[st
         finally:
             await engine.dispose()
 
-    deadline = time.monotonic() + seconds
     found: list[str] = []
-    while not wanted <= set(found) and time.monotonic() < deadline:
-        time.sleep(0.3)
-        with contextlib.suppress(DatabaseError):  # not up yet, or without tables
-            found = asyncio.run(look())
+
+    def are_there() -> bool:
+        found[:] = asyncio.run(look())
+        return wanted <= set(found)
+
+    # The database may be without tables yet.
+    wait_until(are_there, lambda: f"{wanted} of {found}", seconds=40, every=0.3, not_yet=(DatabaseError,))
     return found
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +25,7 @@ from dandelion.journal import journal as shipped_by
 from dandelion.settings import Settings
 from dandelion.telemetry import instruments
 from tests.predictions import make_entry, make_prediction
+from tests.waiting import until
 
 MEBIBYTE = 1024 * 1024
 
@@ -52,13 +52,6 @@ def lost(reason: str) -> float:
 
 async def rows(engine: AsyncEngine) -> int:
     return await transact(engine, predictions.count, patience_seconds=5)
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -124,28 +117,22 @@ async def test_rows_that_have_waited_too_long_let_no_more_in_until_the_database_
         tries += 1
         raise DatabaseError("It is away.")
 
-    async def was_tried() -> bool:
-        return tries > 1
-
-    async def refuses() -> bool:
+    def refuses() -> bool:
         try:
             journal.append([make_prediction()])
         except JournalFullError as error:
             return "waited over 1 hours" in str(error)
         return False
 
-    async def takes() -> bool:
-        return not await refuses()
-
     waits = let_it_wait(50)
     with monkeypatch.context() as patched:
         patched.setattr(shipped_by, "transact", be_away)
         shipping = asyncio.create_task(journal.ship_for_ever())
-        await until(was_tried)
-        assert await takes()
+        await until(lambda: tries > 1, "the database is tried again")
+        assert not refuses()
         waits = let_it_wait(70)
-        await until(refuses)
-    await until(takes)
+        await until(refuses, "what has waited for too long is refused")
+    await until(lambda: not refuses(), "predictions are taken again")
     assert not waits.exists()
     shipping.cancel()
     with suppress(asyncio.CancelledError):
@@ -253,11 +240,11 @@ async def test_a_file_that_a_person_named_is_shipped_and_ends_nothing_while_it_w
     with foreign.open("rb+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         shipping = asyncio.create_task(journal.ship_for_ever())
-        journal.append([make_prediction()])
-        await until(lambda: _is(engine, 1))
-        await asyncio.sleep(0.1)
+        for count in (1, 2):  # the second is shipped by a turn that has found the locked file before
+            journal.append([make_prediction()])
+            await until(lambda: _is(engine, count), f"{count} predictions are stored")  # noqa: B023 -- runs here
         assert not shipping.done()
-    await until(lambda: _is(engine, 2))
+    await until(lambda: _is(engine, 3), "the prediction of the locked file is stored")
     assert not foreign.exists()
     shipping.cancel()
     with suppress(asyncio.CancelledError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from tests.integration.test_database import START, engine, entry, run, store
 from tests.integration.test_photos import ALL, rows
 from tests.packages import make_package
 from tests.photos import jpeg, labelled_photos
+from tests.waiting import wait_until
 
 __all__ = ["engine"]
 
@@ -53,10 +53,7 @@ async def test_photos_without_a_truth_wait_the_least_sure_first(engine: AsyncEng
 
 
 def wait_for_queue(client: Client, count: int) -> None:
-    deadline = time.monotonic() + 20
-    while client.queue().waiting < count:
-        assert time.monotonic() < deadline, "the photos did not arrive"
-        time.sleep(0.1)
+    wait_until(lambda: client.queue().waiting >= count, f"{count} photos wait for a label", every=0.1)
 
 
 def test_a_photo_leaves_the_queue_with_its_truth_and_comes_back_without(make_settings: Callable[..., Settings]) -> None:

@@ -32,6 +32,7 @@ from tests.photos import jpeg
 from tests.servers.mysql import MySqlServer
 from tests.servers.s3 import S3Server
 from tests.servers.toxiproxy import Toxiproxy
+from tests.waiting import wait_until
 
 JPEG = {"Content-Type": "image/jpeg"}
 ALL: dict[str, object] = {"photos": "all", "ship_seconds": 0.1}
@@ -52,13 +53,14 @@ def predict(api: Api, photo: bytes | None = None) -> str:
     return str(answer.json()["prediction_id"])
 
 
-def photo_of(api: Api, identity: str, seconds: float = 15) -> httpx.Response:
+def photo_of(api: Api, identity: str) -> httpx.Response:
     """The photo, once it has arrived."""
-    deadline = time.monotonic() + seconds
-    while (answer := httpx.get(f"{api.url}/predictions/{identity}/photo")).status_code == 404:
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.1)
-    return answer
+
+    def ask() -> httpx.Response:
+        return httpx.get(f"{api.url}/predictions/{identity}/photo")
+
+    wait_until(lambda: ask().status_code != 404, lambda: ask().text, every=0.1)
+    return ask()
 
 
 def rows(settings: Settings, *columns: Any) -> list[tuple[Any, ...]]:
@@ -143,10 +145,7 @@ def test_a_photo_erased_while_it_waits_never_arrives(minio: S3Server, make_setti
     waiting.write_bytes(held)  # as if it had been on another machine
     back = settings.model_copy(update={"objects": make_settings(objects=minio.settings(bucket_prefix="late-")).objects})
     with running_api(back) as api:
-        deadline = time.monotonic() + 10
-        while waiting.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: not waiting.exists(), "the erased photo waits no more")
     store = create_store(back)
     store.prepare()
     assert list(store.list_objects(DATA_LAKE)) == []

@@ -23,6 +23,8 @@ from dandelion.settings import Settings
 from tests.packages import make_package, make_unreadable
 from tests.servers.mlflow import MlflowServer
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture(params=["embedded", "server"])
 def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Registry:
@@ -62,19 +64,25 @@ def test_many_downloads_at_once_end_in_one_package(registry: Registry, tmp_path:
 
 def test_of_processes_that_want_a_package_at_once_one_fetches_it(registry: Registry, tmp_path: Path) -> None:
     version, cache, fetched = registry.register_package(starter_path()), tmp_path / "cache", tmp_path / "fetched"
+    came = tmp_path / "came"
     program = f"""
-import time
+import shutil
 from pathlib import Path
 from dandelion.registry.cache import fetch_into
-def fetch(folder):
-    with Path({str(fetched)!r}).open("a") as told:
+from tests.waiting import wait_until
+came = Path({str(came)!r})
+def note(path):
+    with path.open("a") as told:
         told.write("x")
-    time.sleep(1)
-    import shutil
+def fetch(folder):
+    note(Path({str(fetched)!r}))
+    wait_until(lambda: came.read_text() == "xxx", "all three want it", seconds=100)
     return Path(shutil.copytree({str(starter_path())!r}, folder / "package"))
+note(came)
 print(fetch_into(Path({str(cache)!r}), {version.digest!r}, fetch).digest)
 """
-    racing = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    argv = [sys.executable, "-c", program]
+    racing = [subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert {process.communicate(timeout=120)[0].strip() for process in racing} == {version.digest}
     assert fetched.read_text() == "x"
 

@@ -22,6 +22,7 @@ from tests.integration.conftest import running_api
 from tests.photos import labelled_photos
 from tests.pictures import encode, unrelated
 from tests.servers.mysql import MySqlServer
+from tests.waiting import wait_until
 
 JPEG = {"Content-Type": "image/jpeg"}
 WINDOW = 50
@@ -108,11 +109,8 @@ def test_runs_that_ended_are_told_by_every_process(make_settings: Callable[..., 
         http.get("/drift").raise_for_status()
         asyncio.run(record())
         wanted = 'retraining_runs_total{decision="",outcome="failed"} 1.0'
-        for _ in range(100):
-            if wanted in (text := http.get("/metrics").text):
-                break
-            asyncio.run(asyncio.sleep(0.1))
-        assert wanted in text
+        wait_until(lambda: wanted in http.get("/metrics").text, wanted, every=0.1)
+        text = http.get("/metrics").text
         assert 'retraining_runs_total{decision="",outcome="succeeded"} 0.0' in text
         assert not any(line.startswith("retraining_last_success_timestamp_seconds ") for line in text.splitlines())
 

@@ -6,11 +6,12 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import wait_until
 
 START_SECONDS = 180
 
@@ -58,14 +59,14 @@ class ServerProcess:
         with self._log.open("ab") as stream:
             argv = ["nice", "-n", str(self.niceness), *self._argv] if self.niceness else self._argv
             # A group of its own, so that its workers are killed with it.
-            self._process = subprocess.Popen(argv, stdout=stream, stderr=stream, env=self._env, start_new_session=True)
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            assert self._process.poll() is None, self._log.read_text()[-3000:]
-            if self.answers():
-                return
-            time.sleep(0.05)
-        raise AssertionError(self._log.read_text()[-3000:])
+            process = subprocess.Popen(argv, stdout=stream, stderr=stream, env=self._env, start_new_session=True)
+        self._process = process
+
+        def answers() -> bool:
+            assert process.poll() is None, self._log.read_text()[-3000:]
+            return self.answers()
+
+        wait_until(answers, lambda: self._log.read_text()[-3000:], seconds=START_SECONDS)
 
     def answers(self) -> bool:
         try:

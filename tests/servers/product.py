@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from tests.servers.ports import free_ports
+from tests.waiting import wait_until
 
 START_SECONDS = 180  # machines are shared
 
@@ -39,23 +39,25 @@ class Running:
 
     def wait_for(self, path: str, seconds: float = START_SECONDS, url: str = "") -> float:
         """Seconds until `path` of the API, or of what is at `url`, answers 200."""
-        started = time.monotonic()
-        while time.monotonic() - started < seconds:
-            try:
-                if httpx.get((url or self.url) + path, timeout=2).status_code == 200:
-                    return time.monotonic() - started
-            except httpx.HTTPError:
-                pass  # not up yet
+
+        def answers() -> bool:
             assert self.process.poll() is None, self.output.read_text()
-            time.sleep(0.05)
-        raise AssertionError(f"{path} did not answer: {self.output.read_text()}")
+            return httpx.get((url or self.url) + path, timeout=2).status_code == 200
+
+        return wait_until(
+            answers,
+            lambda: f"{path} answers; it said {self.output.read_text()}",
+            seconds=seconds,
+            not_yet=(httpx.HTTPError,),
+        )
 
     def wait_for_output(self, text: str, seconds: float = START_SECONDS) -> None:
         """Wait until the process has printed `text`."""
-        deadline = time.monotonic() + seconds
-        while text not in self.output.read_text():
-            assert time.monotonic() < deadline, f"{text!r} not in {self.output.read_text()!r}"
-            time.sleep(0.05)
+        wait_until(
+            lambda: text in self.output.read_text(),
+            lambda: f"{text!r} is not in {self.output.read_text()!r}",
+            seconds=seconds,
+        )
 
     def end(self) -> None:
         """Stop it, if it runs."""
