@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from tests.tiers import ROOT, TIERS, needs_of_file, needs_of_function, tier_of
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let tests be chosen by tier: `-m quick`."""
+    """Let tests be chosen by tier, `-m quick`, and let no quick test use a program that its tier goes without."""
+    if config.getoption("markexpr") == "quick":
+        os.environ["TESTS_TIER"] = "quick"
     for tier, needs in TIERS.items():
         config.addinivalue_line("markers", f"{tier}: {needs}")
 

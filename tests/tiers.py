@@ -1,8 +1,8 @@
 """Which tier a test belongs to, by what it uses: its imports, its fixtures, and the names that its code mentions.
 
-`quick` needs Python packages alone, and no torch. `training` needs torch beside them. `proof` needs programs that are
-no Python packages: servers, a browser, Helm, a Kubernetes node. What is read here is source, so nothing heavy is
-imported to find out.
+`quick` needs Python packages alone, no torch, and no process that serves. `training` needs torch beside them. `proof`
+starts servers: the product's own, or programs that are no Python packages, such as MySQL, a browser or a Kubernetes
+node. What is read here is source, so nothing heavy is imported to find out.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ Tier = Literal["quick", "training", "proof"]
 TIERS: dict[Tier, str] = {
     "quick": "needs Python packages alone, and no torch: anybody runs it",
     "training": "needs torch",
-    "proof": "needs programs that are no Python packages",
+    "proof": "starts servers, or programs that are no Python packages",
 }
 
 ROOT = Path(__file__).resolve().parents[1]
 _PACKAGES = {"tests": ROOT / "tests", "dandelion": ROOT / "src" / "dandelion"}
-_PROGRAMS = "tests.servers.tools"
+_SERVERS = {"tests.servers.tools", "tests.servers.process", "tests.servers.product"}
 _TORCH = ("torch", "torchvision", "timm", "nncf", "safetensors.torch")
 
 
 def tier_of(needs: Iterable[str]) -> Tier:
     """The tier of what has these needs."""
     found = set(needs)
-    if _PROGRAMS in found:
+    if found & _SERVERS:
         return "proof"
     return "training" if "torch" in found else "quick"
 
 
 @functools.cache
 def needs_of_file(file: Path) -> frozenset[str]:
-    """What importing a file needs: `torch`, `tests.servers.tools`, both or nothing."""
+    """What importing a file needs: `torch`, and modules of ours that start servers."""
     return _needs_of_modules(module for modules in _read(file).imports.values() for module in modules)
 
 
@@ -152,8 +152,8 @@ def _needs_of_modules(modules: Iterable[str]) -> frozenset[str]:
         seen.add(module)
         if _is_torch(module):
             found.add("torch")
-        elif module == _PROGRAMS:
-            found.add(_PROGRAMS)
+        elif module in _SERVERS:
+            found.add(module)
         elif file := _file_of(module):
             source = _read(file)
             # A package runs before what is in it.

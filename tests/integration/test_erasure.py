@@ -43,15 +43,20 @@ Result = TypeVar("Result")
 ADDRESS = "203.0.113.9"
 
 
-@pytest.fixture(params=["folders", "s3"])
+@pytest.fixture
+def two_stores(minio: S3Server, versitygw: S3Server) -> tuple[S3Server, S3Server]:
+    """An S3 server, and another as the second place."""
+    return minio, versitygw
+
+
+@pytest.fixture(params=["folders", "two_stores"])
 def settings(request: pytest.FixtureRequest, dandelion: Command, environ: Environ) -> Settings:
-    """An embedded database; objects in folders, or on an S3 server and another as the second place."""
-    if request.param == "s3":
+    """An embedded database; objects in folders, or on two S3 servers."""
+    if request.param == "two_stores":
         name = f"{uuid7()}-"[-13:]
-        minio: S3Server = request.getfixturevalue("minio")
-        versitygw: S3Server = request.getfixturevalue("versitygw")
-        environ("objects", minio.settings(bucket_prefix=name))
-        environ("mirror", versitygw.settings(bucket_prefix=name))
+        servers: tuple[S3Server, S3Server] = request.getfixturevalue(request.param)
+        for section, server in zip(("objects", "mirror"), servers, strict=True):
+            environ(section, server.settings(bucket_prefix=name))
     return load_settings()
 
 

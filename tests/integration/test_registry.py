@@ -26,15 +26,15 @@ from tests.servers.mlflow import MlflowServer
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(params=["embedded", "server"])
+@pytest.fixture(params=["embedded", "mlflow"])
 def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Registry:
     """An empty registry: a database of its own, or a model of its own on the server."""
     if request.param == "embedded":
         return create_registry(Settings(home=tmp_path / "home"))
-    url = request.getfixturevalue("mlflow").url
+    server: MlflowServer = request.getfixturevalue(request.param)
     name = f"model-{tmp_path.parent.name}-{tmp_path.name}".replace("_", "-")[:90]
     return create_registry(
-        Settings.model_validate({"home": tmp_path, "registry": {"uri": url}, "model": {"name": name}})
+        Settings.model_validate({"home": tmp_path, "registry": {"uri": server.url}, "model": {"name": name}})
     )
 
 
