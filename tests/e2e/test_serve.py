@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import re
 import shutil
 import signal
 import sqlite3
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from dandelion.package import seal_package
 from dandelion.package.starter import starter_path
 from tests.photos import jpeg
 from tests.servers.product import Running
+from tests.waiting import wait_until
 
 JPEG = {"Content-Type": "image/jpeg"}
 
@@ -59,6 +61,15 @@ class Load:
                 self.acknowledged.append(body["prediction_id"])
 
 
+def wait_for_version(serving: Running, version: str) -> None:
+    wait_until(
+        lambda: httpx.get(f"{serving.url}/model").json()["version"] == version,
+        f"version {version} is in service",
+        seconds=60,
+        every=0.1,
+    )
+
+
 @pytest.fixture
 def other_package(tmp_path: Path) -> Path:
     """The starter under another digest, as a second model."""
@@ -77,20 +88,13 @@ def test_promoting_and_rolling_back_under_load_fails_no_request(
     assert serving.command("models", "register", "--if-empty").returncode == 0
     assert serving.command("models", "register", str(other_package)).returncode == 0
     serving.wait_for("/readyz")
-
-    def wait_for_version(version: str) -> None:
-        deadline = time.monotonic() + 60
-        while httpx.get(f"{serving.url}/model").json()["version"] != version:
-            assert time.monotonic() < deadline, f"version {version} was not swapped in"
-            time.sleep(0.1)
-
-    wait_for_version("1")
+    wait_for_version(serving, "1")
     with Load(serving.url) as load:
         promoted = serving.command("models", "promote", "2")
         assert promoted.returncode == 0, promoted.stderr
-        wait_for_version("2")
+        wait_for_version(serving, "2")
         assert serving.command("models", "rollback").returncode == 0
-        wait_for_version("1")
+        wait_for_version(serving, "1")
     print(
         f"\n{len(load.statuses)} requests while the model was swapped twice, failed: "
         f"{sum(status != 200 for status in load.statuses)}"
@@ -103,10 +107,7 @@ def test_a_model_served_before_serves_again_without_a_registry(launch: Callable[
     first = launch("serve")
     assert first.command("models", "register", "--if-empty").returncode == 0
     first.wait_for("/readyz")
-    deadline = time.monotonic() + 60
-    while httpx.get(f"{first.url}/model").json()["version"] != "1":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for_version(first, "1")
     first.process.send_signal(signal.SIGTERM)
     assert first.process.wait(30) == 0
     orphan = launch("serve", home=first.home, DANDELION_REGISTRY__URI="http://127.0.0.1:9")
@@ -115,20 +116,18 @@ def test_a_model_served_before_serves_again_without_a_registry(launch: Callable[
     assert httpx.post(f"{orphan.url}/predict", content=jpeg(), headers=JPEG).status_code == 200
 
 
+@pytest.mark.quick  # what is promised above all
 def test_killed_under_load_it_has_kept_every_answer_that_it_gave(launch: Callable[..., Running]) -> None:
     first = launch("serve", DANDELION_JOURNAL__SHIP_SECONDS="5")
     first.wait_for("/readyz")
     with Load(first.url) as load:
-        time.sleep(1.5)
+        wait_until(lambda: len(load.acknowledged) >= 50, "50 predictions are acknowledged", seconds=60)
         first.process.kill()
         first.process.wait()
     acknowledged = load.acknowledged
-    assert len(acknowledged) > 10
     second = launch("serve", home=first.home)
     second.wait_for("/readyz")
-    deadline = time.monotonic() + 30
-    while any((first.home / "spool").glob("*.jsonl")) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: not any((first.home / "spool").glob("*.jsonl")), "the spool is empty", seconds=60)
     with contextlib.closing(sqlite3.connect(first.home / "dandelion.db")) as database:
         found = [str(uuid.UUID(bytes=row[0])) for row in database.execute("SELECT id FROM predictions")]
     lost = set(acknowledged) - set(found)
@@ -137,25 +136,40 @@ def test_killed_under_load_it_has_kept_every_answer_that_it_gave(launch: Callabl
     assert len(found) == len(set(found))
 
 
-def test_start_up_and_memory_are_small(launch: Callable[..., Running]) -> None:
+def test_start_up_takes_few_seconds_of_a_processor_and_loads_no_library_for_training(
+    launch: Callable[..., Running],
+) -> None:
     serving = launch("serve")
-    seconds = serving.wait_for("/readyz")
-    with Load(serving.url, clients=16):
-        time.sleep(2)
+    serving.wait_for("/readyz")
+    process = Path(f"/proc/{serving.process.pid}")
+    # Its own ticks and those of what it ran, in user and kernel mode (proc_pid_stat(5), fields 14 to 17).
+    ticks = sum(int(each) for each in (process / "stat").read_text().rpartition(")")[2].split()[11:15])
+    # Twice what six starts needed, 1.9 to 2.2 s, while a busy machine let them take 7 to 20 s by the clock. Importing
+    # Gradio alone would cost 2.9 s more; the libraries below cost less, and are named.
+    assert ticks / os.sysconf("SC_CLK_TCK") < 4.2
+    loaded = set(re.findall(r"/site-packages/(\w+)", (process / "maps").read_text()))
+    assert "openvino" in loaded
+    assert loaded.isdisjoint({"torch", "torchvision", "sklearn", "scipy", "matplotlib", "pandas", "pyarrow"})
+
+
+def test_memory_stays_below_400_mb_under_load(launch: Callable[..., Running]) -> None:
+    serving = launch("serve")
+    serving.wait_for("/readyz")
+    with Load(serving.url, clients=16) as load:
+        wait_until(lambda: len(load.statuses) >= 300, "300 photos are answered", seconds=120)
     status = Path(f"/proc/{serving.process.pid}/status").read_text()
-    resident = int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) / 1024
-    print(f"\nready {seconds:.2f} s after the start (promised: 3 s), {resident:.0f} MiB resident (promised: 400 MB)")
-    assert resident < 400e6 / 2**20
+    resident_kib = int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
+    assert resident_kib * 1024 < 400e6
+    assert set(load.statuses) == {200}
 
 
 def test_sigterm_makes_it_unready_at_once_and_answers_what_is_in_flight(launch: Callable[..., Running]) -> None:
     serving = launch("serve", DANDELION_API__DRAIN_SECONDS="2")
     serving.wait_for("/readyz")
     with Load(serving.url, clients=2) as load:
-        time.sleep(0.5)
+        wait_until(lambda: load.statuses, "photos are answered")
         serving.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
-        assert httpx.get(f"{serving.url}/readyz").status_code == 503
+        wait_until(lambda: httpx.get(f"{serving.url}/readyz").status_code == 503, "it is unready", every=0.01)
         assert httpx.post(f"{serving.url}/predict", content=jpeg(), headers=JPEG).status_code == 200
     assert set(load.statuses) == {200}
     assert serving.process.wait(15) == 0
