@@ -107,11 +107,15 @@ def check_job(template: Mapping[str, Any]) -> None:
     Raises:
         OrchestrationError: It is such a manifest.
     """
+    from prefect.utilities.templating import apply_values
     from prefect_kubernetes.worker import KubernetesWorkerJobConfiguration
     from pydantic import ValidationError
 
     try:
-        manifest = json.loads(json.dumps(template["job_configuration"]["job_manifest"]))
+        variables = template["variables"].get("properties", {})
+        defaults = {name: each["default"] for name, each in variables.items() if "default" in each}
+        # As the worker does it: placeholders are filled before the manifest is judged.
+        manifest = apply_values(json.loads(json.dumps(template["job_configuration"]["job_manifest"])), defaults)
         KubernetesWorkerJobConfiguration(job_manifest=manifest, env={}, labels={}, name="", namespace="", command="")
     except (KeyError, ValidationError) as error:
         why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"it has no {error}"
