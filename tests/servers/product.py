@@ -14,7 +14,7 @@ import httpx
 from tests.servers.ports import free_ports
 from tests.waiting import wait_until
 
-START_SECONDS = 180  # machines are shared
+START_SECONDS = 300  # machines are shared
 
 
 @dataclass

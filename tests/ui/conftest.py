@@ -35,7 +35,7 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
 def up(launch: Launcher) -> Running:
     """The product on an empty machine, keeping every photo."""
     running = launch("up", DANDELION_JOURNAL__PHOTOS="all", DANDELION_JOURNAL__SHIP_SECONDS="0.1")
-    running.wait_for_output("All parts answer", 180)
+    running.wait_for_output("All parts answer")
     return running
 
 

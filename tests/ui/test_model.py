@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ from dandelion.registry import CHALLENGER, create_registry
 from dandelion.settings import Settings
 from tests.packages import make_package
 from tests.photos import labelled_photos
+from tests.servers.browser import Visit
 from tests.servers.product import Running
 from tests.ui.conftest import Open
 
@@ -76,18 +78,29 @@ def test_a_promotion_says_what_it_will_do_and_a_rollback_undoes_it(
         visitor.page.get_by_role("button", name="Cancel").click()
         visitor.page.locator("#confirm").wait_for(state="hidden")
         assert serving() == "1"
-        promote.click()
-        visitor.page.get_by_role("button", name="Yes, do it").click()
-        visitor.wait_for_text("#model", f"Serves now: dandelion {challenger}")
+        move(visitor, f"Promote {challenger}", f"Version {challenger} will answer", challenger)
         assert serving() == challenger
-        visitor.page.get_by_role("button", name="Roll back").click()
-        visitor.wait_for_text("#confirm", "which served before")
-        visitor.page.get_by_role("button", name="Yes, do it").click()
-        visitor.wait_for_text("#model", "Serves now: dandelion 1")
+        move(visitor, "Roll back", "which served before", "1")
         assert serving() == "1"
 
 
-def test_what_was_done_is_in_the_audit_log(up: Running, challenger: str) -> None:
-    with sqlite3.connect(Path(up.home) / "dandelion.db") as database:
-        actions = [row[0] for row in database.execute("SELECT action FROM audit_log ORDER BY id")]
-    assert actions.index("promote") < actions.index("rollback")
+def move(visitor: Visit, button: str, says: str, version: str) -> None:
+    """Press a button, agree to what it says, and wait until `version` is in service."""
+    visitor.page.get_by_role("button", name=button).click()
+    visitor.wait_for_text("#confirm", says)
+    visitor.page.get_by_role("button", name="Yes, do it").click()
+    visitor.wait_for_text("#model", f"Serves now: dandelion {version}")
+
+
+def test_what_was_done_is_in_the_audit_log(open_page: Open, up: Running, challenger: str) -> None:
+    def moves() -> list[tuple[str, str]]:
+        query = "SELECT action, subject FROM audit_log WHERE action IN ('promote', 'rollback') ORDER BY id"
+        with closing(sqlite3.connect(Path(up.home) / "dandelion.db")) as database:
+            return database.execute(query).fetchall()
+
+    before = moves()
+    with open_page() as visitor:
+        visitor.tab("Model")
+        move(visitor, f"Promote {challenger}", f"Version {challenger} will answer", challenger)
+        move(visitor, "Roll back", "which served before", "1")
+    assert moves() == [*before, ("promote", f"dandelion {challenger}"), ("rollback", "dandelion 1")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tests.photos import labelled_photos
 from tests.servers.browser import Visit, visit
 from tests.servers.product import Launcher, Running
 from tests.ui.conftest import keep_picture
+from tests.waiting import wait_until
 
 SECRET = "s" * 40
 
@@ -56,13 +57,6 @@ def guarded(launch: Launcher) -> Iterator[Guarded]:
     yield Guarded(api, page)
     page.end()
     api.end()
-
-
-def wait_until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def sign_in(visitor: Visit, key: str) -> None:
@@ -140,14 +134,15 @@ def test_a_key_that_is_revoked_signs_out_and_locks_nobody_out(guarded: Guarded, 
         sign_in(visitor, guarded.key("leaver", "read", "feedback"))
         visitor.wait_for_text("#header", "key:leaver")
         assert guarded.api.command("keys", "revoke", "leaver").returncode == 0
-        # The API takes it for as long as it remembers.
-        deadline = time.monotonic() + 60
-        while "key:leaver" in visitor.text_of("#header"):
-            assert time.monotonic() < deadline
+
+        def is_signed_out() -> bool:
             visitor.tab("History")
             visitor.page.reload()
             visitor.page.get_by_role("tab", name="History").wait_for()
-            time.sleep(1)
+            return "key:leaver" not in visitor.text_of("#header")
+
+        # The API takes it for as long as it remembers.
+        wait_until(is_signed_out, "the page forgets the key", seconds=60, every=1)
         visitor.page.get_by_role("link", name="Sign in").wait_for()
 
 
@@ -248,10 +243,10 @@ def test_an_upload_that_breaks_off_leaves_nothing(launch: Launcher, guarded: Gua
         with socket.create_connection((where.host, where.port)) as connection:
             connection.sendall(f"POST {request.url.path} HTTP/1.1\r\n{head}\r\n".encode())
             connection.sendall(request.read()[:500_000])
-            wait_until(kept)
-        wait_until(lambda: not kept())
+            wait_until(kept, "a file of the upload")
+        wait_until(lambda: not kept(), "nothing is left of the upload")
     assert httpx.post(url, files={"photo": ("photo.jpg", photo)}).status_code == 200
-    wait_until(lambda: not kept())
+    wait_until(lambda: not kept(), "nothing is left of the upload")
     answer = httpx.post(url, files={"files": ("photo.jpg", photo)})
     assert [Path(path) for path in answer.json()] == kept()
     page.end()
