@@ -120,13 +120,11 @@ class Worker:
         self._space.stop("kubelet")
         if not self._answers_containerd():
             return
-        tasks = quick(*self._ctr("tasks", "ls", "-q"), check=False).split()
-        for task in tasks:
+        for task in quick(*self._ctr("tasks", "ls", "-q"), check=False).split():
             quick(*self._ctr("tasks", "kill", "-s", "KILL", task), check=False)
-        for task in tasks:
-            quick(*self._ctr("tasks", "rm", "-f", task), check=False)
-        for container in quick(*self._ctr("containers", "ls", "-q"), check=False).split():
-            quick(*self._ctr("containers", "rm", container), check=False)
+        for kind in ("tasks", "containers"):
+            if left := quick(*self._ctr(kind, "ls", "-q"), check=False).split():
+                quick(*self._ctr(kind, "rm", *(["-f"] if kind == "tasks" else []), *left), check=False)
 
     def clear_volumes(self) -> None:
         """Empty the volumes that nobody claims any more, and offer them again."""
