@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.cluster.clients import Helm, Kubectl, given_kubeconfig
+from tests.cluster.clients import Kubectl, given_kubeconfig
 from tests.cluster.gateway import start_gateway
 from tests.cluster.images import RECIPES, load_images
 from tests.cluster.node import Node
@@ -74,9 +74,3 @@ def kubectl(node: Node) -> Iterator[Kubectl]:
     node.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     yield node.kubectl.within(name)
     node.kubectl("delete", "namespace", name, "--wait=false")
-
-
-@pytest.fixture
-def helm(kubectl: Kubectl) -> Helm:
-    """Helm in the same namespace."""
-    return Helm(kubectl.kubeconfig, kubectl.namespace)

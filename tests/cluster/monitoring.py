@@ -48,7 +48,7 @@ class Monitoring:
         self._values = read_yaml(ROOT / "values.yaml")["kube-prometheus-stack"]
 
     def start(self) -> None:
-        """Have its definitions, the operator, and what the operator is to make; waits for the operator alone."""
+        """Have its definitions, which the chart needs, the operator, and what the operator is to make."""
         # Some are longer than the annotation that a plain apply keeps.
         self._apply("--server-side", objects=self._definitions())
         every = [f"crd/{each['metadata']['name']}" for each in self._definitions()]
@@ -57,16 +57,6 @@ class Monitoring:
             metadata = {"name": name, "labels": {**labels, **HOLDS_RELEASE}}
             self._node.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         self._apply(objects=self._objects())
-        self._kubectl("rollout", "status", "deployment/prometheus-operator", "--timeout=120s")
-
-    def leave(self) -> None:
-        """Take all of it away, but from a node that was started by hand."""
-        if not self._node.is_kept:
-            namespaces = [f"namespace/{each}" for each in (NAMESPACE, NODE_NAMESPACE)]
-            self._node.kubectl("delete", *namespaces, "--ignore-not-found", "--timeout=180s")
-            self._node.kubectl("delete", "service/kubelet", f"--namespace={KUBELET_NAMESPACE}", "--ignore-not-found")
-            self._apply("--ignore-not-found", objects=[*self._rights(), *self._definitions()], verb="delete")
-            self._node.worker.clear_volumes()
 
     @property
     def is_ready(self) -> bool:
@@ -89,9 +79,8 @@ class Monitoring:
         """The end of what the operator has to say, for when something is missing."""
         return self._kubectl("logs", "deployment/prometheus-operator", "--tail=30")
 
-    def _apply(self, *options: str, objects: list[Manifest], verb: str = "apply") -> None:
-        given = yaml.safe_dump_all(objects)
-        self._node.kubectl(verb, *options, "-f", "-", given=given)
+    def _apply(self, *options: str, objects: list[Manifest]) -> None:
+        self._node.kubectl("apply", *options, "-f", "-", given=yaml.safe_dump_all(objects))
 
     @staticmethod
     def _definitions() -> list[Manifest]:

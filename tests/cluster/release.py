@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,13 @@ import httpx
 from tests.chart.chart import ROOT
 from tests.cluster.clients import Helm
 from tests.cluster.fixtures import RESTRICTED
+from tests.cluster.load import NodeLoad
 from tests.cluster.node import Node
+from tests.waiting import wait_until
 
 NAME = "dandelion"
+# A step takes one or two minutes; the machine may be busy with other tests.
+LONGEST = "10m"
 # By which namespaces of releases are known.
 HOLDS_RELEASE = {"tests/release": NAME}
 
@@ -28,7 +32,12 @@ class Release:
         chart: What.
         images: Names of the images there.
         base: Values that every step has.
+
+    Attributes:
+        installed_in_seconds: From `helm install` until all was ready.
     """
+
+    installed_in_seconds: int
 
     def __init__(
         self, node: Node, namespace: str, chart: Path, images: Mapping[str, str], base: Mapping[str, str]
@@ -38,49 +47,42 @@ class Release:
         self.kubectl = node.kubectl.within(namespace)
         self.helm = Helm(node.kubeconfig, namespace)
         self._base = base
+        self._addresses: dict[str, str] = {}
         values = f"--values={ROOT / 'values' / 'laptop.yaml'}"
         self._words = [NAME, str(chart), values, *_options(_image_values(images))]
 
-    def make_room(self) -> None:
-        """Have an empty namespace, and none of a run that was broken off or of one that people have looked at."""
-        selector = ",".join(f"{key}={value}" for key, value in HOLDS_RELEASE.items())
-        self.node.kubectl("delete", "namespace", "--selector", selector, "--timeout=180s")
-        self.node.worker.clear_volumes()
+    def create_namespace(self) -> None:
+        """Have the namespace, empty."""
         metadata = {"name": self.namespace, "labels": RESTRICTED | HOLDS_RELEASE}
         self.node.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
-    def leave(self) -> None:
-        """Take all of it away; on a node that was started by hand people may look at what went wrong."""
-        if not self.node.is_kept:
-            self.node.kubectl("delete", "namespace", self.namespace, "--timeout=180s")
-            self.node.worker.clear_volumes()
-
     def install(self) -> None:
-        self.helm("install", *self._words, *_options(self._base), "--wait", "--wait-for-jobs", "--timeout=10m")
+        """Have it, with all of its Jobs done."""
+        begin = time.monotonic()
+        self.helm("install", *self._words, *_options(self._base), "--wait", "--wait-for-jobs", f"--timeout={LONGEST}")
+        self.installed_in_seconds = round(time.monotonic() - begin)
 
     def upgrade(self, **values: str) -> None:
         """The next step, with these values beside those of the installation; `__` may stand for a dot."""
         dotted = {name if "." in name else name.replace("__", "."): value for name, value in values.items()}
-        self.helm("upgrade", *self._words, *_options({**self._base, **dotted}), "--wait", "--timeout=5m")
+        self.helm("upgrade", *self._words, *_options({**self._base, **dotted}), "--wait", f"--timeout={LONGEST}")
 
     def rollback(self) -> None:
-        self.helm("rollback", NAME, "--wait", "--timeout=5m")
+        self.helm("rollback", NAME, "--wait", f"--timeout={LONGEST}")
 
     def url(self, service: str = "dandelion-api", port: int = 8000) -> str:
         """Where a Service answers inside the node's network."""
-        return f"http://{self.kubectl.get('service', service)['spec']['clusterIP']}:{port}"
+        if service not in self._addresses:
+            self._addresses[service] = self.kubectl.get("service", service)["spec"]["clusterIP"]
+        return f"http://{self._addresses[service]}:{port}"
 
-    def ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        service: str = "dandelion-api",
-        body: bytes | None = None,
-        kind: str = "image/jpeg",
-    ) -> httpx.Response:
+    def ask(self, method: str, path: str, *, body: bytes | None = None, kind: str = "image/jpeg") -> httpx.Response:
         """An answer of the API, asked from the node's network."""
-        return ask(self.node, method, f"{self.url(service)}{path}", body=body, kind=kind)
+        return ask(self.node, method, f"{self.url()}{path}", body=body, kind=kind)
+
+    def load(self, url: str = "", *, host: str = "", per_second: int = 10) -> NodeLoad:
+        """Photos while a block runs, to the API's Service if no address is given."""
+        return NodeLoad(self.node.space, url or self.url(), host=host, per_second=per_second)
 
     def in_api(self, *words: str) -> str:
         """What a command of ours says in an API pod."""
@@ -91,28 +93,46 @@ class Release:
         found = self.kubectl.get("pods", "-l", selector)["items"]
         return [each for each in found if "deletionTimestamp" not in each["metadata"]]
 
+    def wait_for_job(self, name: str, seconds: float = 360) -> None:
+        """Wait until a Job has ended well; what its pods said is printed where it does not.
+
+        Raises:
+            AssertionError: It did not within that time.
+        """
+
+        def ends() -> set[str]:
+            conditions = self.kubectl.get("job", name).get("status", {}).get("conditions", [])
+            return {each["type"] for each in conditions if each["status"] == "True"} & {"Complete", "Failed"}
+
+        def logs() -> str:
+            job = f"batch.kubernetes.io/job-name={name}"
+            return f"{name} has ended: {self.kubectl('logs', '-l', job, '--all-containers', '--tail=50')}"
+
+        wait_until(ends, logs, seconds=seconds, every=0.5)
+        assert ends() == {"Complete"}, logs()
+
+
+def make_room(node: Node) -> None:
+    """Have no release of a run that was broken off, or that people have looked at on a node started by hand."""
+    selector = ",".join(f"{key}={value}" for key, value in HOLDS_RELEASE.items())
+    node.kubectl("delete", "namespace,persistentvolume", "--selector", selector, f"--timeout={LONGEST}")
+    node.worker.clear_volumes()
+
 
 def ask(
-    node: Node, method: str, url: str, *, body: bytes | None = None, kind: str = "application/json"
+    node: Node,
+    method: str,
+    url: str,
+    *,
+    body: bytes | None = None,
+    kind: str = "application/json",
+    host: str = "",
 ) -> httpx.Response:
     """An answer, asked for from the node's network."""
-    script = (
-        "import httpx, sys; a = httpx.request(sys.argv[1], sys.argv[2], content=sys.stdin.buffer.read() or None, "
-        "headers={'Content-Type': sys.argv[3]}, timeout=30); "
-        "sys.stdout.buffer.write(str(a.status_code).encode() + b'\\n' + a.content)"
+    headers = {"Content-Type": kind, **({"Host": host} if host else {})}
+    return node.space.call(
+        httpx.request, method, url, content=body, headers=headers, timeout=30, follow_redirects=True, trust_env=False
     )
-    said = node.space.run_inside(script, method, url, kind, given=body or b"")
-    status, _, content = said.partition(b"\n")
-    return httpx.Response(int(status), content=content)
-
-
-def within(seconds: float, happens: Callable[[], object]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not happens():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(1)
-    return True
 
 
 def _options(values: Mapping[str, str]) -> list[str]:

@@ -1,138 +1,133 @@
-"""The walk of docs/install.md and docs/releases.md on a real node; each test goes on where the one before it ended."""
+"""The walk of docs/install.md and docs/releases.md on a real node.
+
+Tests that use `release` leave it as they find it. Those that use `walk` are its steps: each continues from where the
+one before it ended, so that none runs after one that failed.
+"""
 
 from __future__ import annotations
 
 import json
-import sysconfig
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.chart.chart import ROOT, copy_chart
-from tests.cluster.load import NodeLoad, Outcome
-from tests.cluster.node import Node
-from tests.cluster.release import Release, within
+from tests.chart.chart import ROOT
+from tests.cluster.images import size_bytes
+from tests.cluster.load import Outcome
+from tests.cluster.release import Release, ask
+from tests.cluster.values import HOST
 from tests.photos import labelled_photos
+from tests.waiting import wait_until
 
-HOST = "api.example.com"
-NAMESPACE = "walk"
 FIGURES = ROOT / "artifacts" / "cluster" / "walk.json"
+LARGEST_IMAGE_BYTES = 450_000_000
 
 
-class Walk(Release):
-    """The release that is walked through, and what was measured on the way."""
-
-    def __init__(self, node: Node, chart: Path, images: dict[str, str]) -> None:
-        super().__init__(node, NAMESPACE, chart, images, BASE)
-        self.figures: dict[str, Any] = {}
-
-    def load(self, **options: Any) -> NodeLoad:
-        return NodeLoad(self.node.space, options.pop("url", None) or self.url(), **options)
-
-    def ends(self, job: str, seconds: float = 180) -> bool:
-        """Whether a Job ends well within that time; what its pods said is printed where it does not."""
-
-        def over() -> set[str]:
-            conditions = self.kubectl.get("job", job).get("status", {}).get("conditions", [])
-            return {each["type"] for each in conditions if each["status"] == "True"} & {"Complete", "Failed"}
-
-        if within(seconds, over) and over() == {"Complete"}:
-            return True
-        print(self.kubectl("logs", "-l", f"batch.kubernetes.io/job-name={job}", "--all-containers", "--tail=50"))
-        return False
+class Figures(dict[str, Any]):
+    """What was measured on the way, for docs/install.md."""
 
     def note(self, name: str, outcome: Outcome) -> None:
-        """Keep a figure for docs/install.md, and hold it to the promise."""
-        self.figures[name] = {"answered": outcome.answered, "failed": len(outcome.failures), "p95_ms": outcome.p95_ms}
-        print(f"\n{name}: {self.figures[name]}, versions {outcome.versions}")
+        """Write down what a load came to, and hold it to the promise."""
+        self[name] = {"answered": outcome.answered, "failed": len(outcome.failures), "p95_ms": outcome.p95_ms}
+        print(f"\n{name}: {self[name]}, versions {outcome.versions}")
         assert outcome.failures == []
         assert outcome.answered > 0
 
 
-# All photos are kept, so that each can be looked for; the database's part is backed up.
-BASE = {
-    "api.settings.DANDELION_JOURNAL__PHOTOS": "all",
-    "api.settings.DANDELION_MODEL__POLL_SECONDS": "2",
-    "api.autoscaling.minReplicas": "2",
-    "backups.enabled": "true",
-    "mysql.binlogs.every": "15m",
-    "quota.enabled": "false",
-    # Six pods of three tracks stand side by side on two cores.
-    "api.resources.requests.cpu": "150m",
-}
+@pytest.fixture(scope="module")
+def figures() -> Iterator[Figures]:
+    found = Figures()
+    yield found
+    FIGURES.parent.mkdir(parents=True, exist_ok=True)
+    FIGURES.write_text(json.dumps(found, indent=2))
 
 
 @pytest.fixture(scope="module")
-def walk(node: Node, images: dict[str, str], gateway: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
-    """A namespace that takes only "restricted" pods, and the chart."""
-    found = Walk(node, copy_chart(tmp_path_factory.mktemp("walk") / "dandelion"), images)
-    found.make_room()
-    yield found
-    FIGURES.parent.mkdir(parents=True, exist_ok=True)
-    FIGURES.write_text(json.dumps(found.figures, indent=2))
-    node.kubectl("delete", "pv", "walk-libraries", "--ignore-not-found", "--wait=false")
-    found.leave()
+def failed_steps() -> list[str]:
+    return []
 
 
-def test_all_pods_become_ready(walk: Walk) -> None:
-    begin = time.monotonic()
-    walk.install()
-    walk.figures["seconds to all ready"] = round(time.monotonic() - begin)
+@pytest.fixture
+def walk(release: Release, failed_steps: list[str], request: pytest.FixtureRequest) -> Iterator[Release]:
+    """The release as the step before has left it."""
+    if failed_steps:
+        pytest.fail(f"not run: it continues from {failed_steps[0]}, which failed", pytrace=False)
+    failed = request.session.testsfailed
+    yield release
+    if request.session.testsfailed > failed:
+        failed_steps.append(request.node.name)
+
+
+def test_all_pods_become_ready(release: Release, figures: Figures) -> None:
     for component in ("api", "ui", "mlflow", "mysql", "minio", "prefect-server", "prefect-worker"):
-        pods = walk.pods(component)
+        pods = release.pods(component)
         assert pods, component
         for pod in pods:
             conditions = {each["type"]: each["status"] for each in pod["status"]["conditions"]}
             assert conditions["Ready"] == "True", component
-    print(f"\nall ready after {walk.figures['seconds to all ready']} s")
+    figures["seconds to all ready"] = release.installed_in_seconds
+    print(f"\nall ready after {release.installed_in_seconds} s")
 
 
-def test_the_release_checks_itself(walk: Walk) -> None:
-    assert walk.helm("test", "dandelion", "--timeout=3m").count("Succeeded") == 2
+def test_the_api_s_image_is_small_and_without_training(release: Release, images: dict[str, str]) -> None:
+    size = size_bytes(images["api"])
+    print(f"api: {size / 1e6:.0f} MB")
+    assert size <= LARGEST_IMAGE_BYTES
+    found = "import importlib.util; print(importlib.util.find_spec('torch'))"
+    assert release.in_api("python", "-c", found).strip() == "None"
 
 
-def test_a_photo_is_answered_and_kept(walk: Walk) -> None:
+def test_the_release_checks_itself(release: Release) -> None:
+    assert release.helm("test", "dandelion", "--timeout=6m").count("Succeeded") == 2
+
+
+def test_a_photo_is_answered_and_kept(release: Release) -> None:
     for label, photo in labelled_photos(2):
-        answer = walk.ask("POST", "/predict", body=photo)
+        answer = release.ask("POST", "/predict", body=photo)
         assert answer.status_code == 200, answer.text
         said = answer.json()
         assert said["label"] == label
         assert said["model"] == {"name": "dandelion", "version": "1", "alias": "champion"}
-        number = said["prediction_id"].replace("-", "").upper()
-        query = f"SELECT label FROM mlops_db.predictions WHERE HEX(id) = '{number}'"  # noqa: S608 -- an id of ours
-        sql = f'MYSQL_PWD=$MYSQL_ROOT_PASSWORD mysql --user=root --skip-column-names --execute "{query}"'
-        mysql = ("exec", "dandelion-mysql-0", "-c", "mysql", "--", "sh", "-c", sql)
-        assert within(30, lambda: walk.kubectl(*mysql).strip() == label), "no row in MySQL"  # noqa: B023 -- runs here
-        listed = ("dandelion", "objects", "list", "data-lake", "--json")
-        assert within(30, lambda: said["prediction_id"] in walk.in_api(*listed)), "no picture in MinIO"  # noqa: B023 -- runs here
+        found = said["prediction_id"]
+        wait_until(lambda: _label_in_mysql(release, found) == label, "a row in MySQL", seconds=60, every=0.5)  # noqa: B023 -- runs here
+        wait_until(lambda: _is_in_minio(release, found), "a picture in MinIO", seconds=60, every=0.5)  # noqa: B023 -- runs here
 
 
-def test_the_page_answers(walk: Walk) -> None:
-    assert walk.ask("GET", "/predictions?limit=1").json()["predictions"]
-    script = "import httpx, sys; print(httpx.get(sys.argv[1], timeout=30, follow_redirects=True).status_code)"
-    url = f"{walk.url('dandelion-ui', 7860)}/"
-    assert walk.node.space.run_inside(script, url, given=b"").strip() == b"200"
+def _label_in_mysql(release: Release, prediction: str) -> str:
+    number = prediction.replace("-", "").upper()
+    query = f"SELECT label FROM mlops_db.predictions WHERE HEX(id) = '{number}'"  # noqa: S608 -- an id of ours
+    sql = f'MYSQL_PWD=$MYSQL_ROOT_PASSWORD mysql --user=root --skip-column-names --execute "{query}"'
+    return release.kubectl("exec", "dandelion-mysql-0", "-c", "mysql", "--", "sh", "-c", sql).strip()
 
 
-def test_strangers_are_kept_out(walk: Walk) -> None:
+def _is_in_minio(release: Release, prediction: str) -> bool:
+    return prediction in release.in_api("dandelion", "objects", "list", "data-lake", "--json")
+
+
+def test_the_page_answers(release: Release) -> None:
+    assert release.ask("GET", "/predictions?limit=1").json()["predictions"]
+    assert ask(release.node, "GET", f"{release.url('dandelion-ui', 7860)}/").status_code == 200
+
+
+def test_strangers_are_kept_out(release: Release) -> None:
     """Default deny is enforced: the page reaches the API alone."""
 
     def reaches(pod: str, host: str, port: int) -> bool:
         script = f"import socket; socket.create_connection(('{host}', {port}), 3)"
-        return walk.kubectl.succeeds("exec", pod, "--", "python3", "-c", script)
+        return release.kubectl.succeeds("exec", pod, "--", "python3", "-c", script)
 
-    ui = f"pod/{walk.pods('ui')[0]['metadata']['name']}"
+    ui = f"pod/{release.pods('ui')[0]['metadata']['name']}"
     assert reaches(ui, "dandelion-api", 8000)
     assert not reaches(ui, "dandelion-mysql", 3306)
     assert not reaches(ui, "dandelion-minio", 9000)
 
 
-def test_the_autoscaler_reads_real_figures(walk: Walk) -> None:
+def test_the_autoscaler_reads_real_figures(release: Release) -> None:
     def figure() -> int | None:
-        status = walk.kubectl.get("hpa", "dandelion-api").get("status", {})
+        status = release.kubectl.get("hpa", "dandelion-api").get("status", {})
         for each in status.get("currentMetrics") or []:
             if "resource" not in each:
                 return None
@@ -140,36 +135,36 @@ def test_the_autoscaler_reads_real_figures(walk: Walk) -> None:
             return found
         return None
 
-    # It passes over pods that have just become ready, and looks at most once a minute.
-    assert within(300, lambda: figure() is not None)
+    # It passes over pods that have just become ready.
+    wait_until(lambda: figure() is not None, "the autoscaler sees what the pods use", seconds=300, every=0.5)
     print(f"\nthe autoscaler sees {figure()} % of the requested CPU")
 
 
-def test_a_pod_that_is_deleted_is_replaced_without_a_failed_request(walk: Walk) -> None:
+def test_a_pod_that_is_deleted_is_replaced_without_a_failed_request(walk: Release, figures: Figures) -> None:
     with walk.load() as load:
         time.sleep(5)
         name = walk.pods()[0]["metadata"]["name"]
         walk.kubectl("delete", "pod", name)
-        walk.kubectl("rollout", "status", "deployment/dandelion-api", "--timeout=120s")
+        walk.kubectl("rollout", "status", "deployment/dandelion-api", "--timeout=240s")
         time.sleep(5)
-    walk.note("a pod deleted", load.outcome)
+    figures.note("a pod deleted", load.outcome)
 
 
-def test_an_upgrade_rolls_out_without_a_failed_request(walk: Walk) -> None:
+def test_an_upgrade_rolls_out_without_a_failed_request(walk: Release, figures: Figures) -> None:
     before = {each["metadata"]["name"] for each in walk.pods()}
     with walk.load() as load:
         time.sleep(3)
         walk.upgrade(global__logLevel="debug")
         time.sleep(3)
-    walk.note("rolling upgrade", load.outcome)
+    figures.note("rolling upgrade", load.outcome)
     assert before.isdisjoint({each["metadata"]["name"] for each in walk.pods()})
     with walk.load() as load:
         walk.rollback()
         time.sleep(3)
-    walk.note("rolling back", load.outcome)
+    figures.note("rolling back", load.outcome)
 
 
-def test_a_model_is_promoted_and_taken_back_without_a_failed_request(walk: Walk) -> None:
+def test_a_model_is_promoted_and_taken_back_without_a_failed_request(walk: Release, figures: Figures) -> None:
     """A second version, made of the first: what matters is who answers."""
     copy = (
         "import shutil, pathlib; from dandelion.package import seal_package;"
@@ -184,41 +179,33 @@ def test_a_model_is_promoted_and_taken_back_without_a_failed_request(walk: Walk)
     assert "version 2" in said
     with walk.load() as load:
         walk.in_api("dandelion", "models", "promote", "2")
-        assert within(60, lambda: _versions(walk) == {"2"})
+        wait_until(lambda: _versions(walk) == {"2"}, "version 2 is in service", seconds=120, every=0.2)
         walk.in_api("dandelion", "models", "rollback")
-        assert within(60, lambda: _versions(walk) == {"1"})
-    walk.note("model promoted and taken back", load.outcome)
+        wait_until(lambda: _versions(walk) == {"1"}, "version 1 is in service", seconds=120, every=0.2)
+    figures.note("model promoted and taken back", load.outcome)
     assert load.outcome.versions.keys() == {"1", "2"}
 
 
-def _versions(walk: Walk) -> set[str]:
+def _versions(walk: Release) -> set[str]:
     return {walk.ask("GET", "/model").json()["version"] for _ in range(6)}
 
 
-GATEWAY = {
-    "gateway.enabled": "true",
-    "gateway.parentRefs[0].name": "gateway",
-    "gateway.parentRefs[0].namespace": "projectcontour",
-    "gateway.apiHost": HOST,
-}
-
-
-def test_a_canary_gets_its_share_and_goes_back(walk: Walk, gateway: str) -> None:
+def test_a_canary_gets_its_share_and_goes_back(walk: Release, gateway: str, figures: Figures) -> None:
     walk.in_api("python", "-c", _set_alias("challenger", "2"))
-    canary = {**GATEWAY, "api__release__strategy": "canary"}
-    walk.upgrade(**GATEWAY)
-    assert within(30, lambda: _routed(walk, gateway))
+    canary = {"api__release__strategy": "canary"}
+    routed = lambda: ask(walk.node, "GET", f"{gateway}/livez", host=HOST).is_success  # noqa: E731
+    wait_until(routed, "the gateway listens", seconds=60, every=0.2, not_yet=(httpx.TransportError,))
     with walk.load(url=gateway, host=HOST) as load:
         walk.upgrade(**canary, api__release__canary__weight="0")
-    walk.note("canary started", load.outcome)
+    figures.note("canary started", load.outcome)
     assert load.outcome.versions.keys() == {"1"}
     with walk.load(url=gateway, host=HOST) as load:
         walk.upgrade(**canary, api__release__canary__weight="20")
         time.sleep(2)
-    walk.note("canary to 20 %", load.outcome)
+    figures.note("canary to 20 %", load.outcome)
     with walk.load(url=gateway, host=HOST) as load:
         time.sleep(30)  # some 240 answers: chance alone leaves the bounds below in one run of thousands
-    walk.note("canary at 20 %", load.outcome)
+    figures.note("canary at 20 %", load.outcome)
     share = load.outcome.versions.get("2", 0) / load.outcome.answered
     print(f"the canary answered {share:.0%} of {load.outcome.answered}")
     assert 0.1 < share < 0.3
@@ -226,14 +213,13 @@ def test_a_canary_gets_its_share_and_goes_back(walk: Walk, gateway: str) -> None
         walk.upgrade(**canary, api__release__canary__weight="60")
         time.sleep(10)
         walk.rollback()
-        walk.rollback()
         time.sleep(2)
-    walk.note("canary to 60 % and back", load.outcome)
+    figures.note("canary to 60 % and back", load.outcome)
     with walk.load(url=gateway, host=HOST) as load:
         walk.upgrade(**canary, api__release__canary__weight="0")
-        walk.upgrade(**GATEWAY)
+        walk.upgrade()
         time.sleep(5)
-    walk.note("canary taken away", load.outcome)
+    figures.note("canary taken away", load.outcome)
 
 
 def _set_alias(alias: str, version: str) -> str:
@@ -243,75 +229,31 @@ def _set_alias(alias: str, version: str) -> str:
     )
 
 
-def _routed(walk: Walk, gateway: str) -> bool:
-    script = "import httpx, sys; print(httpx.get(sys.argv[1] + '/livez', headers={'Host': sys.argv[2]}).status_code)"
-    try:
-        return walk.node.space.run_inside(script, gateway, HOST, given=b"").strip() == b"200"
-    except Exception:  # noqa: BLE001 -- not listening yet
-        return False
-
-
-def test_blue_green_flips_and_flips_back(walk: Walk) -> None:
+def test_blue_green_flips_and_flips_back(walk: Release, figures: Figures) -> None:
     slots = {"api__release__strategy": "blue-green", "api__release__blueGreen__idleReplicas": "2"}
     with walk.load() as load:
         walk.upgrade(**slots, api__release__blueGreen__activeSlot="stable")
         walk.upgrade(**slots, api__release__blueGreen__activeSlot="blue")
-    walk.note("from rolling to blue-green", load.outcome)
+    figures.note("from rolling to blue-green", load.outcome)
     with walk.load() as load:
         time.sleep(2)
         walk.upgrade(**slots, api__release__blueGreen__activeSlot="green")
-        assert within(30, lambda: _versions(walk) == {"2"})
+        wait_until(lambda: _versions(walk) == {"2"}, "green serves", seconds=60, every=0.2)
         time.sleep(2)
-    walk.note("flip to green", load.outcome)
+    figures.note("flip to green", load.outcome)
     with walk.load() as load:
         walk.rollback()
-        assert within(30, lambda: _versions(walk) == {"1"})
-    walk.note("flip back to blue", load.outcome)
+        wait_until(lambda: _versions(walk) == {"1"}, "blue serves", seconds=60, every=0.2)
+    figures.note("flip back to blue", load.outcome)
     with walk.load() as load:
         stable = {**slots, "api.release.blueGreen.stableReplicas": "2"}
         walk.upgrade(**stable, api__release__blueGreen__activeSlot="blue")
         walk.upgrade(**stable, api__release__blueGreen__activeSlot="stable")
         walk.upgrade()
-    walk.note("from blue-green to rolling", load.outcome)
+    figures.note("from blue-green to rolling", load.outcome)
 
 
-# The worker's image holds no torch here: PyPI's brings 5 GB. A claim lends the libraries of the tests.
-LIBRARIES = "/libraries"
-RETRAINING = {
-    "prefect.flowRun.volumes[0].name": "libraries",
-    "prefect.flowRun.volumes[0].persistentVolumeClaim.claimName": "libraries",
-    "prefect.flowRun.volumeMounts[0].name": "libraries",
-    "prefect.flowRun.volumeMounts[0].mountPath": LIBRARIES,
-    "prefect.flowRun.volumeMounts[0].readOnly": "true",
-    "prefect.flowRun.settings.PYTHONPATH": LIBRARIES,
-    # Few photos and a short recipe: what matters is where it runs, and that a candidate comes into service.
-    "prefect.flowRun.settings.DANDELION_RETRAINING__EPOCHS": "1",
-    "prefect.flowRun.settings.DANDELION_RETRAINING__IMAGE_SIZE": "96",
-    "prefect.flowRun.settings.DANDELION_RELEASE__MIN_PHOTOS": "5",
-    "prefect.flowRun.settings.DANDELION_RELEASE__MARGIN": "1",
-    "prefect.flowRun.settings.DANDELION_RELEASE__CLASS_MARGIN": "1",
-    "prefect.flowRun.settings.DANDELION_RELEASE__MAX_ECE": "1",
-    "prefect.flowRun.settings.DANDELION_RELEASE__MAX_LATENCY_MS": "10000",
-    "prefect.flowRun.settings.DANDELION_RELEASE__MIN_AGREEMENT": "0.5",
-}
-
-
-def lend_libraries(walk: Walk) -> None:
-    """A claim of a volume that is this environment's libraries, to read."""
-    claim = {"namespace": NAMESPACE, "name": "libraries"}
-    shared = {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
-    path = {"path": sysconfig.get_path("purelib"), "type": "Directory"}
-    volume = {**shared, "capacity": {"storage": "20Gi"}, "hostPath": path, "claimRef": claim}
-    asked = {**shared, "volumeName": "walk-libraries", "resources": {"requests": {"storage": "1Gi"}}}
-    volume_is = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "walk-libraries"}}
-    claim_is = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim}
-    walk.node.kubectl.apply({**volume_is, "spec": volume})
-    walk.node.kubectl.apply({**claim_is, "spec": asked})
-
-
-def test_a_retraining_runs_as_a_job_and_the_pods_swap_to_its_model(walk: Walk) -> None:
-    lend_libraries(walk)
-    walk.upgrade(**RETRAINING)
+def test_a_retraining_runs_as_a_job_and_the_pods_swap_to_its_model(walk: Release, figures: Figures) -> None:
     for label, photo in labelled_photos(40):
         said = walk.ask("POST", "/predict", body=photo).json()
         told = {"prediction_id": said["prediction_id"], "label": label}
@@ -322,30 +264,30 @@ def test_a_retraining_runs_as_a_job_and_the_pods_swap_to_its_model(walk: Walk) -
         seconds = round(time.monotonic() - begin)
         assert run["decision"] == "promoted", run
         time.sleep(3)
-    walk.figures["seconds of a retraining of 80 photos"] = seconds
+    figures["seconds of a retraining of 80 photos"] = seconds
     print(f"\nretrained as a Job in {seconds} s: {run['message']}")
-    walk.note("retrained and swapped", load.outcome)
+    figures.note("retrained and swapped", load.outcome)
 
     def ended() -> bool:
         jobs = walk.kubectl.get("jobs", "-l", "app.kubernetes.io/component=flow-run")["items"]
         return [each["status"].get("succeeded") for each in jobs] == [1]
 
-    assert within(60, ended), "the flow run was no Job of its own"
+    wait_until(ended, "the flow run was a Job of its own", seconds=120, every=0.5)
     (champion,) = _versions(walk)
     assert champion not in {"1", "2"}
     assert champion in load.outcome.versions
 
 
-def test_a_backup_is_made_and_restored_beside_the_original(walk: Walk) -> None:
+def test_a_backup_is_made_and_restored_beside_the_original(walk: Release) -> None:
     walk.kubectl("create", "job", "backup-now", "--from=cronjob/dandelion-backup-data")
-    assert walk.ends("backup-now")
+    walk.wait_for_job("backup-now")
     walk.upgrade(backups__restore__enabled="true")
     (job,) = (
         each["metadata"]["name"]
         for each in walk.kubectl.get("jobs")["items"]
         if "-restore-" in each["metadata"]["name"]
     )
-    assert walk.ends(job)
+    walk.wait_for_job(job)
     said = walk.kubectl("logs", f"job/{job}", "-c", "restore")
     assert "restored restored_mlops_db" in said
     assert "restored restored_mlflow" in said
@@ -356,25 +298,25 @@ def test_a_backup_is_made_and_restored_beside_the_original(walk: Walk) -> None:
     assert int(walk.kubectl("exec", "dandelion-mysql-0", "-c", "mysql", "--", "sh", "-c", count)) > 0
 
 
-def test_what_pods_use_is_written_down(walk: Walk) -> None:
+def test_what_pods_use_is_written_down(walk: Release, figures: Figures) -> None:
     def used() -> dict[str, str]:
         lines = walk.kubectl("top", "pods", "--no-headers").splitlines()
         return {line.split()[0]: line.split()[2] for line in lines}
 
-    assert within(60, lambda: any("-api-" in name for name in used()))
-    walk.figures["memory"] = {name: memory for name, memory in used().items() if "-setup-" not in name}
-    print(f"\nmemory: {walk.figures['memory']}")
+    wait_until(lambda: any("-api-" in name for name in used()), "API pods are measured", seconds=120, every=0.5)
+    figures["memory"] = {name: memory for name, memory in used().items() if "-setup-" not in name}
+    print(f"\nmemory: {figures['memory']}")
 
 
-def test_what_is_left_is_what_is_documented(walk: Walk) -> None:
-    walk.helm("uninstall", "dandelion", "--wait", "--timeout=5m")
+def test_what_is_left_is_what_is_documented(walk: Release) -> None:
+    walk.helm("uninstall", "dandelion", "--wait", "--timeout=10m")
     kinds = "all,cm,secret,pvc,sa,role,rolebinding,networkpolicy,pdb,hpa,cronjob,httproute"
 
     def left() -> set[str]:
         found = walk.kubectl.get(kinds, "-l", "app.kubernetes.io/part-of=dandelion")["items"]
         return {f"{each['kind']}/{each['metadata']['name']}" for each in found}
 
-    assert within(120, lambda: not any(each.startswith("Pod/") for each in left())), left()  # they drain
+    wait_until(lambda: not any(each.startswith("Pod/") for each in left()), left, seconds=240, every=0.5)  # they drain
     assert left() == {
         *(f"Secret/dandelion-{part}" for part in ("api", "minio", "mysql")),
         *("PersistentVolumeClaim/data-dandelion-mysql-0", "PersistentVolumeClaim/data-dandelion-minio-0"),

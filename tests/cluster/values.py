@@ -1,0 +1,63 @@
+"""The values of the release that all tests of this folder look at, and what these values name."""
+
+from __future__ import annotations
+
+import sysconfig
+
+from tests.cluster import monitoring
+from tests.cluster.clients import Kubectl
+from tests.cluster.release import HOLDS_RELEASE
+
+NAMESPACE = "dandelion"
+HOST = "api.example.com"
+LIBRARIES = "/libraries"
+
+VALUES = {
+    # All photos are kept, so that each can be looked for; the database's part is backed up.
+    "api.settings.DANDELION_JOURNAL__PHOTOS": "all",
+    "api.settings.DANDELION_MODEL__POLL_SECONDS": "2",
+    "api.autoscaling.minReplicas": "2",
+    "backups.enabled": "true",
+    "mysql.binlogs.every": "15m",
+    "quota.enabled": "false",
+    # Six pods of three tracks stand side by side on two cores.
+    "api.resources.requests.cpu": "150m",
+    "gateway.enabled": "true",
+    "gateway.parentRefs[0].name": "gateway",
+    "gateway.parentRefs[0].namespace": "projectcontour",
+    "gateway.apiHost": HOST,
+    # Policies let Prometheus in from the namespace that is named alone.
+    "global.monitoring.enabled": "true",
+    "global.monitoring.namespaces[0]": monitoring.NAMESPACE,
+    "mysql.metrics.enabled": "true",
+    # The worker's image holds no torch here: PyPI's brings 5 GB. A claim lends the libraries of the tests.
+    "prefect.flowRun.volumes[0].name": "libraries",
+    "prefect.flowRun.volumes[0].persistentVolumeClaim.claimName": "libraries",
+    "prefect.flowRun.volumeMounts[0].name": "libraries",
+    "prefect.flowRun.volumeMounts[0].mountPath": LIBRARIES,
+    "prefect.flowRun.volumeMounts[0].readOnly": "true",
+    "prefect.flowRun.settings.PYTHONPATH": LIBRARIES,
+    # Few photos and a short recipe: what matters is where it runs, and that a candidate comes into service.
+    "prefect.flowRun.settings.DANDELION_RETRAINING__EPOCHS": "1",
+    "prefect.flowRun.settings.DANDELION_RETRAINING__IMAGE_SIZE": "96",
+    "prefect.flowRun.settings.DANDELION_RELEASE__MIN_PHOTOS": "5",
+    "prefect.flowRun.settings.DANDELION_RELEASE__MARGIN": "1",
+    "prefect.flowRun.settings.DANDELION_RELEASE__CLASS_MARGIN": "1",
+    "prefect.flowRun.settings.DANDELION_RELEASE__MAX_ECE": "1",
+    "prefect.flowRun.settings.DANDELION_RELEASE__MAX_LATENCY_MS": "10000",
+    "prefect.flowRun.settings.DANDELION_RELEASE__MIN_AGREEMENT": "0.5",
+}
+
+
+def lend_libraries(kubectl: Kubectl) -> None:
+    """A claim of a volume that is this environment's libraries, to read."""
+    claim = {"namespace": NAMESPACE, "name": "libraries"}
+    shared = {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
+    path = {"path": sysconfig.get_path("purelib"), "type": "Directory"}
+    volume = {**shared, "capacity": {"storage": "20Gi"}, "hostPath": path, "claimRef": claim}
+    asked = {**shared, "volumeName": "libraries", "resources": {"requests": {"storage": "1Gi"}}}
+    metadata = {"name": "libraries", "labels": HOLDS_RELEASE}
+    kubectl.apply(
+        {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": volume},
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim, "spec": asked},
+    )
