@@ -1,7 +1,4 @@
-"""A pytest plugin that notes which test runs which line, under `coverage run`.
-
-Tests that start MySQL, object stores, MLflow or Prefect are left out: what they reach in `src`, they reach slowly.
-"""
+"""A pytest plugin that notes which test runs which line, under `coverage run`."""
 
 from __future__ import annotations
 
@@ -14,16 +11,9 @@ import pytest
 from coverage import Coverage
 
 RESULTS = "MUTATIONS_RESULTS"
-SERVERS = frozenset({"mariadb", "minio", "mlflow", "mysql", "prefect", "toxiproxy", "versitygw"})
 
 _seconds: dict[str, float] = {}
 _failed: set[str] = set()
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    chosen = [item for item in items if not _needs_server(item)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
-    items[:] = chosen
 
 
 @pytest.hookimpl(wrapper=True)
@@ -45,11 +35,3 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_sessionfinish() -> None:
     passed = {name: round(seconds, 3) for name, seconds in _seconds.items() if name not in _failed}
     Path(os.environ[RESULTS]).write_text(json.dumps(passed), encoding="utf-8")
-
-
-def _needs_server(item: pytest.Item) -> bool:
-    """Fixtures name servers, or parameters do for a fixture that looks its server up."""
-    named = set(getattr(item, "fixturenames", ()))
-    call = getattr(item, "callspec", None)
-    values = {value for value in call.params.values() if isinstance(value, str)} if call else set()
-    return not SERVERS.isdisjoint(named | values)

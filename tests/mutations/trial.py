@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from tests.mutations.witness import COPY, NOTES, WRONG_COPY
 LIMIT_SECONDS = 90.0
 # Tests are chosen to take this long together when nothing is wrong, so that a run at the limit is one that hangs.
 CHOSEN_SECONDS = 20.0
+END_SECONDS = 20.0
 NO_TESTS = int(pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
@@ -134,7 +135,7 @@ class Trial:
                 except subprocess.TimeoutExpired:
                     status = None
                 finally:
-                    _end_group(process)
+                    _end(process, str(notes))
             said = output.read_text(encoding="utf-8", errors="replace")
             if status == WRONG_COPY:
                 raise RuntimeError(f"The tests do not use the copy: {said[-2000:]}")
@@ -148,12 +149,16 @@ def _last_line(output: str) -> str:
     return (output.strip().splitlines() or ["nothing was said"])[-1]
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Whatever the tests started ends with them, hung or not."""
+def _end(process: subprocess.Popen[bytes], mark: str) -> None:
+    """End pytest politely, so that it ends the servers of its tests, then all that was started with `mark`."""
     try:
-        os.killpg(process.pid, signal.SIGTERM)
-        time.sleep(0.5)
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()
+        process.send_signal(signal.SIGINT)
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    # Servers lead groups of their own, so that a group's end does not reach them; what they inherited does.
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError):  # others' processes, and those that ended meanwhile
+            if folder.name.isdigit() and mark.encode() in (folder / "environ").read_bytes():
+                os.kill(int(folder.name), signal.SIGKILL)
