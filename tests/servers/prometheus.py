@@ -110,8 +110,15 @@ class Alertmanager(ServerProcess):
 
     def suppressed(self) -> set[str]:
         """Alerts that fire and are kept from being told."""
+        return {name for name, state in self._alerts() if state == "suppressed"}
+
+    def knows(self) -> set[str]:
+        """Alerts that it has not been told the end of."""
+        return {name for name, _ in self._alerts()}
+
+    def _alerts(self) -> list[tuple[str, str]]:
         found = httpx.get(f"http://{self.address}/api/v2/alerts", timeout=10).json()
-        return {each["labels"]["alertname"] for each in found if each["status"]["state"] == "suppressed"}
+        return [(each["labels"]["alertname"], each["status"]["state"]) for each in found]
 
 
 class Webhook:

@@ -13,8 +13,10 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from sqlalchemy import delete
 
 from dandelion.db import audit, create_engine, migrate, transact
+from dandelion.db.tables import feedback
 from dandelion.package.starter import starter_path
 from dandelion.settings import Settings
 from dandelion.watch import run_watch
@@ -26,12 +28,15 @@ from tests.servers.ports import free_ports
 from tests.servers.process import ServerProcess
 from tests.servers.prometheus import Alertmanager, Prometheus, Webhook, hurried_rules
 from tests.servers.s3 import S3Server
+from tests.waiting import wait_until
 from tests.watch.files import ALERTMANAGER, RULES
 from tests.watch.traffic import Traffic
 
 # How many times faster the rules' clock runs: an hour is two and a half minutes, or twelve where there is time.
 SCALE = 5.0 if os.environ.get("TESTS_SOAK") else 24.0
 PER_SECOND = 20.0
+# How long an alert may need to resolve: its cause may be in a window of ten minutes of the rules' clock.
+CALM_SECONDS = 60.0 + 600 / SCALE
 WINDOW = 100
 
 
@@ -47,8 +52,9 @@ class Watched:
         mysql: The database.
         settings: The same database, for tests that look inside.
         apis: The two processes.
-        began: When the traffic began, by the monotonic clock.
-        away_seconds: How long a test had taken a process away.
+        calm_since: Since when nothing has been wrong, by the monotonic clock.
+        is_broken: Whether a test has let something go wrong since.
+        away_seconds: How long a test has taken a process away since.
     """
 
     prometheus: Prometheus
@@ -58,7 +64,8 @@ class Watched:
     mysql: MySqlServer
     settings: Settings
     apis: list[ApiProcess]
-    began: float
+    calm_since: float
+    is_broken: bool = False
     away_seconds: float = 0.0
 
     def wait(self, holds: Callable[[], bool], seconds: float, what: str) -> float:
@@ -67,11 +74,29 @@ class Watched:
         Raises:
             AssertionError: It did not within `seconds`.
         """
-        started = time.monotonic()
-        while not holds():
-            assert time.monotonic() - started < seconds, f"{what}; {self.prometheus.firing()} fire"
-            time.sleep(0.2)
-        return time.monotonic() - started
+        return wait_until(holds, lambda: f"{what}; {self.prometheus.firing()} fire", seconds=seconds, every=0.2)
+
+    def mend(self) -> None:
+        """Take back what a test may have let go wrong, whether it ended well or not."""
+        self.traffic.spoil, self.traffic.dawdle_seconds = bytes, 0.0
+        if not self.mysql.answers():
+            self.mysql.start()
+        if self.traffic.lie:
+            self.traffic.lie = False
+            # They would count for as long as the longest window of the accuracy.
+            asyncio.run(withdraw_lies(self.settings))
+
+    def calm_down(self) -> None:
+        """Wait until nothing fires or is about to, if something was wrong."""
+        if self.is_broken:
+            self.wait(
+                lambda: not self.prometheus.ask("ALERTS") and not self.alertmanager.knows(),
+                CALM_SECONDS,
+                "an alert does not resolve",
+            )
+            self.traffic.seconds.clear()
+            self.traffic.failures.clear()
+            self.calm_since, self.is_broken, self.away_seconds = time.monotonic(), False, 0.0
 
 
 def quick_alertmanager(webhook: str) -> dict[str, Any]:
@@ -101,8 +126,16 @@ def stack() -> Iterator[ExitStack]:
         yield opened
 
 
+@pytest.fixture
+def watched(deployment: Watched) -> Iterator[Watched]:
+    """The deployment with nothing wrong, whatever the test before did to it."""
+    deployment.calm_down()
+    yield deployment
+    deployment.mend()
+
+
 @pytest.fixture(scope="session")
-def watched(
+def deployment(
     stack: ExitStack, mysql: MySqlServer, minio: S3Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Watched]:
     if not REAL.is_dir():
@@ -163,7 +196,10 @@ def watched(
     stack.callback(prometheus.end)
     photos = [file.read_bytes() for file in sorted(photos_folder().rglob("*.jpg"))]
     with Traffic([api.url for api in apis], photos, PER_SECOND) as traffic:
-        yield Watched(prometheus, alertmanager, webhook, traffic, mysql, settings, apis, time.monotonic())
+        running = Watched(prometheus, alertmanager, webhook, traffic, mysql, settings, apis, time.monotonic())
+        scraped = 'count(model_info and on (instance) up{job="dandelion"} == 1) == 2'
+        running.wait(lambda: bool(prometheus.ask(scraped)), 60, "not both processes are scraped")
+        yield running
 
 
 async def record_runs(settings: Settings) -> None:
@@ -178,6 +214,14 @@ async def record_runs(settings: Settings) -> None:
             lambda on: audit.record(on, actor="flows", action=action, subject="1", detail=detail),  # noqa: B023 -- runs here
             patience_seconds=30,
         )
+    await engine.dispose()
+
+
+async def withdraw_lies(settings: Settings) -> None:
+    """Forget every truth that differs from the answer: apart from the lies there is none."""
+    engine = create_engine(settings)
+    lies = delete(feedback).where(feedback.c.correct.is_(False))
+    await transact(engine, lambda on: on.execute(lies), patience_seconds=30)
     await engine.dispose()
 
 

@@ -6,7 +6,6 @@ import gzip
 import json
 import re
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from dandelion.package.starter import starter_path
 from tests.photos import jpeg
 from tests.servers.api import ApiProcess
+from tests.waiting import wait_until
 
 JPEG = {"Content-Type": "image/jpeg"}
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -84,10 +84,7 @@ def test_a_traced_request_shows_the_stages_of_its_prediction(
     parent = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
     answer = httpx.post(f"{api.url}/predict", content=jpeg(), headers={**JPEG, **parent}, timeout=30)
     assert answer.status_code == 200
-    deadline = time.monotonic() + 20
-    while "POST /predict" not in collector.of(TRACE):
-        assert time.monotonic() < deadline, "no span arrived"
-        time.sleep(0.1)
+    wait_until(lambda: "POST /predict" in collector.of(TRACE), "the request's span arrives")
     spans = collector.of(TRACE)
     root = spans["POST /predict"]
     assert root.parent_span_id.hex() == "00f067aa0ba902b7"
