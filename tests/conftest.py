@@ -44,18 +44,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _needs(test: pytest.Function) -> set[str]:
     """What a test needs: its own code, its file, its fixtures, and those that a parameter names."""
-    fixtures = test._fixtureinfo.name2fixturedefs  # pytest tells it in no other way
     parameters = test.callspec.params.values() if hasattr(test, "callspec") else ()
-    by_name = [each for each in parameters if isinstance(each, str)]
-    manager = test.session._fixturemanager
-    found = [defined for name in by_name for defined in manager.getfixturedefs(name, test) or ()]
-    functions = [test.function, *(each.func for defined in fixtures.values() for each in defined)]
+    names = {*test.fixturenames, *(each for each in parameters if isinstance(each, str))}
     needs = {"torch"} & {need for file in _files(test.path) for need in needs_of_file(file)}
-    for function in [*functions, *(each.func for each in found)]:
+    for function in [test.function, *(each.func for each in _fixtures(test, names))]:
         file = Path(inspect.getfile(function))
         if file.is_relative_to(ROOT / "tests"):
             needs |= needs_of_function(file, function.__name__)
     return needs
+
+
+def _fixtures(test: pytest.Function, names: set[str]) -> list[pytest.FixtureDef[object]]:
+    """The fixtures of these names as the test sees them, and those that they ask for."""
+    manager = test.session._fixturemanager  # pytest tells it in no other way
+    found: list[pytest.FixtureDef[object]] = []
+    waiting, seen = [*names], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            defined = manager.getfixturedefs(name, test) or ()
+            found += defined
+            waiting += (each for fixture in defined for each in fixture.argnames)
+    return found
 
 
 def _files(path: Path) -> list[Path]:
