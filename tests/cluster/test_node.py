@@ -1,4 +1,4 @@
-"""The node that other tests stand on does what a cluster does, and the API's image runs in it as it should."""
+"""The node that other tests stand on does what a cluster does."""
 
 from __future__ import annotations
 
@@ -14,13 +14,10 @@ import httpx
 import pytest
 
 from tests.cluster.clients import Kubectl
-from tests.cluster.images import size_bytes
 from tests.cluster.namespace import quick
 from tests.cluster.node import Node
-from tests.photos import labelled_photos
 
 PORT = 8000
-LARGEST_IMAGE_BYTES = 450_000_000
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
@@ -194,70 +191,6 @@ def test_another_run_of_the_tests_waits_for_the_node(node: Node) -> None:
     assert node.is_up
 
 
-def test_the_autoscaler_reads_real_figures(kubectl: Kubectl, server: Callable[[str], dict[str, Any]]) -> None:
-    template = server("busy")
-    template["spec"]["containers"][0]["command"] = ["python", "-c", "import threading\n" + BUSY + SERVER]
-    metadata = {"name": "busy", "labels": {"app": "busy"}}
-    spec = {"selector": {"matchLabels": {"app": "busy"}}, "template": {"metadata": metadata, "spec": template["spec"]}}
-    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}
-    scaler = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "busy"},
-        "minReplicas": 1,
-        "maxReplicas": 2,
-        "metrics": [{"type": "Resource", "resource": cpu}],
-    }
-    kubectl.apply(
-        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "busy"}, "spec": spec},
-        {
-            "apiVersion": "autoscaling/v2",
-            "kind": "HorizontalPodAutoscaler",
-            "metadata": {"name": "busy"},
-            "spec": scaler,
-        },
-    )
-    replicas: Callable[[], int] = lambda: kubectl.get("deployment", "busy")["spec"]["replicas"]  # noqa: E731
-    assert within(150, lambda: replicas() == 2), kubectl("describe", "hpa", "busy")
-
-
-BUSY = """
-def spin():
-    while True:
-        sum(range(10_000))
-threading.Thread(target=spin, daemon=True).start()
-"""
-
-
-def test_the_api_answers_a_photo_from_a_read_only_root(
-    kubectl: Kubectl, node: Node, image: Callable[[str], str]
-) -> None:
-    kubectl.apply(pod("api", image("api"), path="/readyz"), service("api", type="NodePort"))
-    ready(kubectl, "api")
-    port = kubectl.get("service", "api")["spec"]["ports"][0]["nodePort"]
-    label, photo = labelled_photos(1)[0]
-    with httpx.Client(base_url=f"http://{node.address}:{port}", timeout=30) as client:
-        assert within(20, lambda: _is_ok(client, "/readyz"))
-        assert client.post("/predict", files={"file": photo}).raise_for_status().json()["label"] == label
-
-
-STARTS: dict[str, tuple[int, str, dict[str, Any]]] = {
-    "mlflow": (5000, "/health", {"args": ["server", "--host=0.0.0.0", "--allowed-hosts=*", "--workers=1"]}),
-    "prefect": (4200, "/api/health", {"args": ["prefect", "server", "start", "--host=0.0.0.0"]}),
-    "minio": (9000, "/minio/health/ready", {"args": ["server", "/data"]}),
-    "ui": (7860, "/livez", {}),
-}
-
-
-@pytest.mark.parametrize("name", STARTS)
-def test_servers_start_from_a_read_only_root(name: str, kubectl: Kubectl, image: Callable[[str], str]) -> None:
-    port, path, container = STARTS[name]
-    one = pod(name, image(name), port=port, path=path, **container)
-    one["spec"]["securityContext"]["runAsUser"] = 10001
-    home = {"name": "HOME", "value": "/data"}
-    one["spec"]["containers"][0].setdefault("env", []).append(home)
-    kubectl.apply(one)
-    ready(kubectl, name)
-
-
 def test_mysql_starts_as_its_own_user_and_runs_what_it_is_given(kubectl: Kubectl, image: Callable[[str], str]) -> None:
     given = {
         "MYSQL_ROOT_PASSWORD": "it's \\ hard",
@@ -281,22 +214,6 @@ def test_mysql_starts_as_its_own_user_and_runs_what_it_is_given(kubectl: Kubectl
     kubectl.apply(one)
     ready(kubectl, "mysql")
     assert kubectl("exec", "mysql", "--", *ask, "SELECT a FROM some_db.t").strip() == "7"
-
-
-def test_the_worker_knows_the_flows(kubectl: Kubectl, image: Callable[[str], str]) -> None:
-    kubectl.apply(pod("worker", image("worker"), command=["sleep", "60"], readinessProbe=None))
-    ready(kubectl, "worker")
-    assert "retrain" in kubectl("exec", "worker", "--", "dandelion", "flows", "list")
-    assert kubectl.succeeds("exec", "worker", "--", "python", "-c", "import prefect_kubernetes")
-
-
-def test_the_api_s_image_is_small_and_without_training(image: Callable[[str], str], kubectl: Kubectl) -> None:
-    size = size_bytes(image("api"))
-    print(f"api: {size / 1e6:.0f} MB")
-    assert size <= LARGEST_IMAGE_BYTES
-    kubectl.apply(pod("api", image("api"), command=["sleep", "60"], readinessProbe=None))
-    ready(kubectl, "api")
-    assert not kubectl.succeeds("exec", "api", "--", "python", "-c", "import torch")
 
 
 def test_what_is_taken_down_leaves_nothing(node: Node, tmp_path: Path) -> None:
