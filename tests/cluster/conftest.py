@@ -9,9 +9,14 @@ from tests.cluster.fixtures import gateway, image, images, kubectl, node
 from tests.cluster.monitoring import IMAGES, Monitoring
 from tests.cluster.node import Node
 from tests.cluster.release import NAME, Release, make_room
+from tests.cluster.rig import RigTests
 from tests.cluster.values import NAMESPACE, VALUES, lend_libraries
 
 __all__ = ["gateway", "image", "images", "kubectl", "node"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(RigTests(), "rig-tests")
 
 
 @pytest.fixture(scope="session")

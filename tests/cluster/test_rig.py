@@ -1,11 +1,10 @@
-"""The node that other tests stand on does what a cluster does."""
+"""The node that other tests stand on does what a cluster does. These run only where something of it has changed."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 from tests.cluster.clients import Kubectl
 from tests.cluster.namespace import quick
 from tests.cluster.node import Node
+from tests.waiting import wait_until
 
 PORT = 8000
 RESTRICTED = {
@@ -32,7 +32,7 @@ http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
 """
 
 
-def pod(name: str, image: str, *, port: int = PORT, path: str = "/", **container: Any) -> dict[str, Any]:
+def pod(name: str, image: str, **container: Any) -> dict[str, Any]:
     """A pod as "restricted" wants it, with a root that nobody can write to."""
     spec = {
         "automountServiceAccountToken": False,
@@ -43,8 +43,8 @@ def pod(name: str, image: str, *, port: int = PORT, path: str = "/", **container
             {
                 "name": "main",
                 "image": image,
-                "ports": [{"containerPort": port}],
-                "readinessProbe": {"httpGet": {"path": path, "port": port}, "periodSeconds": 1},
+                "ports": [{"containerPort": PORT}],
+                "readinessProbe": {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1},
                 "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
                 "securityContext": RESTRICTED,
                 "volumeMounts": [{"name": "data", "mountPath": "/data"}, {"name": "tmp", "mountPath": "/tmp"}],
@@ -62,22 +62,13 @@ def service(name: str, **spec: Any) -> dict[str, Any]:
 
 
 def ready(kubectl: Kubectl, *pods: str) -> None:
-    kubectl("wait", "--for=condition=Ready", "--timeout=120s", *(f"pod/{name}" for name in pods))
+    kubectl("wait", "--for=condition=Ready", "--timeout=240s", *(f"pod/{name}" for name in pods))
 
 
 def asks(kubectl: Kubectl, client: str, host: str) -> bool:
     """Whether a pod reaches a server."""
     ask = f"import urllib.request as r; print(r.urlopen('http://{host}:{PORT}/', timeout=2).status)"
     return kubectl.succeeds("exec", client, "--", "python", "-c", ask)
-
-
-def within(seconds: float, happens: Callable[[], object]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not happens():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.5)
-    return True
 
 
 @pytest.fixture
@@ -103,7 +94,7 @@ def test_pods_find_each_other_by_name_within_and_across_namespaces(
 ) -> None:
     kubectl.apply(server("one"), server("two"), service("one"))
     ready(kubectl, "one", "two")
-    assert within(20, lambda: asks(kubectl, "two", "one"))
+    wait_until(lambda: asks(kubectl, "two", "one"), "one is found by its name", seconds=60, every=0.5)
     assert asks(kubectl, "two", f"one.{kubectl.namespace}.svc.cluster.local")
 
 
@@ -114,14 +105,14 @@ def test_this_machine_reaches_a_node_port(
     ready(kubectl, "one")
     port = kubectl.get("service", "one")["spec"]["ports"][0]["nodePort"]
     with httpx.Client(base_url=f"http://{node.address}:{port}") as client:
-        assert within(20, lambda: _is_ok(client))
+        wait_until(lambda: _is_ok(client), "the port answers", seconds=60, every=0.5)
         assert client.get("/").text == "one"
 
 
 def test_network_policies_are_enforced(kubectl: Kubectl, server: Callable[[str], dict[str, Any]]) -> None:
     kubectl.apply(server("one"), server("friend"), server("stranger"), service("one"))
     ready(kubectl, "one", "friend", "stranger")
-    assert within(20, lambda: asks(kubectl, "stranger", "one"))
+    wait_until(lambda: asks(kubectl, "stranger", "one"), "strangers are let in", seconds=60, every=0.5)
     allow = {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -133,7 +124,7 @@ def test_network_policies_are_enforced(kubectl: Kubectl, server: Callable[[str],
         },
     }
     kubectl.apply(allow)
-    assert within(20, lambda: not asks(kubectl, "stranger", "one"))
+    wait_until(lambda: not asks(kubectl, "stranger", "one"), "strangers are kept out", seconds=60, every=0.5)
     assert asks(kubectl, "friend", "one")
 
 
@@ -165,16 +156,16 @@ def test_a_gateway_splits_requests_by_weight(
     route = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "split"}}
     kubectl.apply({**route, "spec": spec})
     with httpx.Client(base_url=gateway, headers={"Host": "split.example.com"}) as client:
-        assert within(30, lambda: _is_ok(client))
+        wait_until(lambda: _is_ok(client), "the gateway answers", seconds=60, every=0.5)
         answers = [client.get("/").text for _ in range(200)]
     # Four standard deviations of a fair draw.
     assert 125 < answers.count("one") < 175
     assert answers.count("one") + answers.count("two") == 200
 
 
-def _is_ok(client: httpx.Client, path: str = "/") -> bool:
+def _is_ok(client: httpx.Client) -> bool:
     try:
-        return client.get(path).is_success
+        return client.get("/").is_success
     except httpx.TransportError:
         return False
 
@@ -191,7 +182,7 @@ def test_another_run_of_the_tests_waits_for_the_node(node: Node) -> None:
     assert node.is_up
 
 
-def test_mysql_starts_as_its_own_user_and_runs_what_it_is_given(kubectl: Kubectl, image: Callable[[str], str]) -> None:
+def test_mysql_s_image_takes_what_the_published_one_takes(kubectl: Kubectl, image: Callable[[str], str]) -> None:
     given = {
         "MYSQL_ROOT_PASSWORD": "it's \\ hard",
         "MYSQL_DATABASE": "some_db",
