@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -21,8 +22,10 @@ from tests.mutations.suites import suites_of
 from tests.mutations.witness import COPY, NOTES, WRONG_COPY
 
 LIMIT_SECONDS = 90.0
-# Tests are chosen to take this long together when nothing is wrong, so that a run at the limit is one that hangs.
-CHOSEN_SECONDS = 20.0
+# Most faults are found by the first tests. Together they take this long when nothing is wrong, so that a run at the
+# limit is mostly one that hangs.
+QUICK_SECONDS = 20.0
+SLOW_SECONDS = 45.0
 END_SECONDS = 20.0
 NO_TESTS = int(pytest.ExitCode.NO_TESTS_COLLECTED)
 
@@ -72,9 +75,13 @@ class Trial:
         """
         began = time.monotonic()
         reaching = self._reach.tests_of(fault)
-        chosen = self._within_limit(reaching)
-        remark = f"{len(chosen)} of {len(reaching)} tests that reach it" if reaching else "no cheap test reaches it"
-        found = self._find(fault, chosen, hang_counts=True) if chosen else None
+        quick = self._within(QUICK_SECONDS, reaching)
+        slow = self._within(SLOW_SECONDS, reaching[len(quick) :])
+        remark = f"{len(quick)} of {len(reaching)} tests that reach it" if reaching else "no cheap test reaches it"
+        found = self._find(fault, quick, hang_counts=True) if quick else None
+        if found is None and slow:
+            remark += f", then {len(slow)}"
+            found = self._find(fault, slow, hang_counts=True)
         if found is None:
             suites = suites_of(fault)
             remark += f", {' '.join(suites)}"
@@ -82,15 +89,10 @@ class Trial:
             found = self._find(fault, suites, hang_counts=False)
         return Outcome(found, remark, time.monotonic() - began)
 
-    def _within_limit(self, tests: Sequence[str]) -> list[str]:
-        chosen: list[str] = []
-        seconds = 0.0
-        for test in tests:
-            seconds += self._reach.seconds[test]
-            if chosen and seconds > CHOSEN_SECONDS:
-                break
-            chosen.append(test)
-        return chosen
+    def _within(self, limit_seconds: float, tests: Sequence[str]) -> list[str]:
+        """The first of `tests` that take that long together."""
+        ends = itertools.accumulate(self._reach.seconds[test] for test in tests)
+        return [test for test, end in zip(tests, ends, strict=True) if end <= limit_seconds]
 
     def _find(
         self, fault: Fault, tests: Sequence[str], *, hang_counts: bool, without: tuple[str, ...] = ()
