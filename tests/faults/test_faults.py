@@ -20,6 +20,8 @@ from dandelion.package import seal_package
 from dandelion.package.starter import starter_path
 from tests.faults.conftest import FAULT_SECONDS, Stack
 from tests.photos import jpeg
+from tests.servers.process import START_SECONDS
+from tests.waiting import wait_until
 
 GONE = ("ConnectError", "ReadError", "RemoteProtocolError", "WriteError")
 FULL = ("journal_full",)
@@ -87,17 +89,15 @@ def test_mlflow_down_at_the_first_start_is_waited_for_and_nobody_gets_another_mo
         headers = {"Content-Type": "image/jpeg"}
         return httpx.request(method, stack.api.url + path, content=content, headers=headers, timeout=10)
 
-    def lives() -> bool:
-        with contextlib.suppress(httpx.HTTPError):
-            return ask("GET", "/livez").is_success
-        return False
-
     stack.to_mlflow.cut()
     with ThreadPoolExecutor() as threads:
         ready = threads.submit(stack.api.start)
-        while not lives():
+
+        def lives() -> bool:
             assert not ready.done(), ready.result()
-            time.sleep(0.2)
+            return ask("GET", "/livez").is_success
+
+        wait_until(lives, "it lives", seconds=START_SECONDS, every=0.2, not_yet=(httpx.HTTPError,))
         assert ask("GET", "/metrics").status_code == 200
         for method, path in (("GET", "/readyz"), ("GET", "/model"), ("POST", "/predict")):
             answer = ask(method, path)
@@ -114,7 +114,8 @@ def test_mlflow_killed_while_a_model_is_fetched(stack: Stack, tmp_path: Path) ->
         stack.to_mlflow.throttle(200 * 1024)
         before = stack.version()
         stack.registry.promote(version)
-        time.sleep(1.5)  # in the middle of 12 MB
+        # 12 MB come drop by drop.
+        wait_until(lambda: any(stack.settings.cache.glob(".fetching-*/**/*")), "a file of the model begins to come")
         stack.mlflow.kill()
         stack.to_mlflow.cut()  # the proxy would go on with what it had of the file
         time.sleep(FAULT_SECONDS)
@@ -123,10 +124,7 @@ def test_mlflow_killed_while_a_model_is_fetched(stack: Stack, tmp_path: Path) ->
         assert len([name for name in cached if not name.startswith(".")]) == 1
         stack.to_mlflow.heal()
         stack.mlflow.start()
-        deadline = time.monotonic() + 60
-        while stack.version() != version:
-            assert time.monotonic() < deadline, "the new model was never served"
-            time.sleep(0.2)
+        wait_until(lambda: stack.version() == version, "the new model is in service", seconds=60, every=0.2)
 
     stack.drill("MLflow killed during a reload", fault)
 
