@@ -182,6 +182,7 @@ def test_a_model_is_promoted_and_taken_back_without_a_failed_request(walk: Relea
         wait_until(lambda: _versions(walk) == {"2"}, "version 2 is in service", seconds=120, every=0.2)
         walk.in_api("dandelion", "models", "rollback")
         wait_until(lambda: _versions(walk) == {"1"}, "version 1 is in service", seconds=120, every=0.2)
+        time.sleep(2)
     figures.note("model promoted and taken back", load.outcome)
     assert load.outcome.versions.keys() == {"1", "2"}
 
@@ -239,11 +240,12 @@ def test_blue_green_flips_and_flips_back(walk: Release, figures: Figures) -> Non
         time.sleep(2)
         walk.upgrade(**slots, api__release__blueGreen__activeSlot="green")
         wait_until(lambda: _versions(walk) == {"2"}, "green serves", seconds=60, every=0.2)
-        time.sleep(2)
+        time.sleep(5)  # new connections are told at once, those that are kept later
     figures.note("flip to green", load.outcome)
     with walk.load() as load:
         walk.rollback()
         wait_until(lambda: _versions(walk) == {"1"}, "blue serves", seconds=60, every=0.2)
+        time.sleep(5)
     figures.note("flip back to blue", load.outcome)
     with walk.load() as load:
         stable = {**slots, "api.release.blueGreen.stableReplicas": "2"}
