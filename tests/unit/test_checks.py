@@ -16,7 +16,7 @@ from dandelion.errors import DataError
 from dandelion.training.checks import Severity, check_photos
 from dandelion.training.photos import scan_photos
 from dandelion.training.report import render_report
-from dandelion.training.sample import draw_sample
+from dandelion.training.sample import CLASSES, draw_sample
 from dandelion.training.splits import assign_folds, assign_splits, dataset_digest, group_near_duplicates
 from tests.photos import photos_folder
 
@@ -174,3 +174,11 @@ def test_the_sample_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
         draw_sample(tmp_path / name, per_class=3, size=64, seed=9)
     for first in sorted((tmp_path / "a").rglob("*.jpg")):
         assert first.read_bytes() == (tmp_path / "b" / first.relative_to(tmp_path / "a")).read_bytes()
+
+
+def test_the_least_sample_is_one_small_photo_a_class(tmp_path: Path) -> None:
+    draw_sample(tmp_path / "least", per_class=1, size=32)
+    assert len(list((tmp_path / "least").rglob("*.jpg"))) == len(CLASSES)
+    for photos, pixels in ((0, 32), (1, 31)):
+        with pytest.raises(DataError, match=f"per_class is {photos} and size {pixels}"):
+            draw_sample(tmp_path / "less", per_class=photos, size=pixels)
