@@ -129,6 +129,16 @@ def _unpack_zip(archive: Path, target: Path) -> None:
         raise DataError(f"The archive is damaged or encrypted ({error}).", "Download it again.") from error
 
 
+def _write_member(archive: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> None:
+    """Write a file or folder without its owner, permissions and times; Python 3.11.2 has no filter that leaves them."""
+    if content := archive.extractfile(member):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with content, place.open("wb") as file:
+            shutil.copyfileobj(content, file)
+    else:
+        place.mkdir(parents=True, exist_ok=True)
+
+
 def _unpack_tar(archive: Path, target: Path) -> None:
     try:
         with tarfile.open(archive) as opened:
@@ -139,7 +149,7 @@ def _unpack_tar(archive: Path, target: Path) -> None:
                 if not (member.isfile() or member.isdir()):
                     raise _unsafe(member.name, "is a link or a device")
                 _check_name(member.name)
-                opened.extract(member, target, filter="data")
+                _write_member(opened, member, target / member.name)
     except (tarfile.TarError, EOFError) as error:
         raise DataError(f"The archive is damaged ({error}).", "Download it again.") from error
 
