@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
-from safetensors.torch import save_file
 
 from dandelion.domain import ModelVersion, Split
 from dandelion.objects import ObjectStore, create_store
@@ -20,18 +18,15 @@ from dandelion.package.starter import starter_path
 from dandelion.registry import Registry, create_registry
 from dandelion.settings import Settings
 from dandelion.training.config import TrainingConfig
-from dandelion.training.dataset import PhotoSet
 from dandelion.training.photos import scan_photos
-from dandelion.training.run import train
 from dandelion.training.splits import assign_splits
-from dandelion.training.tracking import Tracker
-from dandelion.training.unfold import unfold
 from tests.photos import photos_folder
 from tests.servers.api import ApiProcess
 from tests.servers.mlflow import MlflowServer
 from tests.servers.mysql import MySqlServer
 from tests.servers.s3 import S3Server
 from tests.servers.scripted import Handler, listening
+from tests.waiting import wait_until
 
 # A short recipe, and real: EfficientNet-Lite0 from the starter's weights, on small inputs.
 ARCHITECTURE, SIZE, EPOCHS = "tf_efficientnet_lite0", 96, 2
@@ -96,15 +91,17 @@ class Stage:
     def promote(self, version: str) -> None:
         """Let `version` serve and wait until it does."""
         self.registry.promote(version)
-        deadline = time.monotonic() + 120
-        while self.version() != version:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        wait_until(lambda: self.version() == version, f"version {version} is in service", seconds=120, every=0.2)
 
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The starter's features as a weights file: what a hub would give."""
+    from safetensors.torch import save_file
+
+    from dandelion.training.dataset import PhotoSet
+    from dandelion.training.unfold import unfold
+
     package = open_package(starter_path())
     some = sorted(photos_folder().glob("*/*.jpg"))[::10]
     state = unfold(package, PhotoSet(some, [0] * len(some), package.manifest.input).served())
@@ -192,6 +189,9 @@ def a_third(folder: Path) -> tuple[Path, dict[str, Split]]:
 
 def weak_champion(registry: Registry, home: Path) -> ModelVersion:
     """A tiny network from scratch, after few epochs on a third of the photos, registered."""
+    from dandelion.training.run import train
+    from dandelion.training.tracking import Tracker
+
     folder, known = a_third(home / "third")
     recipe = TrainingConfig(architecture="test_resnet", pretrained="off", image_size=64, epochs=3)
     trained = train(
