@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from dandelion.retraining.run import begin
 from dandelion.settings import Settings
 from tests.flows.conftest import Stage, Told
 from tests.servers.toxiproxy import Proxy, Toxiproxy
+from tests.waiting import wait_until
 
 
 def retrain(settings: Settings) -> dict[str, str]:
@@ -88,10 +88,7 @@ def test_a_golden_photo_that_fails_in_service_takes_the_model_back_and_people_ar
     assert ended["outcome"] == "rolled_back", ended
     assert "golden/grass/trap.jpg" in ended["message"]
     assert weak.champion() == before
-    deadline = time.monotonic() + 60
-    while weak.version() != before:
-        assert time.monotonic() < deadline, "the API did not come back"
-        time.sleep(0.2)
+    wait_until(lambda: weak.version() == before, f"the API is back at version {before}", seconds=60, every=0.2)
     newest = weak.registry.list_versions()[0]
     assert newest.tags["dandelion.release"] == "rolled_back"
     assert weak.registry.find_alias("previous") is None

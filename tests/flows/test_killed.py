@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -16,6 +15,7 @@ from dandelion.objects import PROCESSED
 from dandelion.retraining.lake import upload
 from tests.flows.conftest import Stage
 from tests.servers.prefect import FlowsProcess, PrefectServer
+from tests.waiting import wait_until
 
 EPOCHS = 4
 
@@ -40,6 +40,11 @@ def flows(stage: Stage, prefect: PrefectServer, tmp_path_factory: pytest.TempPat
     process.end()
 
 
+def wait_for(holds: Callable[[], object], what: str) -> None:
+    # Prefect over SQLite is busy now and then.
+    wait_until(holds, what, seconds=900, every=0.5, not_yet=(DandelionError, httpx.HTTPError))
+
+
 def epoch_of(run: Retraining) -> int:
     """The last epoch that the run has told of."""
     step = next(step for step in run.steps if step.name == "train_model")
@@ -50,21 +55,21 @@ def epoch_of(run: Retraining) -> int:
 def test_a_killed_run_is_gone_on_with_and_loses_at_most_an_epoch(stage: Stage, flows: FlowsProcess) -> None:
     with Client(stage.api.url, timeout_seconds=60) as client:
         first = client.retrain(force=True, reason="to be killed").run_id
-        wait_until(lambda: epoch_of(client.get_retraining(first)) >= 2)
+        wait_for(lambda: epoch_of(client.get_retraining(first)) >= 2, "the second epoch")
         flows.kill_run()
         killed = client.get_retraining(first)
         reached = epoch_of(killed)
         assert list(stage.store.list_objects(PROCESSED, "training/"))  # its checkpoint, where any machine finds it
         left = stage.settings.home / "retraining" / first
         assert list(left.glob("photos/*/*"))
-        wait_until(lambda: client.get_retraining(first).state == "crashed")
+        wait_for(lambda: client.get_retraining(first).state == "crashed", "the run counts as crashed")
 
         def others() -> list[Retraining]:
             return [
                 run for run in client.list_retrainings() if run.run_id != first and run.reason.startswith("goes on")
             ]
 
-        wait_until(lambda: bool(others()))
+        wait_for(others, "another run continues it")
         (second,) = others()
         seen: list[int] = []
 
@@ -74,7 +79,7 @@ def test_a_killed_run_is_gone_on_with_and_loses_at_most_an_epoch(stage: Stage, f
                 seen.append(epoch)
             return run.decision is not None
 
-        wait_until(ended)
+        wait_for(ended, "the other run ends")
         run = client.get_retraining(second.run_id)
     print(
         f"\nkilled after epoch {reached} of {EPOCHS}; the next run told of {sorted(set(seen))} "
@@ -86,15 +91,3 @@ def test_a_killed_run_is_gone_on_with_and_loses_at_most_an_epoch(stage: Stage, f
     assert min(seen) >= reached  # at most the epoch that was under way is done again
     assert not list(stage.store.list_objects(PROCESSED, "training/"))  # nothing is left behind
     assert not left.exists()
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 900) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if condition():
-                return
-        except (DandelionError, httpx.HTTPError) as error:
-            print(error)  # Prefect over SQLite is busy now and then
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
