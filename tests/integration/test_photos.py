@@ -195,7 +195,7 @@ def test_those_who_wait_for_a_photo_hold_up_no_row(
             asked = [
                 waiting.submit(httpx.get, f"{api.url}/predictions/{identity}/photo", timeout=60) for _ in range(40)
             ]
-            time.sleep(0.5)
+            time.sleep(0.5)  # nothing outside tells how many wait
             begin = time.monotonic()
             for _ in range(5):
                 found = httpx.get(f"{api.url}/predictions/{predict(api)}", timeout=30)

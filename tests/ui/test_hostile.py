@@ -130,7 +130,7 @@ def test_no_name_of_a_file_or_a_class_is_ever_run(launch: Launcher, browser: Bro
         visitor.page.locator("#card").wait_for()
         visitor.drop((f"{SCRIPT.replace('/', '')}3.jpg", photo), where="#compared")
         visitor.page.locator("#opinions article").first.wait_for()
-        time.sleep(1)
+        time.sleep(1)  # what must not run tells of no end
         assert visitor.page.locator("[onerror]").count() == 0
     page.end()
     api.end()
