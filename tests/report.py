@@ -69,11 +69,14 @@ def read_suite(file: Path) -> Suite:
 def table(suites: list[Suite]) -> str:
     """A row a suite, and the sum of all."""
     rows = [f"{'suite':<14}{'tests':>7}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}"]
-    total = Suite("all", *(sum(getattr(each, key) for each in suites) for key in ("tests", "failed", "skipped")), 0)
-    for each in [*suites, total]:
-        row = f"{each.name:<14}{each.tests:>7}{each.passed:>8}{each.failed:>8}{each.skipped:>9}"
-        rows.append(row if each is total else f"{row}{each.seconds:>9.0f}")
-    return "\n".join(rows)
+    rows += [f"{each.name:<14}{_counts([each])}{each.seconds:>9.0f}" for each in suites]
+    return "\n".join([*rows, f"{'all':<14}{_counts(suites)}"])
+
+
+def _counts(suites: list[Suite]) -> str:
+    rows = [(each.tests, each.passed, each.failed, each.skipped) for each in suites]
+    tests, passed, failed, skipped = (sum(column) for column in zip(*rows, strict=True))
+    return f"{tests:>7}{passed:>8}{failed:>8}{skipped:>9}"
 
 
 def main() -> int:
