@@ -52,7 +52,7 @@ def two_stores(minio: S3Server, versitygw: S3Server) -> tuple[S3Server, S3Server
 @pytest.fixture(params=["folders", "two_stores"])
 def settings(request: pytest.FixtureRequest, dandelion: Command, environ: Environ) -> Settings:
     """An embedded database; objects in folders, or on two S3 servers."""
-    if request.param == "two_stores":
+    if request.param != "folders":
         name = f"{uuid7()}-"[-13:]
         servers: tuple[S3Server, S3Server] = request.getfixturevalue(request.param)
         for section, server in zip(("objects", "mirror"), servers, strict=True):
@@ -361,7 +361,7 @@ def test_a_photo_whose_prediction_was_pruned_is_erased(settings: Settings, dande
     assert audited(settings) == [(identity, gone)]
 
 
-@pytest.mark.parametrize("settings", ["s3"], indirect=True)
+@pytest.mark.parametrize("settings", ["two_stores"], indirect=True)
 @pytest.mark.parametrize("by", ["prediction", "client", "pruned"])
 def test_what_is_left_of_a_photo_that_expired_is_erased(
     settings: Settings, dandelion: Command, minio: S3Server, versitygw: S3Server, by: str
