@@ -25,6 +25,7 @@ SUITES: dict[str, tuple[str, ...]] = {
     "db/dump": ("tests/flows/test_backup.py",),
     "db/tls": ("tests/integration/test_database_tls.py",),
     "imaging/": ("tests/unit/test_decode.py", "tests/unit/test_clean.py"),
+    "inference/challenger": ("tests/integration/test_versions.py",),
     "inference/": ("tests/unit/test_classifier.py", "tests/integration/test_registry.py"),
     "journal/": ("tests/integration/test_journal.py", "tests/integration/test_photos.py"),
     "objects/": ("tests/integration/test_objects.py", "tests/integration/test_object_commands.py"),
