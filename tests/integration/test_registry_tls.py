@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ssl
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +14,7 @@ import pytest
 
 from dandelion.registry.rest import RestClient
 from tests.servers.certificates import Certificate, make_certificate
-from tests.servers.scripted import Handler
+from tests.servers.scripted import Handler, listening
 
 pytestmark = pytest.mark.proof  # certificates are made by the program openssl
 
@@ -28,22 +26,12 @@ class Mlflow(Handler):
         self.answer(200, msgspec.json.encode({"model_version": {"name": "plants", "version": "3"}}))
 
 
-@contextmanager
-def listening_over_tls(certificate: Certificate, *, asks_for_one: bool) -> Iterator[str]:
+def listening_over_tls(certificate: Certificate, *, asks_for_one: bool) -> AbstractContextManager[str]:
     """Its address; it may take only clients of the same authority."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificate.ca))
     context.load_cert_chain(certificate.file, certificate.key)
     context.verify_mode = ssl.CERT_REQUIRED if asks_for_one else ssl.CERT_NONE
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Mlflow)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"https://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return listening(Mlflow, context)
 
 
 @pytest.fixture(scope="module")
