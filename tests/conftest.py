@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,6 +76,17 @@ def _files(path: Path) -> list[Path]:
     conftests = [folder / "conftest.py" for folder in folders if folder.is_relative_to(ROOT / "tests")]
     files = [*conftests, path] if path.suffix == ".py" else conftests
     return [file for file in files if file.is_file()]
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> Iterator[None]:
+    """What a test makes of the log ends with it: its standard error, to which handlers write, is closed then."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in set(root.handlers).difference(before):
+        root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,8 @@ def create_backup(settings: Settings, say: Say = lambda _: None) -> Backup:
     """
     started, store = time.monotonic(), create_store(settings)
     store.prepare()
-    name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
+    # To the microsecond, so that of two that start together neither takes the other's place.
+    name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%fZ}"
     try:
         with tempfile.TemporaryDirectory(prefix="backup-") as folder:
             rows = asyncio.run(_dump_and_prove(settings, Path(folder) / DATABASE, say))
