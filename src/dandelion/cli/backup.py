@@ -49,7 +49,9 @@ def list_all(as_json: Json = False) -> None:
     console().print(table if found else "No backup yet: dandelion backup create")
 
 
-@app.command(epilog="Example: dandelion backup restore 2026-01-31T02-15-00.123456Z --database sqlite:////tmp/restored.db")
+@app.command(
+    epilog="Example: dandelion backup restore 2026-01-31T02-15-00.123456Z --database sqlite:////tmp/restored.db"
+)
 def restore(
     name: Annotated[str, typer.Argument(help="Which, as `dandelion backup list` shows it.")],
     database: Annotated[str, typer.Option(help="Empty database to fill: mysql://... or sqlite:///FILE.")],
