@@ -18,9 +18,9 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
-from dandelion.addresses import check_proxy, url_of
 from dandelion.domain import AccessScope
 from dandelion.errors import SettingsError
+from dandelion.http.addresses import check_proxy, url_of
 
 PREFIX = "DANDELION_"
 DELIMITER = "__"

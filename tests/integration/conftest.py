@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from dandelion.api.app import create_app
-from dandelion.api.server import DrainingServer, configure, reserve_all
+from dandelion.api.server import create_server, reserve_all
 from dandelion.cli.main import main
 from dandelion.inference.service import PredictionService
 from dandelion.package.starter import starter_path
@@ -63,7 +63,7 @@ def running_api(settings: Settings) -> Iterator[Api]:
     """Serve in a thread of this process until the block ends."""
     listeners = reserve_all(settings)
     app = create_app(settings)
-    server = DrainingServer(configure(app, settings), app.state.service, settings.api.drain_seconds)
+    server = create_server(app, settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": listeners}, daemon=True)
     thread.start()
 

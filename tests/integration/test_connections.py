@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 import httpx
 import pytest
 
-from dandelion import connections
+from dandelion.http import connections
 from tests.integration.conftest import Api
 from tests.photos import jpeg
 

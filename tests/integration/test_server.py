@@ -10,13 +10,13 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from dandelion import sockets
 from dandelion.api.app import create_app
-from dandelion.api.server import PORTS, DrainingServer, configure, reserve_all
+from dandelion.api.server import PORTS, create_server, reserve_all
 from dandelion.cli.up import ports_of
 from dandelion.errors import DandelionError, PortInUseError
+from dandelion.http import sockets
+from dandelion.http.sockets import check_port, listen, reserve
 from dandelion.settings import Settings
-from dandelion.sockets import check_port, listen, reserve
 from tests.integration.conftest import Command, running_api
 from tests.servers.ports import NEEDS_IPV6, free_ports
 
@@ -40,7 +40,7 @@ def test_of_two_that_start_at_once_the_later_names_its_setting(
             stack.enter_context(each)
         earlier[which].listen()
         app = create_app(settings)
-        server = DrainingServer(configure(app, settings), app.state.service, 0)
+        server = create_server(app, settings)
         with pytest.raises(PortInUseError, match=rf"Port {port} .* in use.*{name}\b"):
             server.run(sockets=later)
     with socket.create_server((settings.api.host, port or 0)), pytest.raises(PortInUseError, match=name):

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from dandelion.addresses import trusted_peers, url_of
 from dandelion.cli.up import parts_of
+from dandelion.http.addresses import trusted_peers, url_of
 from dandelion.settings import Settings, UiSettings
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 import structlog.testing
 
-from dandelion import tasks
+from dandelion.concurrency import tasks
 
 
 async def test_a_task_that_loses_its_cancellation_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:

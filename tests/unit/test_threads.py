@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
+from dandelion.concurrency.threads import Threads
 from dandelion.errors import OverloadedError
-from dandelion.threads import Threads
 from tests.waiting import until
 
 

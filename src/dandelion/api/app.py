@@ -29,6 +29,8 @@ from dandelion.api.headers import create_headers
 from dandelion.api.problems import to_response
 from dandelion.api.requests import BodyBounds, RequestContext, create_echo
 from dandelion.api.traffic import create_counter
+from dandelion.concurrency.tasks import end_all
+from dandelion.concurrency.threads import Threads
 from dandelion.db import create_engine, keys, transact
 from dandelion.domain import ApiKey
 from dandelion.inference.challenger import Challenger
@@ -39,10 +41,8 @@ from dandelion.journal import Journal, Photos
 from dandelion.objects import create_store, expire_for_ever
 from dandelion.privacy import ClientHasher
 from dandelion.settings import Settings, load_settings
-from dandelion.tasks import end_all
 from dandelion.telemetry import tracing
 from dandelion.telemetry.logs import configure_logging
-from dandelion.threads import Threads
 from dandelion.watch import DriftMonitor, LiveAccuracy, Records, save_for_ever, save_sketches
 
 log = structlog.get_logger(__name__)

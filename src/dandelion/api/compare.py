@@ -11,12 +11,12 @@ from dandelion.api.access import needs
 from dandelion.api.bodies import PhotoOperation
 from dandelion.api.problems import documented
 from dandelion.api.uploads import read_photos
+from dandelion.concurrency.threads import Threads
 from dandelion.domain import ModelRef, Opinion
 from dandelion.errors import PhotoError, UploadError
 from dandelion.inference.challenger import Challenger
 from dandelion.inference.classifier import Answer
 from dandelion.inference.service import PredictionService
-from dandelion.threads import Threads
 
 
 class Comparison(msgspec.Struct, kw_only=True):

@@ -20,6 +20,7 @@ from dandelion.api.access import caller_of, needs
 from dandelion.api.bodies import TruthsOperation
 from dandelion.api.problems import BODY_REFUSALS, documented
 from dandelion.api.uploads import read_body
+from dandelion.concurrency.threads import Threads
 from dandelion.db import feedback, predictions, transact
 from dandelion.db.arrivals import wait_for_arrival
 from dandelion.domain import LABEL_LENGTH, BulkVerdict, Page, StoredPrediction
@@ -27,7 +28,6 @@ from dandelion.errors import MediaTypeError, ObjectNotFoundError, PredictionNotF
 from dandelion.journal import Journal
 from dandelion.objects import DATA_LAKE, PHOTO_TYPES, ObjectStore
 from dandelion.telemetry import instruments
-from dandelion.threads import Threads
 from dandelion.truth import Kind, Line, give_truths, observe_lag, read_truths
 
 Result = TypeVar("Result")

@@ -16,13 +16,13 @@ from dandelion.api.access import caller_of, needs
 from dandelion.api.bodies import PhotoOperation
 from dandelion.api.problems import Problem, documented, problem_of
 from dandelion.api.uploads import read_photos
+from dandelion.concurrency.threads import Threads
 from dandelion.domain import Prediction
 from dandelion.errors import DandelionError, UploadError
 from dandelion.inference.service import PredictionService
 from dandelion.journal import Journal, Photos
 from dandelion.privacy import ClientHasher
 from dandelion.telemetry import instruments, tracing
-from dandelion.threads import Threads
 
 _encoder = msgspec.json.Encoder()
 

@@ -17,6 +17,7 @@ from litestar.params import FromPath, Parameter
 from dandelion.api.access import caller_of, needs
 from dandelion.api.history import PATIENCE_SECONDS, existing, send_photo
 from dandelion.api.problems import documented
+from dandelion.concurrency.threads import Threads
 from dandelion.db import labelling, transact
 from dandelion.domain import Labeller, StoredPrediction
 from dandelion.errors import DandelionError, ObjectNotFoundError
@@ -24,7 +25,6 @@ from dandelion.inference.challenger import Challenger
 from dandelion.journal import Journal
 from dandelion.labelling import Queue, rank
 from dandelion.objects import DATA_LAKE, ObjectStore
-from dandelion.threads import Threads
 
 SINCE = timedelta(days=30)
 MOST = 100

@@ -14,13 +14,13 @@ from types import FrameType
 import uvicorn
 from litestar import Litestar
 
-from dandelion.addresses import trusted_peers
 from dandelion.api.app import create_app
-from dandelion.connections import BoundedConnection
+from dandelion.http.server import configure
+from dandelion.http.sockets import BACKLOG, port_in_use, reserve
 from dandelion.inference.service import PredictionService
 from dandelion.settings import Settings
-from dandelion.sockets import BACKLOG, port_in_use, reserve
 
+STOP_SECONDS = 30
 # Settings of the ports, in the order of their sockets.
 PORTS = "DANDELION_API__PORT", "DANDELION_API__MONITORING_PORT"
 
@@ -77,7 +77,7 @@ def run(settings: Settings) -> int:
     """
     listeners = reserve_all(settings)
     app = create_app(settings)
-    server = DrainingServer(configure(app, settings), app.state.service, settings.api.drain_seconds)
+    server = create_server(app, settings)
     try:
         server.run(sockets=listeners)
     except KeyboardInterrupt:
@@ -100,21 +100,12 @@ def reserve_all(settings: Settings) -> list[socket.socket]:
     return [reserve(api.host, port, name) for port, name in asked if port is not None]
 
 
-def configure(app: Litestar, settings: Settings) -> uvicorn.Config:
-    """Settings of uvicorn for `app`."""
-    return uvicorn.Config(
+def create_server(app: Litestar, settings: Settings) -> DrainingServer:
+    """A server of `app`, not running yet."""
+    config = configure(
         app,
-        loop="uvloop",
-        http=BoundedConnection,
-        ws="none",
-        backlog=BACKLOG,
-        lifespan="on",
-        log_config=None,
+        trusted_proxies=settings.api.trusted_proxies,
         log_level=settings.log.level,
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.api.trusted_proxies),
-        forwarded_allow_ips=trusted_peers(settings.api.trusted_proxies),
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=30,
+        stop_seconds=STOP_SECONDS,
     )
+    return DrainingServer(config, app.state.service, settings.api.drain_seconds)

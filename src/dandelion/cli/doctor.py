@@ -17,8 +17,8 @@ from rich.table import Table
 
 from dandelion.cli.output import console
 from dandelion.errors import DandelionError, PortInUseError
+from dandelion.http.sockets import check_port
 from dandelion.settings import Settings, load_settings
-from dandelion.sockets import check_port
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 _MIN_FREE_BYTES = 2 * 1024**3

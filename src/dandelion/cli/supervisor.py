@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from dandelion.tasks import end_all
+from dandelion.concurrency.tasks import end_all
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0

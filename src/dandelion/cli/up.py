@@ -17,13 +17,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from dandelion.addresses import url_of
 from dandelion.cli.supervisor import Part, Supervisor
 from dandelion.errors import DandelionError
+from dandelion.http.addresses import url_of
+from dandelion.http.sockets import check_port
 from dandelion.orchestration.prefect_api import prefect_url
 from dandelion.registry import artifacts_uri, embedded_url, tracking_uri
 from dandelion.settings import Settings
-from dandelion.sockets import check_port
 
 
 def run_up(settings: Settings) -> int:

@@ -12,9 +12,9 @@ from typing import Any, Self
 import httpx
 import msgspec
 
-from dandelion.addresses import url_of
 from dandelion.domain import FlowRun, FlowStep
 from dandelion.errors import FlowRunNotFoundError, OrchestrationError
+from dandelion.http.addresses import url_of
 from dandelion.settings import PrefectSettings, Settings
 
 TIMEOUT_SECONDS = 10.0

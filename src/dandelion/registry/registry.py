@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from dandelion.addresses import url_of
 from dandelion.domain import ModelVersion
 from dandelion.errors import PackageError, RegistryError, VersionNotFoundError
+from dandelion.http.addresses import url_of
 from dandelion.package import ModelPackage, open_package
 from dandelion.package.store import CARD, METRICS
 from dandelion.registry.cache import fetch_into

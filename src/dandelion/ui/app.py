@@ -14,8 +14,8 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
 from dandelion.access import RateLimiter
+from dandelion.concurrency.tasks import end_all
 from dandelion.settings import Settings
-from dandelion.tasks import end_all
 from dandelion.ui import photos, sign_in
 from dandelion.ui.backend import Backend
 from dandelion.ui.examples import find_examples

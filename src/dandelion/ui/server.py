@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import uvicorn
 
-from dandelion.addresses import trusted_peers
-from dandelion.connections import BoundedConnection
+from dandelion.http.server import configure
+from dandelion.http.sockets import listen
 from dandelion.settings import Settings
-from dandelion.sockets import listen
 from dandelion.telemetry.logs import configure_logging
 
 # Browsers hold a stream open for as long as the page is; there is nothing in it to wait for.
@@ -24,23 +23,13 @@ def run(settings: Settings) -> int:
 
     configure_logging(settings.log)
     listener = listen(settings.ui.host, settings.ui.port, "DANDELION_UI__PORT")
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings),
-            loop="uvloop",
-            http=BoundedConnection,
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            log_level=settings.log.level,
-            access_log=False,
-            server_header=False,
-            proxy_headers=bool(settings.ui.trusted_proxies),
-            forwarded_allow_ips=trusted_peers(settings.ui.trusted_proxies),
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=STOP_SECONDS,
-        )
+    config = configure(
+        create_app(settings),
+        trusted_proxies=settings.ui.trusted_proxies,
+        log_level=settings.log.level,
+        stop_seconds=STOP_SECONDS,
     )
+    server = uvicorn.Server(config)
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
