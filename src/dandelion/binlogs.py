@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dandelion.db import transact
 from dandelion.db.engine import database_error
-from dandelion.errors import DandelionError, DatabaseError, ObjectNotFoundError
+from dandelion.errors import DatabaseError, ObjectNotFoundError
 from dandelion.objects import BACKUPS, ObjectStore
 
 PATIENCE_SECONDS = 10.0
@@ -54,16 +54,6 @@ async def ship_binlogs(engine: AsyncEngine, store: ObjectStore, folder: Path) ->
         shipped += 1
         log.info("binlog_shipped", name=name, bytes=size)
     return shipped
-
-
-async def ship_for_ever(engine: AsyncEngine, store: ObjectStore, folder: Path, *, pause_seconds: float) -> None:
-    """The same again and again; a turn that fails is logged, and the next one makes up for it."""
-    while True:
-        try:
-            await ship_binlogs(engine, store, folder)
-        except DandelionError as error:
-            log.warning("binlogs_wait", reason=str(error))
-        await asyncio.sleep(pause_seconds)
 
 
 async def _close(connection: AsyncConnection) -> tuple[str, Sequence[tuple[str, int]]]:

@@ -127,7 +127,7 @@ async def test_rows_that_have_waited_too_long_let_no_more_in_until_the_database_
     waits = let_it_wait(50)
     with monkeypatch.context() as patched:
         patched.setattr(shipped_by, "transact", be_away)
-        shipping = asyncio.create_task(journal.ship_for_ever())
+        shipping = asyncio.create_task(journal.run())
         await until(lambda: tries > 1, "the database is tried again")
         assert not refuses()
         waits = let_it_wait(70)
@@ -239,7 +239,7 @@ async def test_a_file_that_a_person_named_is_shipped_and_ends_nothing_while_it_w
     journal = Journal(settings, engine)
     with foreign.open("rb+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        shipping = asyncio.create_task(journal.ship_for_ever())
+        shipping = asyncio.create_task(journal.run())
         for count in (1, 2):  # the second is shipped by a turn that has found the locked file before
             journal.append([make_prediction()])
             await until(lambda: _is(engine, count), f"{count} predictions are stored")  # noqa: B023 -- runs here

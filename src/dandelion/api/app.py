@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib.util
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from dandelion.api.headers import create_headers
 from dandelion.api.problems import to_response
 from dandelion.api.requests import BodyBounds, RequestContext, create_echo
 from dandelion.api.traffic import create_counter
+from dandelion.concurrency.periodic import run_periodically
 from dandelion.concurrency.tasks import end_all
 from dandelion.concurrency.threads import Threads
 from dandelion.db import create_engine, keys, transact
@@ -38,16 +40,17 @@ from dandelion.inference.reloader import Reloader
 from dandelion.inference.service import PredictionService
 from dandelion.inference.source import ModelSource
 from dandelion.journal import Journal, Photos
-from dandelion.objects import create_store, expire_for_ever
+from dandelion.objects import create_store, expire
 from dandelion.privacy import ClientHasher
 from dandelion.settings import Settings, load_settings
 from dandelion.telemetry import tracing
 from dandelion.telemetry.logs import configure_logging
-from dandelion.watch import DriftMonitor, LiveAccuracy, Records, save_for_ever, save_sketches
+from dandelion.watch import DriftMonitor, LiveAccuracy, Records, save_sketches
 
 log = structlog.get_logger(__name__)
 
 KEY_PATIENCE_SECONDS = 1.0
+EXPIRY_SECONDS = 3600.0
 # Photos on the page come a dozen at a time. A heat map of a large photo takes 0.3 GB.
 STORE_READERS, REGISTRY_THREADS, SIDE_LANES = 8, 4, 2
 MOST_WAITING = 64
@@ -80,7 +83,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         return await transact(engine, lambda on: keys.find(on, identity), patience_seconds=KEY_PATIENCE_SECONDS)
 
     accuracy = LiveAccuracy(engine, settings.watch.accuracy_windows, lambda: service.serving.ref.version)
-    records = Records(engine)
+    records, refresh_seconds = Records(engine), settings.watch.refresh_seconds
     gate = Gate(settings.access, find_key) if settings.access.enabled else None
     cors = _cors(settings)
 
@@ -92,13 +95,20 @@ def create_app(settings: Settings | None = None) -> Litestar:
         running = [
             asyncio.create_task(work)
             for work in (
-                reloader.watch(),
-                journal.ship_for_ever(),
-                photos.ship_for_ever(),
-                accuracy.refresh_for_ever(settings.watch.refresh_seconds),
-                records.refresh_for_ever(settings.watch.refresh_seconds),
-                save_for_ever(engine, monitor, settings.watch.save_seconds),
-                expire_for_ever(store, settings.objects.retention()),
+                reloader.run(),
+                journal.run(),
+                photos.run(),
+                run_periodically("live accuracy", accuracy.refresh, pause_seconds=refresh_seconds),
+                run_periodically("records", records.refresh, pause_seconds=refresh_seconds),
+                run_periodically(
+                    "drift sketches", partial(save_sketches, engine, monitor), pause_seconds=settings.watch.save_seconds
+                ),
+                *(
+                    run_periodically(
+                        f"expiry in {bucket}", partial(expire, store, bucket, days), pause_seconds=EXPIRY_SECONDS
+                    )
+                    for bucket, days in settings.objects.retention().items()
+                ),
             )
         ]
         try:

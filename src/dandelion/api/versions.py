@@ -123,9 +123,9 @@ async def _move(
     try:
         await reloader.reload()
     except DandelionError as error:
-        log.warning("reload_failed", reason=str(error))
+        log.warning("task_failed", task="reload", reason=str(error))
     except Exception:
-        log.exception("reload_failed")
+        log.exception("task_failed", task="reload")
     log.info("alias_moved", action=action, version=after.version)
     return Promoted(version=after.version, previous=previous)
 

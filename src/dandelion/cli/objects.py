@@ -153,8 +153,8 @@ def ship_binlogs(
 ) -> None:
     """Copy MySQL's closed binary logs into the bucket backups, to replay them over a dump."""
     from dandelion.binlogs import ship_binlogs as ship
-    from dandelion.binlogs import ship_for_ever
     from dandelion.cli.database import with_engine
+    from dandelion.concurrency.periodic import run_periodically
 
     if not folder.is_dir():
         raise typer.BadParameter(f"{folder} is no folder.")
@@ -163,9 +163,13 @@ def ship_binlogs(
     async def work(engine: AsyncEngine) -> int:
         if every is None:
             return await ship(engine, store, folder)
-        turning = asyncio.create_task(ship_for_ever(engine, store, folder, pause_seconds=every.total_seconds()))
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, turning.cancel)
-        await asyncio.wait({turning})
+        shipping = asyncio.create_task(
+            run_periodically(
+                "shipping binary logs", lambda: ship(engine, store, folder), pause_seconds=every.total_seconds()
+            )
+        )
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, shipping.cancel)
+        await asyncio.wait({shipping})
         return await ship(engine, store, folder)  # what was written until the end
 
     console().print(f"Copied {with_engine(work, tables=False)} binary logs.")

@@ -6,7 +6,8 @@ import asyncio
 
 import structlog
 
-from dandelion.errors import DandelionError, RegistryError
+from dandelion.concurrency.periodic import run_periodically
+from dandelion.errors import RegistryError
 from dandelion.inference.service import PredictionService
 from dandelion.inference.source import ModelSource
 from dandelion.telemetry import instruments
@@ -22,10 +23,9 @@ class Reloader:
         self._source = source
         self._poll_seconds = poll_seconds
         self._one_at_a_time = asyncio.Lock()
-        self._last_failure = ""
 
     async def start(self) -> None:
-        """Load the first model; while MLflow does not answer and none is cached, `watch` goes on asking for it.
+        """Load the first model; while MLflow does not answer and none is cached, `run` goes on asking for it.
 
         Raises:
             DandelionError: There is none, or it cannot be loaded.
@@ -55,16 +55,7 @@ class Reloader:
         instruments.RELOADS.labels("swapped" if changed else "unchanged").inc()
         return changed
 
-    async def watch(self) -> None:
-        """Reload for ever; a failure is logged when it begins and when it changes, and tried again."""
-        while not self._source.is_fixed:
-            try:
-                await self.reload()
-                self._last_failure = ""
-            except DandelionError as error:
-                if str(error) != self._last_failure:
-                    log.warning("reload_failed", reason=str(error))
-                self._last_failure = str(error)
-            except Exception:
-                log.exception("reload_failed")
-            await asyncio.sleep(self._poll_seconds)
+    async def run(self) -> None:
+        """Follow the alias until cancelled; at once there is nothing to do where no alias is followed."""
+        if not self._source.is_fixed:
+            await run_periodically("reload", self.reload, pause_seconds=self._poll_seconds)

@@ -18,7 +18,7 @@ from dandelion.db import predictions, transact
 from dandelion.domain import JournalEntry, Prediction
 from dandelion.errors import JournalFullError, RowRefusedError
 from dandelion.journal.files import age_seconds
-from dandelion.journal.shipping import ship_at_last, ship_for_ever
+from dandelion.journal.shipping import ship_at_last, ship_periodically
 from dandelion.journal.spool import Spool
 from dandelion.settings import Settings
 from dandelion.telemetry import instruments
@@ -124,10 +124,10 @@ class Journal:
             await upgrade(self._engine)
         self._prepared = True
 
-    async def ship_for_ever(self) -> None:
-        """Ship what waits, every `ship_seconds`; while the database is down, less and less often."""
+    async def run(self) -> None:
+        """Ship what waits, every `ship_seconds`, until cancelled; while the database is down, less and less often."""
         if self._settings.enabled:
-            await ship_for_ever("predictions", self._ship_and_tell, pause_seconds=self._settings.ship_seconds)
+            await ship_periodically("predictions", self._ship_and_tell, pause_seconds=self._settings.ship_seconds)
 
     async def ship(self) -> int:
         """Ship all that waits now; return how many predictions that were.

@@ -23,7 +23,7 @@ from dandelion.errors import PhotoError
 from dandelion.imaging import clean
 from dandelion.journal.files import age_seconds
 from dandelion.journal.photo_spool import PhotoSpool
-from dandelion.journal.shipping import ship_at_last, ship_for_ever
+from dandelion.journal.shipping import ship_at_last, ship_periodically
 from dandelion.objects import DATA_LAKE, PHOTO_TYPES, ObjectStore, photo_key
 from dandelion.settings import Settings
 from dandelion.telemetry import instruments
@@ -85,10 +85,10 @@ class Photos:
         if wanted := [(given.prediction_id, photo) for given, photo in taken if self.wants(given)]:
             await asyncio.get_running_loop().run_in_executor(self._keepers, self._keep, wanted)
 
-    async def ship_for_ever(self) -> None:
-        """Ship what waits, every `ship_seconds`; while the database or the store is down, less and less often."""
+    async def run(self) -> None:
+        """Ship what waits, every `ship_seconds`, until cancelled; while either side is down, less and less often."""
         if self._settings.enabled:
-            await ship_for_ever("photos", self.ship, pause_seconds=self._settings.ship_seconds)
+            await ship_periodically("photos", self.ship, pause_seconds=self._settings.ship_seconds)
 
     async def close(self) -> None:
         """Ship what waits, if its rows are there and the store answers soon; the rest stays for the next start.

@@ -1,13 +1,13 @@
-"""A task that ships what waits, again and again, and less and less often while the other side is down."""
+"""What waits on disk is shipped, again and again, and once more at the end of the process."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 
 import structlog
 
+from dandelion.concurrency.periodic import run_periodically
 from dandelion.errors import DandelionError
 
 LONGEST_PAUSE_SECONDS = 15.0
@@ -18,30 +18,11 @@ LAST_CHANCE_SECONDS = 5.0
 log = structlog.get_logger(__name__)
 
 
-async def ship_for_ever(what: str, ship: Callable[[], Awaitable[object]], *, pause_seconds: float) -> None:
-    """Call `ship` until cancelled, whatever it raises.
-
-    Args:
-        what: Named in the log.
-        ship: Ships what waits now.
-        pause_seconds: Between two calls while they succeed.
-    """
-    pause, failing = pause_seconds, ""
-    while True:
-        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- replicas should not march in step
-        try:
-            await ship()
-        except DandelionError as error:
-            if str(error) != failing:
-                log.warning("shipping_waits", what=what, reason=str(error))
-            pause, failing = min(pause * 2, LONGEST_PAUSE_SECONDS), str(error)
-        except Exception as error:
-            log.exception("shipping_failed", what=what)
-            pause, failing = LONGEST_PAUSE_SECONDS, repr(error)
-        else:
-            if failing:
-                log.info("shipping_goes_on", what=what)
-            pause, failing = pause_seconds, ""
+async def ship_periodically(what: str, ship: Callable[[], Awaitable[object]], *, pause_seconds: float) -> None:
+    """Call `ship` until cancelled, less and less often while the other side is down."""
+    await run_periodically(
+        f"shipping {what}", ship, pause_seconds=pause_seconds, longest_pause_seconds=LONGEST_PAUSE_SECONDS
+    )
 
 
 async def ship_at_last(what: str, ship: Callable[[], Awaitable[object]]) -> None:

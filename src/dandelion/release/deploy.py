@@ -183,7 +183,7 @@ async def _wait(pods: Pods, move: Move, timeout_seconds: float, progress: Callab
             late = [f"{pod.url} ({pod.version or 'silent'})" for pod in found if pod not in done]
             raise ReleaseError(
                 f"After {timeout_seconds:.0f} s these pods do not serve version {move.version}: {', '.join(late)}.",
-                "Look at their logs for `reload_failed`.",
+                "Look at their logs for `task_failed`.",
             )
         await asyncio.sleep(LOOK_SECONDS)
 

@@ -14,16 +14,17 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
 from dandelion.access import RateLimiter
+from dandelion.concurrency.periodic import run_periodically
 from dandelion.concurrency.tasks import end_all
 from dandelion.settings import Settings
 from dandelion.ui import photos, sign_in
-from dandelion.ui.backend import Backend
+from dandelion.ui.backend import PULSE_SECONDS, Backend
 from dandelion.ui.examples import find_examples
 from dandelion.ui.fence import Fence
 from dandelion.ui.headers import Headers
 from dandelion.ui.sessions import Sessions
-from dandelion.ui.traffic import Traffic
-from dandelion.ui.uploads import Uploads
+from dandelion.ui.traffic import SAMPLE_SECONDS, Traffic
+from dandelion.ui.uploads import SWEEP_SECONDS, Uploads
 from dandelion.ui.words import LANGUAGES, choose_language
 
 
@@ -49,12 +50,20 @@ def create_app(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watching = [asyncio.create_task(each) for each in (backend.watch(), traffic.watch(), uploads.watch())]
+        running = [
+            asyncio.create_task(each)
+            for each in (
+                run_periodically("pulse of the API", backend.look, pause_seconds=PULSE_SECONDS),
+                run_periodically("traffic", traffic.sample, pause_seconds=SAMPLE_SECONDS, spread=0),
+                run_periodically("uploads", uploads.tidy, pause_seconds=SWEEP_SECONDS),
+            )
+        ]
         try:
             yield
         finally:
-            await end_all(watching)
+            await end_all(running)
             await backend.close()
+            await traffic.close()
             folder.cleanup()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -70,21 +69,19 @@ class Backend:
         """Who sent the request, if they signed in."""
         return self._sessions.find(request.cookies)
 
-    async def watch(self) -> None:
-        """Keep `is_up` true, until cancelled."""
-        while True:
-            was_up = self.is_up
-            try:
-                await self._pulse.me()
-            except UnreachableError:
-                self.is_up = False
-            except DandelionError:
-                pass  # it refuses, so it is there
-            else:
-                self.is_up = True
-            if was_up != self.is_up:
-                log.warning("api_is_back" if self.is_up else "api_unreachable", url=self.url)
-            await asyncio.sleep(PULSE_SECONDS)
+    async def look(self) -> None:
+        """Ask whether the API is there, for `is_up`."""
+        was_up = self.is_up
+        try:
+            await self._pulse.me()
+        except UnreachableError:
+            self.is_up = False
+        except DandelionError:
+            pass  # it refuses, so it is there
+        else:
+            self.is_up = True
+        if was_up != self.is_up:
+            log.warning("api_is_back" if self.is_up else "api_unreachable", url=self.url)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -79,15 +79,6 @@ class Traffic:
         self._asked_at: float | None = None
         self.samples: deque[Sample] = deque(maxlen=KEPT)
 
-    async def watch(self) -> None:
-        """Sample until cancelled."""
-        try:
-            while True:
-                await self.sample()
-                await asyncio.sleep(SAMPLE_SECONDS)
-        finally:
-            await self.close()
-
     async def sample(self) -> None:
         """Ask all processes once."""
         urls = await _addresses(self._url)

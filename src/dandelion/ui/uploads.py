@@ -71,11 +71,9 @@ class Uploads:
                 if all(path in each for each in self._earlier):
                     await asyncio.to_thread(Path(path).unlink, missing_ok=True)
 
-    async def watch(self) -> None:
-        """Sweep now and then, until cancelled."""
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            await asyncio.to_thread(self.sweep, time.time())
+    async def tidy(self) -> None:
+        """Sweep now."""
+        await asyncio.to_thread(self.sweep, time.time())
 
     def sweep(self, now: float) -> None:
         """Remove files that are too old, whoever left them, and folders that are empty for a while."""

@@ -1,7 +1,7 @@
 """How well the model does on what it meets, and whether that still looks like what it was trained on."""
 
 from dandelion.watch.accuracy import AccuracyFigure, LiveAccuracy, measure_accuracy, seconds_of
-from dandelion.watch.merged import Watch, run_watch, save_for_ever, save_sketches
+from dandelion.watch.merged import Watch, run_watch, save_sketches
 from dandelion.watch.monitor import DriftMonitor
 from dandelion.watch.records import MERGED_FOR, Records
 
@@ -14,7 +14,6 @@ __all__ = [
     "Watch",
     "measure_accuracy",
     "run_watch",
-    "save_for_ever",
     "save_sketches",
     "seconds_of",
 ]

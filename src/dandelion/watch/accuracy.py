@@ -6,9 +6,7 @@ stand empty just when people tell what went wrong.
 
 from __future__ import annotations
 
-import asyncio
 import math
-import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -140,9 +138,3 @@ class LiveAccuracy:
                     gauge.labels(window).set(value(figure))
                 else:
                     gauge.remove_by_labels({"window": window})
-
-    async def refresh_for_ever(self, pause_seconds: float) -> None:
-        """Measure again and again, until cancelled."""
-        while True:
-            await self.refresh()
-            await asyncio.sleep(pause_seconds * random.uniform(0.8, 1.2))  # noqa: S311 -- replicas should not march in step

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -97,13 +96,6 @@ async def save_sketches(engine: AsyncEngine, monitor: DriftMonitor) -> None:
         await transact(engine, lambda on: watches.add_sketches(on, taken), patience_seconds=0)
     except DandelionError as error:
         log.info("sketches_not_saved", photos=sum(each.photos for each in taken), reason=str(error))
-
-
-async def save_for_ever(engine: AsyncEngine, monitor: DriftMonitor, pause_seconds: float) -> None:
-    """Save again and again, until cancelled."""
-    while True:
-        await asyncio.sleep(pause_seconds)
-        await save_sketches(engine, monitor)
 
 
 async def run_watch(settings: Settings) -> Watch:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -32,12 +30,6 @@ class Records:
             await transact(self._engine, _read, patience_seconds=PATIENCE_SECONDS)
         except DandelionError as error:
             log.debug("records_unknown", reason=str(error))
-
-    async def refresh_for_ever(self, pause_seconds: float) -> None:
-        """Read again and again, until cancelled."""
-        while True:
-            await self.refresh()
-            await asyncio.sleep(pause_seconds * random.uniform(0.8, 1.2))  # noqa: S311 -- replicas should not march in step
 
 
 async def _read(connection: AsyncConnection) -> None:

@@ -1,0 +1,51 @@
+"""Background work that runs again and again, whatever befalls it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from dandelion.errors import DandelionError
+
+log = structlog.get_logger(__name__)
+
+
+async def run_periodically(
+    task: str,
+    work: Callable[[], Awaitable[object]],
+    *,
+    pause_seconds: float,
+    longest_pause_seconds: float | None = None,
+    spread: float = 0.25,
+) -> None:
+    """Call `work` now and after every pause, until cancelled, whatever it raises.
+
+    A failure is logged when it begins and when it changes, and so is its end.
+
+    Args:
+        task: Named in the log.
+        work: One turn.
+        pause_seconds: Between two turns while they succeed.
+        longest_pause_seconds: Pauses double up to this while turns fail; None leaves them as they are.
+        spread: A pause is at random up to this share shorter, so that replicas do not march in step.
+    """
+    pause, failure = pause_seconds, ""
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            if repr(error) != failure:
+                if isinstance(error, DandelionError):
+                    log.warning("task_failed", task=task, reason=str(error))
+                else:  # a fault of ours
+                    log.exception("task_failed", task=task)
+            pause = pause_seconds if longest_pause_seconds is None else min(pause * 2, longest_pause_seconds)
+            failure = repr(error)
+        else:
+            if failure:
+                log.info("task_resumed", task=task)
+            pause, failure = pause_seconds, ""
+        await asyncio.sleep(pause * random.uniform(1.0 - spread, 1.0))  # noqa: S311 -- no secret
