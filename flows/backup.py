@@ -12,7 +12,7 @@ from prefect.states import Completed
 @flow(name="backup")
 def backup() -> State[Any]:
     """Dump, restore into a scratch database, compare, copy."""
-    from dandelion.backup import create_backup
+    from dandelion.backup.backup import create_backup
     from dandelion.retraining.notice import Notice, send
     from dandelion.settings import load_settings
 

@@ -19,23 +19,18 @@ import pytest
 from typing_extensions import override
 from uuid_utils import uuid7
 
-from dandelion.backup import (
-    create_backup,
-    list_backups,
-    restore_backup,
-    restore_objects,
-    restore_versions,
-    second_place,
-)
+from dandelion.backup.backup import create_backup, list_backups
+from dandelion.backup.copies import second_place
+from dandelion.backup.dump import Contents, dump, restore
+from dandelion.backup.mirror import Mirrored, mirror
+from dandelion.backup.restore import restore_backup, restore_objects, restore_versions
 from dandelion.db import audit, create_engine, feedback, predictions, transact
-from dandelion.db.dump import Contents, dump, restore
 from dandelion.db.migrate import upgrade
 from dandelion.domain import Feedback, JournalEntry
 from dandelion.errors import BackupError, DatabaseError, ObjectNotFoundError, ObjectStoreError
 from dandelion.objects import BACKUPS, DATA_LAKE, MLFLOW, ObjectStore, create_store, photo_key
 from dandelion.objects.erasures import note_erasure
 from dandelion.objects.folder import FolderStore
-from dandelion.objects.mirror import Mirrored, mirror
 from dandelion.objects.store import Stored
 from dandelion.package.starter import starter_path
 from dandelion.registry import create_registry
@@ -210,7 +205,7 @@ def test_photos_that_come_while_a_backup_runs_are_for_the_next_one(
         source.put(DATA_LAKE, "uploads/grass/late.jpg", b"a late photo")
         return done
 
-    monkeypatch.setattr("dandelion.backup.mirror", slowly)
+    monkeypatch.setattr("dandelion.backup.copies.mirror", slowly)
     create_backup(small)
     monkeypatch.undo()
     create_backup(small)
@@ -221,7 +216,7 @@ def test_photos_that_come_while_a_backup_runs_are_for_the_next_one(
 
 def test_what_was_not_copied_fails_a_backup(small: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     create_store(small).put(DATA_LAKE, "uploads/grass/a.jpg", b"a photo")
-    monkeypatch.setattr("dandelion.backup.mirror", lambda *_, **__: Mirrored(0, 0, 0))
+    monkeypatch.setattr("dandelion.backup.copies.mirror", lambda *_, **__: Mirrored(0, 0, 0))
     with pytest.raises(BackupError, match=r"data-lake/uploads/grass/a\.jpg and 0 others"):
         create_backup(small)
 

@@ -19,7 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 from uuid_utils import uuid7
 
-from dandelion.backup import create_backup, list_backups, restore_backup, restore_objects, second_place
+from dandelion.backup.backup import create_backup, list_backups
+from dandelion.backup.copies import second_place
+from dandelion.backup.mirror import mirror
+from dandelion.backup.restore import restore_backup, restore_objects
 from dandelion.db import create_engine, predictions, transact
 from dandelion.db.migrate import upgrade
 from dandelion.db.tables import audit_log
@@ -28,7 +31,6 @@ from dandelion.errors import ObjectCorruptError, ObjectNotFoundError
 from dandelion.objects import BUCKETS, DATA_LAKE, PROCESSED, ObjectStore, create_store, frozen_key, photo_key
 from dandelion.objects.erasures import WATCH_PAGE, erased_ids, note_erasure, purge
 from dandelion.objects.folder import FolderStore
-from dandelion.objects.mirror import mirror
 from dandelion.objects.versions import list_versions
 from dandelion.privacy import ClientHasher, erase_prediction
 from dandelion.retraining.lake import keep

@@ -22,6 +22,7 @@ import pytest
 from minio.helpers import md5sum_hash
 from typing_extensions import override
 
+from dandelion.backup.mirror import mirror
 from dandelion.errors import ObjectCorruptError, ObjectNotFoundError, ObjectStoreError, SettingsError
 from dandelion.objects import (
     BUCKETS,
@@ -32,7 +33,6 @@ from dandelion.objects import (
     create_store,
 )
 from dandelion.objects.folder import FolderStore
-from dandelion.objects.mirror import mirror
 from dandelion.objects.s3 import S3Store
 from dandelion.settings import Settings
 from tests.servers.s3 import S3Server
@@ -307,7 +307,7 @@ import sys
 from pathlib import Path
 from dandelion.objects import DATA_LAKE
 from dandelion.objects.folder import FolderStore
-from dandelion.objects.mirror import mirror
+from dandelion.backup.mirror import mirror
 
 class Dies(io.BytesIO):
     def seek(self, to):

@@ -22,7 +22,7 @@ SUITES: dict[str, tuple[str, ...]] = {
     "cli/up": ("tests/e2e/test_up.py",),
     "client": ("tests/unit/test_client.py", "tests/integration/test_feedback.py"),
     "db/": ("tests/integration/test_database.py", "tests/integration/test_db_commands.py"),
-    "db/dump": ("tests/flows/test_backup.py",),
+    "backup/dump": ("tests/flows/test_backup.py",),
     "db/tls": ("tests/integration/test_database_tls.py",),
     "imaging/": ("tests/unit/test_decode.py", "tests/unit/test_clean.py"),
     "inference/challenger": ("tests/integration/test_versions.py",),

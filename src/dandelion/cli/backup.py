@@ -20,7 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 @app.command(epilog="Example: dandelion backup create")
 def create(as_json: Json = False) -> None:
     """Dump the database, prove the dump by a restore, copy objects to the second place, as the daily flow does."""
-    from dandelion.backup import create_backup
+    from dandelion.backup.backup import create_backup
     from dandelion.settings import load_settings
 
     with console(error=True).status("Backing up ...") as progress:
@@ -34,7 +34,7 @@ def create(as_json: Json = False) -> None:
 @app.command("list", epilog="Example: dandelion backup list")
 def list_all(as_json: Json = False) -> None:
     """Show the backups, newest first."""
-    from dandelion.backup import list_backups
+    from dandelion.backup.backup import list_backups
     from dandelion.objects import create_store
     from dandelion.settings import load_settings
 
@@ -67,7 +67,7 @@ def restore(
 
     What was erased since the backup stays erased. The status is 1 where objects could not be copied back.
     """
-    from dandelion.backup import restore_backup, restore_objects, restore_versions
+    from dandelion.backup.restore import restore_backup, restore_objects, restore_versions
     from dandelion.settings import load_settings
 
     settings = load_settings()

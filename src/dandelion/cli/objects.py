@@ -126,8 +126,8 @@ def mirror(
     note: Note = None,
 ) -> None:
     """Copy what the second server (DANDELION_MIRROR__URL) lacks; nothing but erased photos is removed there."""
+    from dandelion.backup.mirror import mirror as copy
     from dandelion.objects import BUCKETS, create_mirror
-    from dandelion.objects.mirror import mirror as copy
     from dandelion.settings import load_settings
 
     chosen = [_known(bucket) for bucket in buckets or BUCKETS]
@@ -152,7 +152,7 @@ def ship_binlogs(
     ] = None,
 ) -> None:
     """Copy MySQL's closed binary logs into the bucket backups, to replay them over a dump."""
-    from dandelion.binlogs import ship_binlogs as ship
+    from dandelion.backup.binlogs import ship_binlogs as ship
     from dandelion.cli.database import with_engine
     from dandelion.concurrency.periodic import run_periodically
 

@@ -52,7 +52,7 @@ def erase(
     """
     if (prediction is None) == (client is None):
         raise typer.BadParameter("name either --prediction or --client.")
-    from dandelion.backup import second_place
+    from dandelion.backup.copies import second_place
     from dandelion.errors import DatabaseError
     from dandelion.journal import ship_left
     from dandelion.objects import create_store

@@ -18,9 +18,9 @@ from typing import IO, cast
 
 import structlog
 
+from dandelion.backup.mirror import going_on
 from dandelion.errors import BackupError, ObjectKeyError
 from dandelion.objects import MLFLOW, ObjectStore
-from dandelion.objects.mirror import going_on
 from dandelion.objects.store import check_key
 from dandelion.registry.registry import ARTIFACTS, FILE, artifacts_uri
 from dandelion.settings import Settings

@@ -1,0 +1,1 @@
+"""Backups: dumps, copies at a second place, binary logs, and how each is brought back."""

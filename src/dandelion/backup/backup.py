@@ -1,0 +1,160 @@
+"""Backups: the database as a dump, objects as a copy, settings without secrets; each proven by a restore.
+
+    backups/dandelion/<time>/database.jsonl.gz    every table, restored once into a scratch database and compared
+    backups/dandelion/<time>/settings.json        what was set, secrets as stars
+    backups/dandelion/<time>/mlflow.db.gz         the embedded registry, where there is one
+    backups/dandelion/<time>/manifest.json        what there is; written last, so that it vouches for the rest
+
+Photos, dataset versions, model packages and the backups themselves are copied to a second place: another S3 server
+(DANDELION_MIRROR__URL), or a folder (DANDELION_BACKUP__FOLDER) for an embedded store. What was erased by
+`dandelion privacy erase` is erased there as well, and no restore brings it back (`dandelion.objects.erasures`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from dandelion.backup.copies import Say, copy_objects
+from dandelion.backup.dump import dump, restore
+from dandelion.backup.registry import dump_registry
+from dandelion.db import audit, create_engine, transact
+from dandelion.errors import BackupError, DatabaseError
+from dandelion.objects import BACKUPS, ObjectStore, create_store
+from dandelion.settings import DatabaseSettings, Settings, as_text
+
+PREFIX = "dandelion"
+DATABASE, SETTINGS, REGISTRY, MANIFEST = "database.jsonl.gz", "settings.json", "mlflow.db.gz", "manifest.json"
+PATIENCE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One backup.
+
+    Attributes:
+        name: Its time, UTC; sorts by age.
+        rows: Rows of all tables.
+        size_bytes: Of its files.
+        copied: Objects that were copied to the second place now.
+        objects: Objects that lie there now; None without a second place.
+        seconds: How long it took.
+    """
+
+    name: str
+    rows: int
+    size_bytes: int
+    copied: int
+    objects: int | None
+    seconds: float
+
+    @property
+    def message(self) -> str:
+        """In a sentence."""
+        where = "no second place is set for objects" if self.objects is None else f"{self.objects} objects lie twice"
+        return (
+            f"{self.name}: {self.rows} rows restored and compared, {self.size_bytes:,} bytes; {where}, "
+            f"{self.copied} of them copied now; {self.seconds:.0f} s."
+        )
+
+
+def create_backup(settings: Settings, say: Say = lambda _: None) -> Backup:
+    """Dump, copy, restore for proof, compare, and write down that it was done.
+
+    Raises:
+        BackupError: What was restored differs from what was dumped, or a copy is missing or could not be made.
+        DandelionError: The database or a store did not answer.
+    """
+    started, store = time.monotonic(), create_store(settings)
+    store.prepare()
+    # To the microsecond, so that of two that start together neither takes the other's place.
+    name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%fZ}"
+    try:
+        with tempfile.TemporaryDirectory(prefix="backup-") as folder:
+            rows = asyncio.run(_dump_and_prove(settings, Path(folder) / DATABASE, say))
+            (Path(folder) / SETTINGS).write_text(json.dumps(as_text(settings), indent=2), encoding="utf-8")
+            dump_registry(settings, Path(folder) / REGISTRY)
+            size = _put(store, name, Path(folder), rows)
+        copied, objects = copy_objects(settings, store, say)
+    except BaseException as error:
+        with contextlib.suppress(DatabaseError):  # which may be what failed
+            _write_down(settings, name, {"outcome": "failed", "reason": str(error)})
+        raise
+    done = Backup(name, sum(rows.values()), size, copied, objects, time.monotonic() - started)
+    _write_down(settings, name, {"outcome": "succeeded", **asdict(done)})
+    return done
+
+
+def list_backups(store: ObjectStore) -> list[dict[str, Any]]:
+    """Every whole backup, newest first: `name` with what its manifest says."""
+    keys = [found.key for found in store.list_objects(BACKUPS, f"{PREFIX}/") if found.key.endswith(f"/{MANIFEST}")]
+    return [json.loads(store.get(BACKUPS, key)) for key in sorted(keys, reverse=True)]
+
+
+def with_database(settings: Settings, database: str) -> Settings:
+    """The same settings with another database."""
+    plain = DatabaseSettings.model_validate({**settings.database.model_dump(), "url": database, "password": None})
+    return settings.model_copy(update={"database": plain})
+
+
+async def _dump_and_prove(settings: Settings, file: Path, say: Say) -> dict[str, int]:
+    engine = create_engine(settings)
+    try:
+        with gzip.open(file, "wb") as stream:
+            written = await dump(engine, cast("Any", stream))
+    finally:
+        await engine.dispose()
+    say(f"dumped {sum(each.rows for each in written.values())} rows")
+    with tempfile.TemporaryDirectory(prefix="scratch-") as folder:
+        scratch = create_engine(with_database(settings, f"sqlite:///{folder}/scratch.db"))
+        try:
+            with gzip.open(file, "rb") as lines:
+                await restore(scratch, lines)
+            with tempfile.TemporaryFile() as again:
+                restored = await dump(scratch, again)
+        finally:
+            await scratch.dispose()
+    for table, expected in written.items():
+        if restored[table] != expected:
+            raise BackupError(
+                f"The table {table} was dumped with {expected.rows} rows ({expected.sha256[:12]}) and restored with "
+                f"{restored[table].rows} ({restored[table].sha256[:12]}).",
+                "Do not rely on this backup; look at the database's log.",
+            )
+    say("restored it into a scratch database: all tables are the same")
+    return {table: each.rows for table, each in written.items()}
+
+
+def _put(store: ObjectStore, name: str, folder: Path, rows: dict[str, int]) -> int:
+    files: dict[str, dict[str, Any]] = {}
+    for file in sorted(folder.iterdir()):
+        stored = store.put_file(BACKUPS, f"{PREFIX}/{name}/{file.name}", file)
+        files[file.name] = {"size_bytes": stored.size_bytes, "sha256": stored.sha256}
+    manifest = {"name": name, "rows": rows, "files": files}
+    store.put(BACKUPS, f"{PREFIX}/{name}/{MANIFEST}", json.dumps(manifest).encode(), content_type="application/json")
+    return sum(each["size_bytes"] for each in files.values())
+
+
+def _write_down(settings: Settings, name: str, detail: dict[str, Any]) -> None:
+    async def write() -> None:
+        engine: AsyncEngine = create_engine(settings)
+        try:
+            await transact(
+                engine,
+                lambda on: audit.record(on, actor="flow:backup", action="backup", subject=name, detail=detail),
+                patience_seconds=PATIENCE_SECONDS,
+            )
+        finally:
+            await engine.dispose()
+
+    asyncio.run(write())

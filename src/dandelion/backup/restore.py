@@ -1,0 +1,117 @@
+"""How a backup is brought back: rows into an empty database, objects from the second place, the registry."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dandelion.backup.backup import DATABASE, PATIENCE_SECONDS, PREFIX, REGISTRY, SETTINGS, with_database
+from dandelion.backup.copies import OURS, Say, second_place
+from dandelion.backup.dump import restore
+from dandelion.backup.mirror import Mirrored, mirror
+from dandelion.backup.registry import restore_artifacts, restore_registry
+from dandelion.db import audit, create_engine, predictions, transact
+from dandelion.errors import BackupError, ObjectNotFoundError
+from dandelion.objects import BACKUPS, BUCKETS, create_store
+from dandelion.objects.erasures import erased_ids
+from dandelion.registry import FILE
+from dandelion.settings import Settings
+
+ROWS_AT_ONCE = 500
+
+
+def restore_backup(settings: Settings, name: str, database: str, *, actor: str) -> dict[str, int]:
+    """Fill the empty database at `database` with a backup's rows; return table to number of rows.
+
+    Rows whose photos were erased since lead to no client and no photo, as the store's list of erasures has it.
+
+    Raises:
+        BackupError: There is no such backup.
+        DatabaseError: The database is not empty or does not answer.
+    """
+    with tempfile.TemporaryDirectory(prefix="restore-") as folder:
+        file, store = Path(folder) / DATABASE, create_store(settings)
+        try:
+            store.get_file(BACKUPS, f"{PREFIX}/{name}/{DATABASE}", file)
+        except ObjectNotFoundError as error:
+            raise BackupError(f"There is no backup {name!r}.", "`dandelion backup list` shows them.") from error
+        there, erased = with_database(settings, database), sorted(erased_ids(store))
+        return asyncio.run(_restore(there, file, erased, subject=name, actor=actor))
+
+
+def restore_objects(settings: Settings, say: Say) -> Mirrored:
+    """Copy back what this store lacks from the second place, without erased photos; what is here stays as it is.
+
+    The artifacts of an embedded registry go where it looks for them. What is damaged there is told of in `failed`
+    rather than raised: the dump may be sound all the same.
+
+    Raises:
+        BackupError: There is no second place.
+    """
+    second = second_place(settings)
+    if second is None:
+        raise BackupError("There is no second place.", "Set DANDELION_MIRROR__URL or DANDELION_BACKUP__FOLDER.")
+    store = create_store(settings)
+    # In a folder, no MLflow looks into the bucket that is its own.
+    buckets = BUCKETS if settings.objects.url else OURS
+    done = mirror(second, store, buckets, replacing=False, progress=lambda n: say(f"{n} objects looked at"))
+    copied, failed = restore_artifacts(settings, second)
+    return replace(done, copied=done.copied + copied, failed={**done.failed, **failed})
+
+
+def restore_versions(settings: Settings, name: str) -> str:
+    """Bring the embedded registry of a backup back where it is gone; return what was done, in a sentence if anything.
+
+    Raises:
+        BackupError: What the backup has is no registry.
+    """
+    if settings.registry.uri is not None:
+        return ""
+    file, store = settings.home / FILE, create_store(settings)
+    if file.exists():
+        return (
+            f"The registry {file} is there and stays as it is. For that of the backup, stop Dandelion, "
+            "move the file away, and restore again."
+        )
+    with tempfile.TemporaryDirectory(prefix="restore-") as folder:
+        packed = Path(folder) / REGISTRY
+        try:
+            store.get_file(BACKUPS, f"{PREFIX}/{name}/{REGISTRY}", packed)
+        except ObjectNotFoundError:
+            return ""
+        told = json.loads(store.get(BACKUPS, f"{PREFIX}/{name}/{SETTINGS}"))
+        restore_registry(settings, packed, Path(told["DANDELION_HOME"]))
+    return f"The registry is back: {file}."
+
+
+async def _restore(
+    settings: Settings, file: Path, erased: Sequence[str], *, subject: str, actor: str
+) -> dict[str, int]:
+    engine = create_engine(settings)
+
+    async def forget(connection: AsyncConnection, ids: Sequence[str]) -> None:
+        await predictions.mark_erased(connection, ids)
+        await predictions.forget_clients(connection, ids)
+
+    try:
+        with gzip.open(file, "rb") as lines:
+            rows = await restore(engine, lines)
+        for start in range(0, len(erased), ROWS_AT_ONCE):
+            ids = erased[start : start + ROWS_AT_ONCE]
+            await transact(engine, lambda on: forget(on, ids), patience_seconds=PATIENCE_SECONDS)  # noqa: B023 -- runs here
+        told = {"rows": sum(rows.values()), "erased": len(erased)}
+        await transact(
+            engine,
+            lambda on: audit.record(on, actor=actor, action="restore", subject=subject, detail=told),
+            patience_seconds=PATIENCE_SECONDS,
+        )
+        return rows
+    finally:
+        await engine.dispose()
