@@ -10,7 +10,7 @@ import pytest
 from dandelion.errors import ObjectStoreError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store
 from dandelion.objects.accounts import Account, keep_accounts
-from dandelion.objects.erasures import WATCH_PAGE, erase_page, erased_ids, note_erasure, photo_places, purge
+from dandelion.privacy.erasures import WATCH_PAGE, erase_page, erased_ids, note_erasure, photo_places, purge
 from dandelion.settings import S3Settings, Settings
 from tests.chart.chart import Manifest, of_kind
 from tests.chart.matrix import MATRIX, Case

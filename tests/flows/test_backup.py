@@ -29,10 +29,10 @@ from dandelion.db.migrate import upgrade
 from dandelion.domain import Feedback, JournalEntry
 from dandelion.errors import BackupError, DatabaseError, ObjectNotFoundError, ObjectStoreError
 from dandelion.objects import BACKUPS, DATA_LAKE, MLFLOW, ObjectStore, create_store, photo_key
-from dandelion.objects.erasures import note_erasure
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.store import Stored
 from dandelion.package.starter import starter_path
+from dandelion.privacy.erasures import note_erasure
 from dandelion.registry import create_registry
 from dandelion.settings import Settings
 from tests.predictions import make_entry, make_prediction

@@ -29,10 +29,10 @@ from dandelion.db.tables import audit_log
 from dandelion.db.tables import predictions as table
 from dandelion.errors import ObjectCorruptError, ObjectNotFoundError
 from dandelion.objects import BUCKETS, DATA_LAKE, PROCESSED, ObjectStore, create_store, frozen_key, photo_key
-from dandelion.objects.erasures import WATCH_PAGE, erased_ids, note_erasure, purge
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.versions import list_versions
 from dandelion.privacy import ClientHasher, erase_prediction
+from dandelion.privacy.erasures import WATCH_PAGE, erased_ids, note_erasure, purge
 from dandelion.retraining.lake import keep
 from dandelion.settings import Settings, load_settings
 from dandelion.watch.report import Report, make_report, publish_report

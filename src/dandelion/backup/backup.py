@@ -7,7 +7,7 @@
 
 Photos, dataset versions, model packages and the backups themselves are copied to a second place: another S3 server
 (DANDELION_MIRROR__URL), or a folder (DANDELION_BACKUP__FOLDER) for an embedded store. What was erased by
-`dandelion privacy erase` is erased there as well, and no restore brings it back (`dandelion.objects.erasures`).
+`dandelion privacy erase` is erased there as well, and no restore brings it back (`dandelion.privacy.erasures`).
 """
 
 from __future__ import annotations

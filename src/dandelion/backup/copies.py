@@ -12,8 +12,8 @@ from dandelion.backup.mirror import mirror
 from dandelion.backup.registry import copy_artifacts
 from dandelion.errors import BackupError, ObjectKeyError, ObjectNotFoundError
 from dandelion.objects import BACKUPS, DATA_LAKE, MLFLOW, PROCESSED, ObjectStore, create_mirror
-from dandelion.objects.erasures import erased_ids, is_photo_of, purge
 from dandelion.objects.folder import FolderStore
+from dandelion.privacy.erasures import erased_ids, is_photo_of, purge
 from dandelion.settings import Settings
 
 OURS = (DATA_LAKE, PROCESSED, BACKUPS)

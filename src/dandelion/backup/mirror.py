@@ -11,8 +11,8 @@ from pathlib import Path
 import structlog
 
 from dandelion.errors import BackupError, ObjectKeyError, ObjectNotFoundError, ObjectStoreError
-from dandelion.objects.erasures import carry_erasures, erased_ids, is_entry, is_photo_of, purge
 from dandelion.objects.store import DATA_LAKE, PROCESSED, ObjectStore, Stored
+from dandelion.privacy.erasures import carry_erasures, erased_ids, is_entry, is_photo_of, purge
 
 NAMED = 20
 

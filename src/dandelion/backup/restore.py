@@ -20,7 +20,7 @@ from dandelion.backup.registry import restore_artifacts, restore_registry
 from dandelion.db import audit, create_engine, predictions, transact
 from dandelion.errors import BackupError, ObjectNotFoundError
 from dandelion.objects import BACKUPS, BUCKETS, create_store
-from dandelion.objects.erasures import erased_ids
+from dandelion.privacy.erasures import erased_ids
 from dandelion.registry import FILE
 from dandelion.settings import Settings
 

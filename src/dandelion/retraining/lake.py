@@ -22,8 +22,8 @@ from dandelion.db import feedback, predictions, transact
 from dandelion.domain import LABEL_LENGTH
 from dandelion.errors import DataError, NotAnImageError, ObjectKeyError, ObjectNotFoundError, PhotoError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store, frozen_key
-from dandelion.objects.erasures import erased_ids, is_photo_of
 from dandelion.objects.store import check_key
+from dandelion.privacy.erasures import erased_ids, is_photo_of
 from dandelion.settings import load_settings
 from dandelion.training.photos import PHOTO_SUFFIXES, Photo, describe_photo, list_class_folders, list_files
 from dandelion.training.versions import DatasetVersion, Labelled

@@ -21,7 +21,7 @@ from dandelion.domain import DriftFigure, StoredPrediction
 from dandelion.errors import DandelionError
 from dandelion.imaging import decode
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store
-from dandelion.objects.erasures import WATCH_PAGE, erase_page_of, erased_ids
+from dandelion.privacy.erasures import WATCH_PAGE, erase_page_of, erased_ids
 from dandelion.settings import Settings
 from dandelion.watch.accuracy import AccuracyFigure, measure_accuracy
 from dandelion.watch.drift import compare

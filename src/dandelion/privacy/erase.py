@@ -1,12 +1,8 @@
-"""What is kept of the people who send photos, and how it is forgotten."""
+"""Erasures: the photo and the client of one prediction, or of all of a client's."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
-import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +10,10 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dandelion.db import audit, predictions, transact
-from dandelion.errors import ObjectStoreError, PredictionNotFoundError, SettingsError
+from dandelion.errors import ObjectStoreError, PredictionNotFoundError
 from dandelion.journal.photo_spool import remove_erased
 from dandelion.objects import PHOTO_TYPES, ObjectStore
-from dandelion.objects.erasures import (
+from dandelion.privacy.erasures import (
     carry_erasures,
     erase_page,
     erased_ids,
@@ -26,38 +22,9 @@ from dandelion.objects.erasures import (
     photo_places,
     purge,
 )
-from dandelion.settings import Settings
 
-KEY_FILE = "client.key"
-HASH_CHARACTERS = 32
 PATIENCE_SECONDS = 30.0
 AT_ONCE = 200
-
-
-class ClientHasher:
-    """Turns a client's name or address into a keyed hash: equal clients stay equal, and nobody can try addresses.
-
-    Args:
-        settings: The key, or the folder where one is made and kept.
-        create: Make a key where there is none; without it, a missing key is an error.
-
-    Raises:
-        SettingsError: There is no key, and none is to be made.
-    """
-
-    def __init__(self, settings: Settings, *, create: bool = True) -> None:
-        given = settings.privacy.client_key
-        file = settings.home / KEY_FILE
-        if given is None and not create and not file.exists():
-            raise SettingsError(
-                f"There is no {file}, so this machine cannot tell which client is meant.",
-                "Run it where the API runs, or set DANDELION_PRIVACY__CLIENT_KEY to the API's.",
-            )
-        self._key = given.get_secret_value().encode() if given else _key_in(file)
-
-    def hash(self, client: str) -> str:
-        """Hex digits, HMAC-SHA-256 cut to 128 bits."""
-        return hmac.new(self._key, client.encode(), hashlib.sha256).hexdigest()[:HASH_CHARACTERS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,20 +163,3 @@ async def _forget(connection: AsyncConnection, ids: Sequence[str], subject: str,
     await predictions.forget_clients(connection, ids)
     detail = {"predictions": len(ids), "photos": photos}
     await audit.record(connection, actor=actor, action="erase", subject=subject, detail=detail)
-
-
-def _key_in(file: Path) -> bytes:
-    """The key that the file holds, made when it is not there; of two processes, both take the first one's."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_name(f".{file.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    if not file.exists():
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(secrets.token_hex(32))
-        try:
-            file.hardlink_to(fresh)
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    return file.read_bytes()
