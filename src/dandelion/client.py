@@ -25,13 +25,13 @@ from dandelion.domain import (
     Page,
     Prediction,
     Promoted,
+    Queue,
     Retraining,
     StoredPrediction,
     Version,
     VersionDetails,
 )
 from dandelion.errors import AuthenticationError, DandelionError, UnreachableError
-from dandelion.labelling import Queue
 
 Decoded = TypeVar("Decoded")
 

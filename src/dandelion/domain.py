@@ -12,6 +12,8 @@ import msgspec
 # What a caller may do; `admin` may do all.
 AccessScope = Literal["predict", "feedback", "read", "admin"]
 DriftTest = Literal["kolmogorov-smirnov", "chi-square", "hotelling"]
+# Why a photo is worth a look.
+Reason = Literal["disputed", "unlike", "unsure"]
 # Characters that a class's name may have: predictions have a column of that width.
 LABEL_LENGTH = 100
 
@@ -186,6 +188,34 @@ class Labeller(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     count: int
+
+
+class QueuedPhoto(msgspec.Struct, frozen=True, kw_only=True):
+    """A photo that waits for its truth.
+
+    Attributes:
+        prediction: What was answered.
+        other_label: What the version on trial says, where one was asked.
+        reasons: Why it is worth a look; empty for one of the sample of all photos.
+    """
+
+    prediction: StoredPrediction
+    other_label: str | None
+    reasons: list[Reason]
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits for a person.
+
+    Attributes:
+        photos: Those most worth a look, first the worthiest.
+        waiting: How many photos of the last 30 days wait, up to 1000.
+        labellers: Who told how many truths in the last 30 days.
+    """
+
+    photos: list[QueuedPhoto]
+    waiting: int
+    labellers: list[Labeller]
 
 
 class RefusedLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,9 +23,9 @@ from dandelion.db import create_engine, feedback, migrate, predictions, transact
 from dandelion.db.tables import audit_log
 from dandelion.domain import Feedback
 from dandelion.errors import FeedbackError, FeedbackFileError
+from dandelion.feedback.labels import give_truths, read_truths
 from dandelion.settings import Settings
 from dandelion.telemetry.instruments import expose
-from dandelion.truth import give_truths, read_truths
 from dandelion.watch import LiveAccuracy, measure_accuracy
 from tests.integration.conftest import Api, running_api
 from tests.integration.test_database import START, entry

@@ -15,7 +15,7 @@ from dandelion.db import feedback, labelling, predictions
 from dandelion.db.tables import audit_log
 from dandelion.domain import Feedback, StoredPrediction
 from dandelion.errors import ObjectNotFoundError, PredictionNotFoundError, ScopeError
-from dandelion.labelling import rank
+from dandelion.feedback.queue import rank
 from dandelion.package.starter import starter_path
 from dandelion.registry import CHALLENGER, create_registry
 from dandelion.settings import Settings

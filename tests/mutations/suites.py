@@ -24,6 +24,7 @@ SUITES: dict[str, tuple[str, ...]] = {
     "db/": ("tests/integration/test_database.py", "tests/integration/test_db_commands.py"),
     "backup/dump": ("tests/flows/test_backup.py",),
     "db/tls": ("tests/integration/test_database_tls.py",),
+    "feedback/": ("tests/unit/test_truth.py", "tests/integration/test_feedback.py", "tests/integration/test_labelling.py"),
     "imaging/": ("tests/unit/test_decode.py", "tests/unit/test_clean.py"),
     "inference/challenger": ("tests/integration/test_versions.py",),
     "inference/": ("tests/unit/test_classifier.py", "tests/integration/test_registry.py"),

@@ -21,9 +21,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from dandelion.db.predictions import Filter
-from dandelion.domain import Identity, Page, Prediction, StoredPrediction
+from dandelion.domain import Identity, Page, Prediction, Queue, QueuedPhoto, StoredPrediction
 from dandelion.errors import SettingsError
-from dandelion.labelling import Queue, QueuedPhoto
 from dandelion.settings import Settings
 from dandelion.ui import page as ui_page
 from dandelion.ui.backend import Backend

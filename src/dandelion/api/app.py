@@ -35,6 +35,7 @@ from dandelion.concurrency.tasks import end_all
 from dandelion.concurrency.threads import Threads
 from dandelion.db import create_engine, keys, transact
 from dandelion.domain import ApiKey
+from dandelion.feedback.second_opinions import SecondOpinions
 from dandelion.inference.challenger import Challenger
 from dandelion.inference.reloader import Reloader
 from dandelion.inference.service import PredictionService
@@ -172,7 +173,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
                 "clients": clients,
                 "registry": None,
                 "challenger": challenger,
-                "second_opinions": queue.SecondOpinions(challenger, store, store_readers),
+                "second_opinions": SecondOpinions(challenger, store, store_readers),
                 "store_readers": store_readers,
                 "registry_threads": registry_threads,
                 "side_lanes": side_lanes,

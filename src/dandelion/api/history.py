@@ -25,10 +25,10 @@ from dandelion.db import feedback, predictions, transact
 from dandelion.db.arrivals import wait_for_arrival
 from dandelion.domain import LABEL_LENGTH, BulkVerdict, Page, StoredPrediction
 from dandelion.errors import MediaTypeError, ObjectNotFoundError, PredictionNotFoundError
+from dandelion.feedback.labels import Kind, Line, give_truths, observe_lag, read_truths
 from dandelion.journal import Journal
 from dandelion.objects import DATA_LAKE, PHOTO_TYPES, ObjectStore
 from dandelion.telemetry import instruments
-from dandelion.truth import Kind, Line, give_truths, observe_lag, read_truths
 
 Result = TypeVar("Result")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -17,73 +15,20 @@ from litestar.params import FromPath, Parameter
 from dandelion.api.access import caller_of, needs
 from dandelion.api.history import PATIENCE_SECONDS, existing, send_photo
 from dandelion.api.problems import documented
-from dandelion.concurrency.threads import Threads
 from dandelion.db import labelling, transact
-from dandelion.domain import Labeller, StoredPrediction
-from dandelion.errors import DandelionError, ObjectNotFoundError
-from dandelion.inference.challenger import Challenger
+from dandelion.domain import Labeller, Queue, StoredPrediction
+from dandelion.errors import ObjectNotFoundError
+from dandelion.feedback.queue import rank
+from dandelion.feedback.second_opinions import SecondOpinions
 from dandelion.journal import Journal
-from dandelion.labelling import Queue, rank
-from dandelion.objects import DATA_LAKE, ObjectStore
 
 SINCE = timedelta(days=30)
 MOST = 100
-SECOND_OPINION_SECONDS = 2.0
-AT_ONCE = 8
 
 log = structlog.get_logger(__name__)
 
 _PROBLEMS = documented({400: "A value that cannot be read", 503: "The database does not answer"})
 _MISSING = documented({404: "No such photo waits for its truth"})
-
-
-class SecondOpinions:
-    """What the version on trial says of photos that are kept; asked once for each."""
-
-    MOST = 10_000
-
-    def __init__(self, challenger: Challenger, store: ObjectStore, readers: Threads) -> None:
-        self._challenger = challenger
-        self._store = store
-        self._readers = readers
-        self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
-
-    async def of(self, found: Sequence[StoredPrediction]) -> dict[str, str]:
-        """Prediction id to label, as far as they can be had in a moment; none where nothing is on trial."""
-        try:
-            other = await self._challenger.find()
-        except DandelionError as error:
-            log.info("no_second_opinion", reason=str(error))
-            return {}
-        if other is None:
-            return {}
-        digest = other[1]
-        fresh = [each for each in found if (digest, each.prediction_id) not in self._known]
-        try:
-            async with asyncio.timeout(SECOND_OPINION_SECONDS):
-                for start in range(0, len(fresh), AT_ONCE):
-                    await self._ask(digest, fresh[start : start + AT_ONCE])
-        except TimeoutError:
-            pass  # the next one who asks gets more
-        return {
-            each.prediction_id: self._known[digest, each.prediction_id]
-            for each in found
-            if (digest, each.prediction_id) in self._known
-        }
-
-    async def _ask(self, digest: str, found: Sequence[StoredPrediction]) -> None:
-        read = (self._readers.run(self._store.get, DATA_LAKE, each.photo_key or "") for each in found)
-        photos = {
-            each.prediction_id: photo
-            for each, photo in zip(found, await asyncio.gather(*read, return_exceptions=True), strict=True)
-            if isinstance(photo, bytes)
-        }
-        answers = await self._challenger.classify(list(photos.values()))
-        for prediction_id, answer in zip(photos, answers, strict=False):
-            if not isinstance(answer, Exception):
-                self._known[digest, prediction_id] = answer.label
-        while len(self._known) > self.MOST:
-            self._known.popitem(last=False)
 
 
 @get("/queue", opt=needs("feedback"), summary="Photos most worth labelling", responses=_PROBLEMS)

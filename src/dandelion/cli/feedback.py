@@ -15,7 +15,7 @@ from dandelion.settings import API_KEY_VARIABLE
 
 if TYPE_CHECKING:
     from dandelion.domain import BulkVerdict
-    from dandelion.truth import Kind
+    from dandelion.feedback.labels import Kind
 
 _KINDS: dict[str, Kind] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
@@ -55,8 +55,8 @@ def _remote(url: str, key: str | None, data: bytes, kind: Kind) -> BulkVerdict:
 
 
 def _local(data: bytes, kind: Kind) -> BulkVerdict:
+    from dandelion.feedback.labels import give_truths, read_truths
     from dandelion.settings import load_settings
-    from dandelion.truth import give_truths, read_truths
 
     truths = read_truths(data, kind)
     pause = load_settings().journal.ship_seconds

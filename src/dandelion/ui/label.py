@@ -10,8 +10,8 @@ from typing import Any
 
 import gradio as gr
 
+from dandelion.domain import QueuedPhoto
 from dandelion.errors import DandelionError
-from dandelion.labelling import QueuedPhoto
 from dandelion.ui.page import Page, Updates
 
 SKIP, UNDO = "s", "u"
