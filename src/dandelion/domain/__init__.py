@@ -1,0 +1,50 @@
+"""The values that travel between parts: frozen, validated where they enter, free of I/O."""
+
+from dandelion.domain.access import AccessScope, ApiKey, Identity
+from dandelion.domain.drift import Drift, DriftFigure, DriftTest, MergedDrift
+from dandelion.domain.feedback import BulkVerdict, Feedback, Labeller, Queue, QueuedPhoto, Reason, RefusedLine
+from dandelion.domain.flows import AskedRetraining, FlowRun, FlowStep, Retraining
+from dandelion.domain.models import InputSpec, ModelVersion, Promoted, Split, Version, VersionDetails
+from dandelion.domain.predictions import (
+    LABEL_LENGTH,
+    JournalEntry,
+    ModelRef,
+    Opinion,
+    Page,
+    Prediction,
+    StoredPrediction,
+)
+
+__all__ = [
+    "LABEL_LENGTH",
+    "AccessScope",
+    "ApiKey",
+    "AskedRetraining",
+    "BulkVerdict",
+    "Drift",
+    "DriftFigure",
+    "DriftTest",
+    "Feedback",
+    "FlowRun",
+    "FlowStep",
+    "Identity",
+    "InputSpec",
+    "JournalEntry",
+    "Labeller",
+    "MergedDrift",
+    "ModelRef",
+    "ModelVersion",
+    "Opinion",
+    "Page",
+    "Prediction",
+    "Promoted",
+    "Queue",
+    "QueuedPhoto",
+    "Reason",
+    "RefusedLine",
+    "Retraining",
+    "Split",
+    "StoredPrediction",
+    "Version",
+    "VersionDetails",
+]
