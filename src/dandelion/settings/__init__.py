@@ -1,0 +1,56 @@
+"""Every setting, one frozen section a file, read once from the environment and passed in.
+
+The variable of a setting is `DANDELION_<SECTION>__<KEY>`, for example `DANDELION_API__PORT=8080`.
+"""
+
+from dandelion.settings.access import AccessSettings
+from dandelion.settings.api import ApiSettings
+from dandelion.settings.backup import BackupSettings
+from dandelion.settings.database import DatabaseSettings
+from dandelion.settings.inference import InferenceSettings
+from dandelion.settings.journal import JournalSettings
+from dandelion.settings.load import API_KEY_VARIABLE, as_text, load_settings, variables
+from dandelion.settings.log import LogSettings
+from dandelion.settings.model import ModelSettings
+from dandelion.settings.notify import NotifyOutcome, NotifySettings
+from dandelion.settings.objects import MirrorSettings, ObjectsSettings, S3Settings
+from dandelion.settings.prefect import PrefectSettings
+from dandelion.settings.privacy import PrivacySettings
+from dandelion.settings.registry import RegistrySettings
+from dandelion.settings.release import ReleaseSettings
+from dandelion.settings.retraining import RetrainingSettings
+from dandelion.settings.section import Section
+from dandelion.settings.settings import Settings
+from dandelion.settings.tracing import TracingSettings
+from dandelion.settings.ui import UiSettings
+from dandelion.settings.watch import WatchSettings
+
+__all__ = [
+    "API_KEY_VARIABLE",
+    "AccessSettings",
+    "ApiSettings",
+    "BackupSettings",
+    "DatabaseSettings",
+    "InferenceSettings",
+    "JournalSettings",
+    "LogSettings",
+    "MirrorSettings",
+    "ModelSettings",
+    "NotifyOutcome",
+    "NotifySettings",
+    "ObjectsSettings",
+    "PrefectSettings",
+    "PrivacySettings",
+    "RegistrySettings",
+    "ReleaseSettings",
+    "RetrainingSettings",
+    "S3Settings",
+    "Section",
+    "Settings",
+    "TracingSettings",
+    "UiSettings",
+    "WatchSettings",
+    "as_text",
+    "load_settings",
+    "variables",
+]

@@ -1,0 +1,37 @@
+"""Settings: how photos are decoded, collected and run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dandelion.settings.section import Section
+
+
+class InferenceSettings(Section):
+    """How photos are decoded, collected and run."""
+
+    runtime: Literal["auto", "openvino", "torch"] = Field(
+        "auto",
+        description="`auto` runs OpenVINO on the CPU, or torch where a CUDA GPU and torch are present.",
+    )
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
+        "auto",
+        description="`auto` takes the fastest precision that the CPU accelerates and the package holds.",
+    )
+    lanes: Annotated[int, Field(ge=0, le=64)] = Field(
+        0,
+        description="Threads that decode and infer side by side; 0 takes one more than the cores that the process may "
+        "use, so that no core idles while a lane waits for Python's lock.",
+    )
+    max_batch: Annotated[int, Field(ge=1, le=256)] = Field(8, description="Most photos run together.")
+    max_wait_ms: Annotated[float, Field(ge=0, le=1000)] = Field(
+        0.0, description="How long a lane waits for more photos before it runs a batch, milliseconds."
+    )
+    max_queue: Annotated[int, Field(ge=1)] = Field(
+        256, description="Most photos that wait; one more gets 503 with Retry-After."
+    )
+    deadline_seconds: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="A photo that waited longer than this is given up with 503."
+    )

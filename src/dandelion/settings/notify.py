@@ -1,0 +1,23 @@
+"""Settings: who is told what a run did."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from dandelion.settings.section import Section
+
+NotifyOutcome = Literal["promoted", "rejected", "stopped", "skipped", "failed", "rolled_back", "backup_failed"]
+
+
+class NotifySettings(Section):
+    """Who is told what a run did."""
+
+    urls: tuple[SecretStr, ...] = Field(
+        (), description='Apprise addresses: `["slack://...", "mailto://...", "jsons://host/hook"]`.'
+    )
+    on: tuple[NotifyOutcome, ...] = Field(
+        ("promoted", "rejected", "stopped", "failed", "rolled_back", "backup_failed"),
+        description="Ends that are told; `skipped` is a run that found nothing to do.",
+    )

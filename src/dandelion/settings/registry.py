@@ -1,0 +1,21 @@
+"""Settings: where MLflow is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from dandelion.settings.section import Port, Section
+
+
+class RegistrySettings(Section):
+    """Where MLflow is."""
+
+    uri: str | None = Field(
+        None,
+        description="Tracking server, `http://host:5000`; none means the embedded one under the home folder.",
+    )
+    host: str = Field("127.0.0.1", description="Address of the embedded MLflow page.")
+    port: Port = Field(5000, description="Port of the embedded MLflow page.")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="Longest wait for one answer.")
