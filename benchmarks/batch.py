@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.limit import measure_limit
 from benchmarks.photos import PHOTOS, make_photos
 from benchmarks.report import processor
-from dandelion.inference.runtime import usable_cores
+from dandelion.inference.cores import usable_cores
 from dandelion.package.starter import starter_path
 
 

@@ -28,6 +28,7 @@ from benchmarks.loads import load
 from benchmarks.photos import PHOTOS, make_photos
 from benchmarks.servers import Server, free_port, running
 from dandelion.domain import Split
+from dandelion.domain.arrays import Floats
 from dandelion.imaging import prepare
 from dandelion.imaging.statistics import NAMES, SIZE, measure_pixels, measure_size
 from dandelion.inference.openvino_runtime import OpenVinoRuntime
@@ -42,7 +43,6 @@ from dandelion.watch.sketch import CLASSES, Expected, Sketch
 
 WINDOW = 500
 STRANGE_OF_A_KIND = 100
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

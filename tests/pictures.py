@@ -12,7 +12,6 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
 Generator = np.random.Generator
-Pixels = npt.NDArray[np.uint8]
 
 SIDE = 240
 

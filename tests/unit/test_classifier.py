@@ -10,9 +10,9 @@ import sys
 from PIL import Image
 from structlog.testing import capture_logs
 
+from dandelion.domain.arrays import Pixels
 from dandelion.errors import NotAnImageError
 from dandelion.inference.classifier import Answer, Classifier
-from dandelion.inference.runtime import Pixels
 from dandelion.package import open_package
 from dandelion.package.starter import starter_path
 from dandelion.settings import InferenceSettings

@@ -24,7 +24,8 @@ from dandelion.settings import InferenceSettings, Settings
 from dandelion.training.architecture import Start, create_classifier, input_spec
 from dandelion.training.config import Augmentation, TrainingConfig
 from dandelion.training.dataset import PhotoSet
-from dandelion.training.fit import Epoch, fit
+from dandelion.training.epoch import Epoch
+from dandelion.training.fit import fit
 from dandelion.training.run import Stage, train
 from dandelion.training.sample import draw_sample
 from dandelion.training.tracking import Tracker

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from dandelion.batch.predict import SCHEMA, Shard, ShardDone, open_model
 from dandelion.batch.source import S3, batch_id, list_photos
 from dandelion.errors import BatchError, ObjectStoreError
-from dandelion.inference.runtime import usable_cores
+from dandelion.inference.cores import usable_cores
 from dandelion.objects import PROCESSED, ObjectStore
 from dandelion.package.starter import starter_path
 from dandelion.registry import create_registry

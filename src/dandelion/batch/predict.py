@@ -24,7 +24,7 @@ from dandelion.errors import (
     PhotoError,
 )
 from dandelion.inference.classifier import Answer, Classifier
-from dandelion.inference.runtime import usable_cores
+from dandelion.inference.cores import usable_cores
 from dandelion.objects import PROCESSED, create_store
 from dandelion.package import ModelPackage, open_package
 from dandelion.registry import create_registry

@@ -69,7 +69,7 @@ def examine() -> list[Finding]:
 
 
 def _machine() -> Finding:
-    from dandelion.inference.runtime import usable_cores
+    from dandelion.inference.cores import usable_cores
 
     cores = usable_cores()
     saw = f"{cores} cores, {platform.machine()}, Python {platform.python_version()}"

@@ -53,7 +53,7 @@ def predict_batch(
 def _run(settings: Settings, source: str, out: str, model: str) -> BatchDone:
     from dandelion.batch.batch import predict_batch as run_batch
     from dandelion.batch.predict import predict_shard
-    from dandelion.inference.runtime import usable_cores
+    from dandelion.inference.cores import usable_cores
     from dandelion.objects import create_store
 
     def run(shards: Sequence[Sequence[Shard]], on_done: Callable[[ShardDone], None]) -> Sequence[ShardDone]:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from dandelion.settings import Settings
-    from dandelion.training.fit import Epoch
+    from dandelion.training.epoch import Epoch
     from dandelion.training.run import Stage, Trained
     from dandelion.training.tracking import Tracker
 

@@ -10,9 +10,11 @@ from typing import Protocol
 import numpy as np
 import structlog
 
+from dandelion.domain.arrays import Floats, Pixels
 from dandelion.errors import NotAnImageError, PhotoError
 from dandelion.imaging import prepare
-from dandelion.inference.runtime import Floats, Pixels, Runtime, create_runtime, leave_algebra_one_thread
+from dandelion.inference.engines import create_runtime, leave_algebra_one_thread
+from dandelion.inference.runtime import Runtime
 from dandelion.package import Manifest, ModelPackage, softmax
 from dandelion.settings import InferenceSettings
 from dandelion.telemetry import instruments

@@ -7,8 +7,9 @@ import threading
 import numpy as np
 import openvino as ov
 
+from dandelion.domain.arrays import Floats, Pixels
 from dandelion.errors import SettingsError
-from dandelion.inference.runtime import Floats, Output, Pixels
+from dandelion.inference.runtime import Output
 from dandelion.package import ModelPackage
 
 _ACTIVATION = "activation"

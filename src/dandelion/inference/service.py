@@ -13,12 +13,13 @@ import structlog
 from uuid_utils import uuid7
 
 from dandelion.domain import ModelRef, Prediction
+from dandelion.domain.arrays import Floats, Pixels
 from dandelion.errors import NotReadyError, OverloadedError, PhotoError
 from dandelion.imaging import decode
 from dandelion.imaging.heatmap import draw_heatmap
 from dandelion.inference.batcher import Batcher
 from dandelion.inference.classifier import Answer, Classifier
-from dandelion.inference.runtime import Floats, Pixels, usable_cores
+from dandelion.inference.cores import usable_cores
 from dandelion.inference.source import Found
 from dandelion.package import ModelPackage
 from dandelion.settings import Settings

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from safetensors.torch import load_file
 
+from dandelion.domain.arrays import Floats, Pixels
 from dandelion.errors import PackageError
-from dandelion.inference.runtime import Floats, Output, Pixels
+from dandelion.inference.runtime import Output
 from dandelion.package import ModelPackage
 from dandelion.package.network import activation_map, create_network
 

@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from dandelion.errors import SettingsError
-from dandelion.inference.runtime import usable_cores
+from dandelion.inference.cores import usable_cores
 from dandelion.settings import PrefectSettings
 
 Item = TypeVar("Item")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from dandelion.domain.arrays import Floats
 
 
 def normalise(embeddings: Floats) -> Floats:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from dandelion.domain.arrays import Floats
 
 NEIGHBOURS = 5
 AGREEING = 1

@@ -18,7 +18,7 @@ from dandelion.retraining.lake import prediction_of
 from dandelion.retraining.recipe import Recipe, plan_recipe
 from dandelion.settings import Settings
 from dandelion.training.dataset import PhotoSet
-from dandelion.training.fit import Epoch
+from dandelion.training.epoch import Epoch
 from dandelion.training.run import Stage, train
 from dandelion.training.tracking import Tracker
 from dandelion.training.versions import DatasetVersion, fetch_version, known_splits, path_in

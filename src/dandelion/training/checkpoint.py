@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dandelion.errors import TrainingError
 from dandelion.training.config import TrainingConfig
-
-if TYPE_CHECKING:
-    from dandelion.training.fit import Epoch
+from dandelion.training.epoch import Epoch
 
 # What may differ between a run and the run that goes on from it.
 _FREE = {"device", "compact", "folds"}
@@ -79,8 +77,6 @@ def load_checkpoint(path: Path, config: TrainingConfig) -> tuple[Checkpoint, dic
     Raises:
         TrainingError: It cannot be read, or was written by a run with another configuration.
     """
-    from dandelion.training.fit import Epoch
-
     if not path.exists():
         return None
     try:

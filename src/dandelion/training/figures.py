@@ -13,7 +13,7 @@ from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 from dandelion.training.scoring import BINS, Scored
 
 if TYPE_CHECKING:
-    from dandelion.training.fit import Epoch
+    from dandelion.training.epoch import Epoch
     from dandelion.training.graphs import Pixels
 
 WORST = 12

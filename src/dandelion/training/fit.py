@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,29 +24,9 @@ from dandelion.training.architecture import Start, last_layer
 from dandelion.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from dandelion.training.config import TrainingConfig
 from dandelion.training.dataset import PhotoSet, create_transform, normalise, training_batches
+from dandelion.training.epoch import Epoch
 
 EVALUATION_BATCH = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """What one epoch brought.
-
-    Attributes:
-        number: From 1.
-        loss: Mean training loss, on varied and mixed photos.
-        validation_loss: Cross-entropy of the averaged weights on the validation photos; NaN without any.
-        validation_accuracy: Their accuracy there; NaN without any.
-        learning_rate: At the end of the epoch.
-        seconds: Wall-clock time.
-    """
-
-    number: int
-    loss: float
-    validation_loss: float
-    validation_accuracy: float
-    learning_rate: float
-    seconds: float
 
 
 Listener = Callable[[Epoch], None]

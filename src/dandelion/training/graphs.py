@@ -9,10 +9,10 @@ from pathlib import Path
 
 import nncf
 import numpy as np
-import numpy.typing as npt
 import openvino as ov
 import torch
 
+from dandelion.domain.arrays import Floats, Ints, Pixels
 from dandelion.errors import ParityError
 from dandelion.package import softmax
 from dandelion.package.network import Network
@@ -23,10 +23,6 @@ MIN_AGREEMENT = 0.99
 MAX_ACCURACY_LOSS = 0.005
 CALIBRATION_PHOTOS = 256
 _BATCH = 8
-
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
+from dandelion.domain.arrays import Ints
 from dandelion.package.reference import (
     Directions,
     Floats,
@@ -16,8 +16,6 @@ from dandelion.package.reference import (
     class_histogram,
     normalise,
 )
-
-Ints = npt.NDArray[np.int64]
 
 # A photo is an outlier when it is farther than 95 % of known photos: 5 % false alarms.
 KNOWN_SHARE = 0.95

@@ -33,8 +33,9 @@ from dandelion.training.architecture import Start, create_classifier, input_spec
 from dandelion.training.card import Facts, write_card
 from dandelion.training.config import TrainingConfig
 from dandelion.training.dataset import PhotoSet
+from dandelion.training.epoch import Epoch
 from dandelion.training.figures import draw_all
-from dandelion.training.fit import Epoch, fit, predict_embeddings, predict_logits
+from dandelion.training.fit import fit, predict_embeddings, predict_logits
 from dandelion.training.photos import Photo, scan_photos
 from dandelion.training.reference import find_neighbours, find_reference, outlier_threshold
 from dandelion.training.scoring import Scored, find_temperature, measure

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import f1_score, log_loss, precision_recall_fscore_support, roc_auc_score
 
+from dandelion.domain.arrays import Floats, Ints
 from dandelion.package import softmax
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 
 BINS = 15
 

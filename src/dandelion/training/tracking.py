@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dandelion.domain import ModelVersion
     from dandelion.registry import Registry
-    from dandelion.training.fit import Epoch
+    from dandelion.training.epoch import Epoch
 
 FIGURES = "figures"
 CHAMPION = "champion"

@@ -11,18 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import openvino as ov
 import timm
 import torch
 from torch import Tensor, nn
 
+from dandelion.domain.arrays import Floats, Pixels
 from dandelion.errors import TrainingError
 from dandelion.package import ModelPackage
 from dandelion.package.network import Network
-
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
 
 MAX_DIFFERENCE = 0.01  # of the embedding's largest value; rounding makes 0.00001
 _BATCH = 16

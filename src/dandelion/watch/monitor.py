@@ -13,6 +13,7 @@ import numpy.typing as npt
 import structlog
 
 from dandelion.domain import DriftFigure, ModelRef
+from dandelion.domain.arrays import Floats, Pixels
 from dandelion.imaging.statistics import NAMES, SIZE, measure_pixels, measure_size
 from dandelion.package import ModelPackage, Reference
 from dandelion.settings import WatchSettings
@@ -23,8 +24,6 @@ from dandelion.watch.sketch import CLASSES, Expected, Sketch
 PANES = 5
 MAX_WAITING = 64
 
-Floats = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.uint8]
 
 log = structlog.get_logger(__name__)
 

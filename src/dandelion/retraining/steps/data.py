@@ -9,7 +9,7 @@ import numpy as np
 
 from dandelion.errors import ObjectNotFoundError, PhotoError
 from dandelion.imaging import prepare
-from dandelion.inference.runtime import create_runtime
+from dandelion.inference.engines import create_runtime
 from dandelion.objects import DATA_LAKE, PROCESSED
 from dandelion.package import ModelPackage
 from dandelion.retraining.doubts import MOST_NEW, MOST_OLD, Doubts, Floats, find_doubts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dandelion.retraining.run import Run, Step
 from dandelion.retraining.train import train_candidate
-from dandelion.training.fit import Epoch
+from dandelion.training.epoch import Epoch
 from dandelion.training.run import Stage
 
 
