@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from dandelion.client import Client
 from dandelion.db import feedback, labelling, predictions
 from dandelion.db.tables import audit_log
-from dandelion.domain import Feedback, StoredPrediction
+from dandelion.domain import CHALLENGER, Feedback, StoredPrediction
 from dandelion.errors import ObjectNotFoundError, PredictionNotFoundError, ScopeError
 from dandelion.feedback.queue import rank
 from dandelion.package.starter import starter_path
-from dandelion.registry import CHALLENGER, create_registry
+from dandelion.registry import create_registry
 from dandelion.settings import Settings
 from tests.integration.conftest import running_api
 from tests.integration.test_access import make_key

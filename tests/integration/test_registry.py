@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import structlog
 
-from dandelion.domain import ModelRef
+from dandelion.domain import CHAMPION, PREVIOUS, STARTER, ModelRef
 from dandelion.errors import PackageError, RegistryError, VersionNotFoundError
-from dandelion.inference.source import STARTER, ModelSource
+from dandelion.inference.source import ModelSource
 from dandelion.package.starter import starter_path
-from dandelion.registry import CHAMPION, PREVIOUS, Registry, create_registry, recall_alias, remember_alias
+from dandelion.registry import Registry, create_registry, recall_alias, remember_alias
 from dandelion.settings import Settings
 from tests.packages import make_package, make_unreadable
 from tests.servers.mlflow import MlflowServer

@@ -11,10 +11,10 @@ import pytest
 
 from dandelion.client import Client
 from dandelion.db.tables import audit_log
-from dandelion.domain import Promoted
+from dandelion.domain import CHALLENGER, CHAMPION, Promoted
 from dandelion.errors import DandelionError, RegistryError, VersionNotFoundError
 from dandelion.package.starter import starter_path
-from dandelion.registry import CHALLENGER, CHAMPION, Registry, create_registry
+from dandelion.registry import Registry, create_registry
 from dandelion.settings import Settings
 from dandelion.telemetry.instruments import REGISTRY
 from tests.integration.conftest import Api, running_api

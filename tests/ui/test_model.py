@@ -10,7 +10,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from dandelion.registry import CHALLENGER, create_registry
+from dandelion.domain import CHALLENGER
+from dandelion.registry import create_registry
 from dandelion.settings import Settings
 from tests.packages import make_package
 from tests.photos import labelled_photos

@@ -16,10 +16,10 @@ from dandelion.api.access import needs
 from dandelion.api.audit import record
 from dandelion.api.problems import BODY_REFUSALS, documented
 from dandelion.concurrency.threads import Threads
-from dandelion.domain import ModelVersion, Promoted, Version, VersionDetails
+from dandelion.domain import CHAMPION, PREVIOUS, ModelVersion, Promoted, Version, VersionDetails
 from dandelion.errors import DandelionError, RegistryError, VersionNotFoundError
 from dandelion.inference.reloader import Reloader
-from dandelion.registry import CHAMPION, PREVIOUS, Registry, create_registry, would_be_made
+from dandelion.registry import Registry, create_registry, would_be_made
 from dandelion.settings import Settings
 
 Result = TypeVar("Result")

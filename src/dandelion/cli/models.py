@@ -15,6 +15,7 @@ from rich.text import Text
 
 from dandelion.cli.audit import record
 from dandelion.cli.output import console
+from dandelion.domain import CHAMPION
 
 if TYPE_CHECKING:
     from dandelion.registry import Registry
@@ -39,7 +40,7 @@ def list_versions(as_json: Json = False) -> None:
 
 
 @app.command(epilog="Example: dandelion models show champion")
-def show(version: Annotated[str, typer.Argument(help="Version or alias.")] = "champion") -> None:
+def show(version: Annotated[str, typer.Argument(help="Version or alias.")] = CHAMPION) -> None:
     """Show a version's model card."""
     from dandelion.settings import load_settings
 
@@ -62,7 +63,7 @@ def register(
     from dandelion.package.starter import starter_path
 
     registry = _registry()
-    if if_empty and registry.find_alias("champion") is not None:
+    if if_empty and registry.find_alias(CHAMPION) is not None:
         return
     version = registry.register_package(package or starter_path())
     if promote or if_empty:

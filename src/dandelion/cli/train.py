@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dandelion.domain import CHAMPION
+
 if TYPE_CHECKING:
     from dandelion.settings import Settings
     from dandelion.training.epoch import Epoch
@@ -137,5 +139,5 @@ def _report(trained: Trained) -> None:
     version = trained.version
     if version is not None:
         console.print(f"Registered {version.name} version {version.version} ({', '.join(version.aliases)}).")
-        if "champion" not in version.aliases:
+        if CHAMPION not in version.aliases:
             console.print(f"Let it serve: dandelion models promote {version.version}")

@@ -4,7 +4,18 @@ from dandelion.domain.access import AccessScope, ApiKey, Identity
 from dandelion.domain.drift import Drift, DriftFigure, DriftTest, MergedDrift
 from dandelion.domain.feedback import BulkVerdict, Feedback, Labeller, Queue, QueuedPhoto, Reason, RefusedLine
 from dandelion.domain.flows import AskedRetraining, FlowRun, FlowStep, Retraining
-from dandelion.domain.models import InputSpec, ModelVersion, Promoted, Split, Version, VersionDetails
+from dandelion.domain.models import (
+    CHALLENGER,
+    CHAMPION,
+    PREVIOUS,
+    STARTER,
+    InputSpec,
+    ModelVersion,
+    Promoted,
+    Split,
+    Version,
+    VersionDetails,
+)
 from dandelion.domain.predictions import (
     LABEL_LENGTH,
     JournalEntry,
@@ -16,7 +27,11 @@ from dandelion.domain.predictions import (
 )
 
 __all__ = [
+    "CHALLENGER",
+    "CHAMPION",
     "LABEL_LENGTH",
+    "PREVIOUS",
+    "STARTER",
     "AccessScope",
     "ApiKey",
     "AskedRetraining",

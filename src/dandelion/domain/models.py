@@ -8,6 +8,13 @@ from enum import StrEnum
 
 import msgspec
 
+# Aliases of the registry: what serves, what is on trial, and what served before.
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+PREVIOUS = "previous"
+# In place of a version's number, for the package that comes with Dandelion.
+STARTER = "starter"
+
 
 class Split(StrEnum):
     """Which part of a dataset a photo belongs to; decided by its content, for ever."""

@@ -6,11 +6,10 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from dandelion.domain import ModelRef
+from dandelion.domain import CHALLENGER, CHAMPION, ModelRef
 from dandelion.errors import PhotoError
 from dandelion.inference.classifier import Answer, Classifier
 from dandelion.inference.source import ModelSource
-from dandelion.registry import CHALLENGER, CHAMPION
 from dandelion.settings import Settings
 
 

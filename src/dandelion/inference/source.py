@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from dandelion.domain import ModelRef, ModelVersion
+from dandelion.domain import STARTER, ModelRef, ModelVersion
 from dandelion.errors import NotReadyError, PackageError
 from dandelion.package import ModelPackage, open_package
 from dandelion.package.starter import starter_path
 from dandelion.registry import Registry, create_registry, is_new, recall_alias, remember_alias, would_be_made
 from dandelion.settings import Settings
 
-STARTER = "starter"
 LOCAL = "local"
 
 log = structlog.get_logger(__name__)

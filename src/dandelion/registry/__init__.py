@@ -2,10 +2,7 @@
 
 from dandelion.registry.cache import recall_alias, remember_alias
 from dandelion.registry.registry import (
-    CHALLENGER,
-    CHAMPION,
     FILE,
-    PREVIOUS,
     Registry,
     artifacts_uri,
     create_registry,
@@ -16,10 +13,7 @@ from dandelion.registry.registry import (
 )
 
 __all__ = [
-    "CHALLENGER",
-    "CHAMPION",
     "FILE",
-    "PREVIOUS",
     "Registry",
     "artifacts_uri",
     "create_registry",

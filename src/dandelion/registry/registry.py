@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from dandelion.domain import ModelVersion
+from dandelion.domain import CHAMPION, PREVIOUS, ModelVersion
 from dandelion.errors import PackageError, RegistryError, VersionNotFoundError
 from dandelion.http.addresses import url_of
 from dandelion.package import ModelPackage, open_package
@@ -31,9 +31,6 @@ from dandelion.settings import Settings
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-CHAMPION = "champion"
-CHALLENGER = "challenger"
-PREVIOUS = "previous"
 EXPERIMENT = "dandelion"
 DIGEST_TAG = "dandelion.digest"
 DATASET_TAG = "dandelion.dataset_digest"

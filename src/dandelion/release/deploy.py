@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
+from dandelion.domain import CHAMPION, PREVIOUS
 from dandelion.errors import DandelionError, RegistryError, ReleaseError
 from dandelion.registry import Registry
-from dandelion.release.plan import CHAMPION, PREVIOUS, Move, plan_move
+from dandelion.release.plan import Move, plan_move
 from dandelion.release.pods import Pod, Pods
 from dandelion.settings import ReleaseSettings
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dandelion.domain import CHAMPION, PREVIOUS
 from dandelion.settings import ReleaseSettings
-
-CHAMPION = "champion"
-PREVIOUS = "previous"
 
 
 @dataclass(frozen=True, slots=True)

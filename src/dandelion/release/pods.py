@@ -10,12 +10,11 @@ from dataclasses import dataclass
 import httpx
 
 from dandelion.client import AsyncClient
-from dandelion.domain import Prediction
+from dandelion.domain import STARTER, Prediction
 from dandelion.errors import DandelionError, ReleaseError
 from dandelion.settings import Settings
 
 TIMEOUT_SECONDS = 10.0
-STARTER = "starter"
 
 
 @dataclass(frozen=True, slots=True)

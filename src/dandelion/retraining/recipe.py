@@ -12,13 +12,13 @@ import numpy.typing as npt
 import structlog
 from safetensors.torch import save_file
 
+from dandelion.domain import CHAMPION
 from dandelion.errors import TrainingError
 from dandelion.package import ModelPackage
 from dandelion.settings import RetrainingSettings
 from dandelion.training.architecture import create_classifier
 from dandelion.training.config import TrainingConfig
 
-CHAMPION = "champion"
 EPOCHS_FROM_WEIGHTS = 12
 # Enough for the statistics of batch normalisation when weights are unfolded from a graph.
 UNFOLDED_PHOTOS = 64

@@ -16,21 +16,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dandelion.db import audit, retrainings
 from dandelion.db.retrainings import Retraining
-from dandelion.domain import ModelVersion
+from dandelion.domain import CHAMPION, STARTER, ModelVersion
 from dandelion.objects import ObjectStore, create_store
 from dandelion.package import ModelPackage, open_package
 from dandelion.package.starter import starter_path
 from dandelion.package.store import digest_of
 from dandelion.registry import Registry, create_registry
-from dandelion.release.plan import CHAMPION
 from dandelion.retraining.asked import Asked, Outcome
 from dandelion.retraining.compare import Comparison
 from dandelion.retraining.guard import Heartbeat, claim, in_transaction
 from dandelion.retraining.lake import Inspected, Source
 from dandelion.settings import Settings
 from dandelion.training.versions import DatasetVersion
-
-STARTER = "starter"
 
 log = structlog.get_logger(__name__)
 

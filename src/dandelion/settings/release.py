@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
+from dandelion.domain import CHALLENGER, CHAMPION
 from dandelion.settings.section import Section
 
 
@@ -61,4 +62,4 @@ class ReleaseSettings(Section):
     @property
     def alias(self) -> str:
         """The alias that a release moves."""
-        return "champion" if self.strategy == "rolling" else "challenger"
+        return CHAMPION if self.strategy == "rolling" else CHALLENGER

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from dandelion.domain import CHALLENGER, CHAMPION
 from dandelion.errors import RegistryError
 from dandelion.training.config import TrainingConfig
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from dandelion.training.epoch import Epoch
 
 FIGURES = "figures"
-CHAMPION = "champion"
-CHALLENGER = "challenger"
 _NOTE = "run.json"
 
 

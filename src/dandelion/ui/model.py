@@ -10,9 +10,8 @@ from typing import Any
 import gradio as gr
 
 from dandelion.client import AsyncClient
-from dandelion.domain import Opinion, Version
+from dandelion.domain import CHALLENGER, CHAMPION, PREVIOUS, Opinion, Version
 from dandelion.errors import DandelionError
-from dandelion.registry import CHAMPION, PREVIOUS
 from dandelion.ui.page import LOCAL_TIMES, PRESSED, Page, Updates
 
 AT_ONCE = 4
@@ -25,7 +24,7 @@ FIGURES = {
     "log_loss": "model.log_loss",
     "roc_auc": "model.roc_auc",
 }
-ALIASES = {"champion": "model.champion", "challenger": "model.challenger", "previous": "model.previous"}
+ALIASES = {each: f"model.{each}" for each in (CHAMPION, CHALLENGER, PREVIOUS)}
 ROLLBACK = "rollback"
 
 Files = Sequence[tuple[str, str | None]] | None

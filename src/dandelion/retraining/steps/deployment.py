@@ -7,12 +7,12 @@ from datetime import timedelta
 
 from dandelion.access.tokens import sign_token
 from dandelion.db import releases, retrainings
+from dandelion.domain import CHAMPION, STARTER
 from dandelion.release.deploy import Deployment, deploy
-from dandelion.release.plan import CHAMPION
 from dandelion.release.pods import Pods
 from dandelion.retraining.compare import golden_photos
 from dandelion.retraining.guard import in_transaction
-from dandelion.retraining.run import STARTER, Run, Step
+from dandelion.retraining.run import Run, Step
 from dandelion.settings import Settings
 
 RELEASE_TAG = "dandelion.release"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dandelion.release.plan import CHAMPION
+from dandelion.domain import CHAMPION
 from dandelion.retraining.asked import Outcome
 from dandelion.retraining.notice import Notice, send
 from dandelion.retraining.run import Run, Step
