@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from dandelion.batch.predict import SCHEMA, Shard, ShardDone, open_model
 from dandelion.batch.source import S3, batch_id, list_photos
 from dandelion.errors import BatchError, ObjectStoreError
+from dandelion.files.replacing import replacing
 from dandelion.inference.cores import usable_cores
 from dandelion.objects import PROCESSED, ObjectStore
 from dandelion.package.starter import starter_path
@@ -118,8 +119,7 @@ def _put_together(store: ObjectStore, shards: Sequence[Shard], out: str) -> None
                 store.put_file(where.netloc, where.path.lstrip("/"), whole)
                 return
             place = Path(out).absolute()
-            fresh = place.with_name(f".{place.name}.part")
-            shutil.move(whole, fresh)
-            fresh.replace(place)
+            with replacing(place) as fresh:
+                shutil.move(whole, fresh)
         except (OSError, ObjectStoreError) as error:
             raise BatchError(f"{out} cannot be written ({error}).", "Choose another place; nothing is lost.") from error

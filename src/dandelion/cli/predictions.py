@@ -13,6 +13,7 @@ from dandelion.cli.ages import parse_age
 from dandelion.cli.database import with_engine
 from dandelion.cli.output import console
 from dandelion.errors import DandelionError
+from dandelion.files.replacing import replacing
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -91,11 +92,11 @@ async def _write(engine: AsyncEngine, wanted: Filter, file: Path) -> int:
             ("verdict", word),
         ]
     )
-    fresh = file.with_name(f".{file.name}.part")
     total, after = 0, None
     try:
         with (
             console(error=True).status("Exporting ...") as progress,
+            replacing(file) as fresh,
             pq.ParquetWriter(fresh, schema, compression="zstd") as writer,
         ):
             while True:
@@ -111,11 +112,8 @@ async def _write(engine: AsyncEngine, wanted: Filter, file: Path) -> int:
                 writer.write_table(pa.table(columns, schema=schema))
                 total, after = total + len(found), found[-1].prediction_id
                 progress.update(f"Exporting ... {total}")
-        fresh.replace(file)
     except OSError as error:
         raise DandelionError(
             f"{file} cannot be written ({error.strerror or error}).", "Choose another place."
         ) from error
-    finally:
-        fresh.unlink(missing_ok=True)
     return total

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from dandelion.errors import ObjectCorruptError, ObjectKeyError, ObjectStoreError
+from dandelion.files.replacing import replacing
 
 MLFLOW = "mlflow-artifacts"
 DATA_LAKE = "data-lake"
@@ -116,14 +117,9 @@ class ObjectStore(ABC):
 
     def get_file(self, bucket: str, key: str, path: Path) -> None:
         """The same into a file of any size, which is there whole or not at all."""
-        fresh = path.with_name(f".{path.name}.part")
-        try:
-            with fresh.open("wb") as stream:
-                for chunk in self.read(bucket, key):
-                    stream.write(chunk)
-            fresh.replace(path)
-        finally:
-            fresh.unlink(missing_ok=True)
+        with replacing(path) as fresh, fresh.open("wb") as stream:
+            for chunk in self.read(bucket, key):
+                stream.write(chunk)
 
     def read(self, bucket: str, key: str) -> Iterator[bytes]:
         """An object in chunks as they arrive; one that was damaged ends with an error instead of its last chunk.

@@ -58,14 +58,12 @@ def render_page(comparison: Comparison, *, candidate: str, champion: str | None)
         candidate: Its version.
         champion: The version before it, if any.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from dandelion.files.templates import create_environment
 
-    environment = Environment(
-        loader=PackageLoader("dandelion.retraining", package_path=""), autoescape=True, undefined=StrictUndefined
-    )
+    template = create_environment("dandelion.retraining").get_template("page.html.jinja")
     changed = comparison.changed
     before = comparison.champion
-    return environment.get_template("page.html.jinja").render(
+    return template.render(
         decision=comparison.decision,
         candidate=candidate,
         champion=champion,

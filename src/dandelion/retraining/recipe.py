@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from dandelion.domain import CHAMPION
 from dandelion.errors import TrainingError
+from dandelion.files.replacing import replacing
 from dandelion.package import ModelPackage
 from dandelion.settings import RetrainingSettings
 from dandelion.training.architecture import create_classifier
@@ -99,9 +100,8 @@ def _weights_of(
             log.warning("champion_has_no_weights", reason=str(error))
             return None
         folder.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(".part")
-        save_file(state, fresh)
-        fresh.replace(path)
+        with replacing(path) as fresh:
+            save_file(state, fresh)
     return path
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from dandelion.errors import TrainingError
+from dandelion.files.replacing import replacing
 from dandelion.training.config import TrainingConfig
 from dandelion.training.epoch import Epoch
 
@@ -54,17 +55,14 @@ def save_checkpoint(path: Path, state: Checkpoint, training: dict[str, object], 
         "best": state.best,
         "training": training,
     }
-    partial = path.with_suffix(".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
+        with replacing(path) as fresh, fresh.open("wb") as stream:
             torch.save(content, stream)
             stream.flush()
             os.fsync(stream.fileno())
-        partial.replace(path)
     # torch reports a short write of its archive as RuntimeError, not OSError.
     except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
         raise TrainingError(
             f"The checkpoint {path} cannot be written ({getattr(error, 'strerror', None) or error}).",
             "Free some disk space, or choose another --output, then continue with --resume.",

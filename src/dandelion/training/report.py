@@ -39,11 +39,9 @@ def write_report(report: CheckReport, file: Path) -> None:
 
 def render_report(report: CheckReport) -> str:
     """The report as an HTML page; whatever comes from file names is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from dandelion.files.templates import create_environment
 
-    environment = Environment(
-        loader=PackageLoader("dandelion.training", package_path=""), autoescape=True, undefined=StrictUndefined
-    )
+    template = create_environment("dandelion.training").get_template("report.html.jinja")
     splits: dict[str, dict[str, int]] = {label: {} for label in report.classes}
     for photo in assign_splits(report.photos):
         name = str(photo.split)
@@ -59,7 +57,7 @@ def render_report(report: CheckReport) -> str:
         }
         for severity, title in _TITLES.items()
     ]
-    return environment.get_template("report.html.jinja").render(
+    return template.render(
         folder=str(report.folder),
         photos=len(report.photos),
         largest=max(report.classes.values(), default=0) or 1,

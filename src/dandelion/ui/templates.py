@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
+from dandelion.files.templates import create_environment
 from dandelion.ui.words import Words
 
 
@@ -27,10 +28,4 @@ class Renderer:
 
 @functools.cache
 def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("dandelion.ui"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return create_environment("dandelion.ui", "templates")

@@ -184,16 +184,13 @@ def render(findings: Findings) -> str:
         DandelionError: The libraries that draw it are not installed.
     """
     try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-
+        from dandelion.files.templates import create_environment
         from dandelion.watch import plots
 
         drawn = plots.draw_periods(findings.periods)
     except ImportError as error:
         raise DandelionError(f"The report needs {error.name}.", "pip install 'dandelion[all]'") from error
-    environment = Environment(
-        loader=PackageLoader("dandelion.watch", package_path=""), autoescape=True, undefined=StrictUndefined
-    )
+    template = create_environment("dandelion.watch").get_template("report.html.jinja")
     sections = [
         {
             "version": version,
@@ -205,7 +202,7 @@ def render(findings: Findings) -> str:
         }
         for version, sketch, figures in findings.drifts
     ]
-    return environment.get_template("report.html.jinja").render(
+    return template.render(
         findings=findings,
         photos=sum(summary.photos for _, summary in findings.periods),
         strange=sum(summary.strange for _, summary in findings.periods),
