@@ -1,3 +1,3 @@
-"""Dandelion: a self-hosted image classifier that watches, retrains and releases itself."""
+"""Dandelion: a self-hosted image classifier that monitors, retrains and releases itself."""
 
 __version__ = "0.1.0"

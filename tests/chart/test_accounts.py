@@ -10,7 +10,7 @@ import pytest
 from dandelion.errors import ObjectStoreError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store
 from dandelion.objects.accounts import Account, keep_accounts
-from dandelion.privacy.erasures import WATCH_PAGE, erase_page, erased_ids, note_erasure, photo_places, purge
+from dandelion.privacy.erasures import MONITORING_REPORT, erase_page, erased_ids, note_erasure, photo_places, purge
 from dandelion.settings import S3Settings, Settings
 from tests.chart.chart import Manifest, of_kind
 from tests.chart.matrix import MATRIX, Case
@@ -62,13 +62,13 @@ def test_a_pod_of_the_api_may_delete_the_page_that_pictures_a_photo_and_write_no
 ) -> None:
     api = signed_in("api")
     for page in (ID, "earlier", "now"):
-        whole.put(PROCESSED, WATCH_PAGE, page.encode())
+        whole.put(PROCESSED, MONITORING_REPORT, page.encode())
     purge(api, [ID])
-    assert whole.get(PROCESSED, WATCH_PAGE) == b"now"
+    assert whole.get(PROCESSED, MONITORING_REPORT) == b"now"
     with pytest.raises(ObjectStoreError, match="Access Denied"):
-        api.put(PROCESSED, WATCH_PAGE, b"planted")
+        api.put(PROCESSED, MONITORING_REPORT, b"planted")
     erase_page(api)
-    assert not list(whole.list_objects(PROCESSED, WATCH_PAGE))
+    assert not list(whole.list_objects(PROCESSED, MONITORING_REPORT))
 
 
 def test_a_pod_of_the_api_neither_adds_to_nor_removes_from_datasets(

@@ -22,7 +22,7 @@ STRANGERS = [
 ]
 
 
-def watcher(name: str, namespace: str) -> Peer:
+def observer(name: str, namespace: str) -> Peer:
     """A pod of Prometheus or Alertmanager."""
     return Peer({"app.kubernetes.io/name": name}, {"kubernetes.io/metadata.name": namespace})
 
@@ -161,7 +161,7 @@ def test_monitoring_may_ask_what_it_scrapes_and_alert(manifests: list[Manifest],
     scraped = scraped_ports(manifests)
     assert scraped or case.name in {"without global.monitoring", "values/laptop"}
     for namespace in watching_namespaces(case):
-        prometheus, alertmanager = watcher("prometheus", namespace), watcher("alertmanager", namespace)
+        prometheus, alertmanager = observer("prometheus", namespace), observer("alertmanager", namespace)
         for labels, port in scraped:
             component = labels["app.kubernetes.io/component"]
             assert network.lets_in(labels, prometheus, port), (component, namespace)
@@ -178,7 +178,7 @@ def test_prometheus_reaches_nothing_but_the_ports_of_figures(manifests: list[Man
         for port in _ports(pod):
             if (component, port) not in scraped and not (routed and (component, port) == ("ui", 7860)):
                 for namespace in (OURS, "monitoring"):
-                    assert not network.lets_in(labels, watcher("prometheus", namespace), port), (component, port)
+                    assert not network.lets_in(labels, observer("prometheus", namespace), port), (component, port)
 
 
 def test_nobody_scrapes_without_a_stack_or_a_namespace(rendered: Callable[[Case], list[Manifest]]) -> None:
@@ -187,7 +187,7 @@ def test_nobody_scrapes_without_a_stack_or_a_namespace(rendered: Callable[[Case]
     for labels, port in scraped_ports(manifests):
         for name in ("prometheus", "alertmanager"):
             for namespace in (OURS, "monitoring"):
-                assert not network.lets_in(labels, watcher(name, namespace), port), (labels, namespace)
+                assert not network.lets_in(labels, observer(name, namespace), port), (labels, namespace)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_prometheus_is_believed_in_its_own_namespaces_alone(
     (run,) = (labels for name, labels, _ in pods_of(manifests) if name.startswith("flow run"))
     for namespace in (OURS, "stack", *ELSEWHERE):
         watches = namespace in namespaces
-        prometheus = watcher("prometheus", namespace)
+        prometheus = observer("prometheus", namespace)
         for labels, port in scraped_ports(manifests):
             assert network.lets_in(labels, prometheus, port) == watches, (labels, namespace)
         # Whose figures may decide on a retraining.

@@ -10,9 +10,9 @@ import pytest
 from tests.cluster.control_plane import NODE
 from tests.cluster.monitoring import Monitoring
 from tests.cluster.release import Release
+from tests.monitoring.files import queries, rules
 from tests.photos import labelled_photos
 from tests.waiting import wait_until
-from tests.watch.files import queries, rules
 
 # One API pod more than one, so that each is seen to be asked; the page tells Prometheus nothing.
 JOBS = {"dandelion": 2, "mysql": 1, "minio": 1, "mlflow": 1, "prefect-server": 1}

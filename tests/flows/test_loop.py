@@ -174,10 +174,10 @@ def test_two_alerts_at_once_start_one_run_and_told_again_none(stage: Stage, flow
     assert quiet.json() == {"alerts": [], "retraining": None}
 
 
-def test_the_hourly_watch_tells_of_the_truths_and_publishes_its_page(stage: Stage, flows: FlowsProcess) -> None:
-    async def watch() -> FlowRun:
+def test_hourly_monitoring_tells_of_the_truths_and_publishes_its_page(stage: Stage, flows: FlowsProcess) -> None:
+    async def monitor() -> FlowRun:
         async with PrefectApi(stage.settings) as prefect:
-            run = await prefect.start("watch", {"days": 1})
+            run = await prefect.start("monitoring", {"days": 1})
 
             async def ended() -> bool:
                 nonlocal run
@@ -187,10 +187,10 @@ def test_the_hourly_watch_tells_of_the_truths_and_publishes_its_page(stage: Stag
             await until(ended, lambda: run, seconds=300, every=0.5)
             return run
 
-    run = asyncio.run(watch())
+    run = asyncio.run(monitor())
     assert run.state == "completed", run
     assert "truths in 1h" in run.message
-    page = stage.store.get(PROCESSED, "watch/report.html").decode()
+    page = stage.store.get(PROCESSED, "monitoring/report.html").decode()
     assert page.startswith("<!doctype html>")
     assert "<svg" in page
 

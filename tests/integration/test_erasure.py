@@ -28,14 +28,14 @@ from dandelion.db.migrate import upgrade
 from dandelion.db.tables import audit_log
 from dandelion.db.tables import predictions as table
 from dandelion.errors import ObjectCorruptError, ObjectNotFoundError
+from dandelion.monitoring.report import Report, make_report, publish_report
 from dandelion.objects import BUCKETS, DATA_LAKE, PROCESSED, ObjectStore, create_store, frozen_key, photo_key
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.versions import list_versions
 from dandelion.privacy import ClientHasher, erase_prediction
-from dandelion.privacy.erasures import WATCH_PAGE, erased_ids, note_erasure, purge
+from dandelion.privacy.erasures import MONITORING_REPORT, erased_ids, note_erasure, purge
 from dandelion.retraining.lake import keep
 from dandelion.settings import Settings, load_settings
-from dandelion.watch.report import Report, make_report, publish_report
 from tests.integration.conftest import Command, Environ
 from tests.photos import jpeg
 from tests.predictions import make_entry, make_prediction
@@ -99,7 +99,7 @@ def photos_of(store: ObjectStore | None, identity: str) -> list[str]:
 
 
 def draw_page(settings: Settings, *shown: str) -> Report:
-    """The watch's page, with pictures of these predictions' photos."""
+    """The monitoring report, with pictures of these predictions' photos."""
     report = asyncio.run(make_report(settings, timedelta(days=1)))
     assert report.html.count("data:image/jpeg") == len(shown)
     assert all(each in report.html for each in shown)
@@ -110,7 +110,7 @@ def page_of(store: ObjectStore | None) -> str:
     """The page that a store has, if any."""
     assert store is not None
     try:
-        return store.get(PROCESSED, WATCH_PAGE).decode()
+        return store.get(PROCESSED, MONITORING_REPORT).decode()
     except ObjectNotFoundError:
         return ""
 
@@ -159,12 +159,12 @@ def test_the_page_that_pictures_an_erased_photo_goes_here_and_at_the_second_plac
     assert erased in page_of(second_place(settings))
     for place in (store, second_place(settings)):
         assert place is not None
-        place.put(PROCESSED, WATCH_PAGE, b"a later page, without it; a server with versions has both")
+        place.put(PROCESSED, MONITORING_REPORT, b"a later page, without it; a server with versions has both")
     words = ("privacy", "erase", f"--{by}", erased if by == "prediction" else ADDRESS)
     assert dandelion(*words)[0] == 0
     assert page_of(store) == page_of(second_place(settings)) == ""
     page = draw_page(settings)
-    assert publish_report(page, store) == f"{PROCESSED}/{WATCH_PAGE}"
+    assert publish_report(page, store) == f"{PROCESSED}/{MONITORING_REPORT}"
     assert page_of(store) == page.html
 
 
@@ -191,7 +191,7 @@ def test_a_page_that_is_copied_while_a_photo_on_it_is_erased_is_not_left_there(
     class ErasedOnItsWay(FolderStore):
         @override
         def put_file(self, bucket: str, key: str, path: Path, **options: Any) -> Any:
-            if key == WATCH_PAGE:
+            if key == MONITORING_REPORT:
                 assert dandelion("privacy", "erase", "--prediction", shown)[0] == 0
             return super().put_file(bucket, key, path, **options)
 
@@ -312,7 +312,7 @@ def test_an_erasure_that_broke_off_is_finished_by_the_next_backup(dandelion: Com
     identity = store_photo(settings)
     assert dandelion("privacy", "erase", "--prediction", identity)[0] == 0
     create_store(settings).put(DATA_LAKE, photo_key(identity, ".jpg"), jpeg())
-    create_store(settings).put(PROCESSED, WATCH_PAGE, identity.encode())
+    create_store(settings).put(PROCESSED, MONITORING_REPORT, identity.encode())
     create_backup(settings)
     for store in (create_store(settings), second_place(settings)):
         assert photos_of(store, identity) == []
@@ -474,13 +474,13 @@ def test_what_lies_beside_the_list_is_no_erasure_and_what_is_no_list_is_named(tm
 
 def test_a_page_that_is_damaged_goes_and_holds_up_no_erasure(tmp_path: Path) -> None:
     store = FolderStore(tmp_path / "lake")
-    store.put(PROCESSED, WATCH_PAGE, b"<html>")
-    file = tmp_path / "lake" / PROCESSED / WATCH_PAGE
+    store.put(PROCESSED, MONITORING_REPORT, b"<html>")
+    file = tmp_path / "lake" / PROCESSED / MONITORING_REPORT
     before = file.stat()
     file.write_bytes(b"<htmm>")
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(ObjectCorruptError):
-        store.get(PROCESSED, WATCH_PAGE)
+        store.get(PROCESSED, MONITORING_REPORT)
     assert purge(store, {str(uuid7())}) == 0
     assert list(store.list_objects(PROCESSED)) == []
 

@@ -24,9 +24,9 @@ from dandelion.db.tables import audit_log
 from dandelion.domain import Feedback
 from dandelion.errors import FeedbackError, FeedbackFileError
 from dandelion.feedback.labels import give_truths, read_truths
+from dandelion.monitoring import LiveAccuracy, measure_accuracy
 from dandelion.settings import Settings
 from dandelion.telemetry.instruments import expose
-from dandelion.watch import LiveAccuracy, measure_accuracy
 from tests.integration.conftest import Api, running_api
 from tests.integration.test_database import START, entry
 from tests.photos import jpeg
@@ -150,7 +150,7 @@ async def test_accuracy_is_of_the_version_that_serves_and_goes_with_the_database
 
 
 def test_truths_over_http_count_at_once(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
-    settings = make_settings(watch={"refresh_seconds": 0.2})
+    settings = make_settings(monitoring={"refresh_seconds": 0.2})
     with running_api(settings) as api:
         answers = predict(api, 4)
         body = "prediction_id,label\n" + "\n".join(f"{identity},{label}" for identity, label in answers[:3])

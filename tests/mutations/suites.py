@@ -43,11 +43,11 @@ SUITES: dict[str, tuple[str, ...]] = {
     ),
     "release/": ("tests/unit/test_release.py", "tests/unit/test_gate.py"),
     "retraining/": ("tests/unit/test_retraining.py", "tests/flows/test_failures.py"),
-    "telemetry/": ("tests/watch/test_traces.py",),
+    "telemetry/": ("tests/monitoring/test_traces.py",),
     "training/fetch": ("tests/unit/test_fetch.py",),
     "training/": ("tests/unit/test_train.py", "tests/unit/test_checks.py"),
     "ui/": ("tests/unit/test_ui.py", "tests/ui"),
-    "watch/": ("tests/unit/test_monitor.py", "tests/integration/test_watch.py"),
+    "watch/": ("tests/unit/test_monitor.py", "tests/integration/test_monitoring.py"),
 }
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from dandelion.monitoring.drift import EMBEDDING, compare
+from dandelion.monitoring.sketch import CLASSES, Expected, Sketch
 from dandelion.package import Reference
 from dandelion.training.reference import find_reference
-from dandelion.watch.drift import EMBEDDING, compare
-from dandelion.watch.sketch import CLASSES, Expected, Sketch
 
 Generator = np.random.Generator
 Looks = dict[str, npt.NDArray[Any]]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from dandelion.domain import ModelRef
+from dandelion.monitoring.monitor import MAX_WAITING, DriftMonitor, Seen
 from dandelion.package import ModelPackage, open_package
 from dandelion.package.starter import starter_path
-from dandelion.settings import WatchSettings
+from dandelion.settings import MonitoringSettings
 from dandelion.telemetry import instruments
-from dandelion.watch.monitor import MAX_WAITING, DriftMonitor, Seen
 from tests.photos import jpeg
 
 ONE, TWO = ModelRef(name="dandelion", version="1"), ModelRef(name="dandelion", version="2")
@@ -54,16 +54,16 @@ def looked_at(monitor: DriftMonitor) -> int:
 
 def test_a_second_brings_no_more_photos_than_the_settings_allow(package: ModelPackage) -> None:
     clock = Clock()
-    monitor = DriftMonitor(WatchSettings(photos_per_second=10), clock)
+    monitor = DriftMonitor(MonitoringSettings(photos_per_second=10), clock)
     for _ in range(200):  # two seconds of 800 photos a second
         offer(monitor, package, 8)
         clock.now += 0.01
     assert 20 <= looked_at(monitor) <= 30
 
 
-def test_a_slow_watch_never_holds_more_than_its_queue(package: ModelPackage) -> None:
+def test_slow_monitoring_never_holds_more_than_its_queue(package: ModelPackage) -> None:
     clock = Clock()
-    monitor = DriftMonitor(WatchSettings(photos_per_second=1000), clock)
+    monitor = DriftMonitor(MonitoringSettings(photos_per_second=1000), clock)
     for _ in range(MAX_WAITING + 50):
         offer(monitor, package, 1)
         clock.now += 1
@@ -71,7 +71,7 @@ def test_a_slow_watch_never_holds_more_than_its_queue(package: ModelPackage) -> 
 
 
 def test_figures_come_with_the_first_full_window_and_name_what_is_strange(package: ModelPackage) -> None:
-    monitor = DriftMonitor(WatchSettings(drift_window_photos=500))
+    monitor = DriftMonitor(MonitoringSettings(drift_window_photos=500))
     for _ in range(4):
         monitor.look(seen(package, ONE, 100, shade=10))
     assert monitor.figures() == (ONE, [])
@@ -86,7 +86,7 @@ def test_figures_come_with_the_first_full_window_and_name_what_is_strange(packag
 
 
 def test_another_model_begins_a_window_of_its_own_and_nothing_unsaved_is_lost(package: ModelPackage) -> None:
-    monitor = DriftMonitor(WatchSettings(drift_window_photos=50))
+    monitor = DriftMonitor(MonitoringSettings(drift_window_photos=50))
     monitor.look(seen(package, ONE, 60))
     monitor.look(seen(package, TWO, 7))
     found = monitor.figures()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dandelion.domain import Feedback
 from dandelion.errors import FeedbackError, FeedbackFileError
 from dandelion.feedback.labels import Kind, read_truths
-from dandelion.watch.accuracy import seconds_of, wilson
+from dandelion.monitoring.accuracy import seconds_of, wilson
 
 ONE, TWO = "01900000-0000-7000-8000-000000000001", "01900000-0000-7000-8000-000000000002"
 

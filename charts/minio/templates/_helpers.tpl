@@ -16,7 +16,7 @@ api:
   data-lake: {{ toJson $write }}
   processed-data: {{ toJson (concat $read (list "s3:ListBucketVersions" "s3:GetLifecycleConfiguration")) }}
   processed-data/photos/feedback/*: {{ toJson $remove }}
-  processed-data/watch/*: {{ toJson $remove }}
+  processed-data/monitoring/*: {{ toJson $remove }}
   backups: {{ toJson (list "s3:GetLifecycleConfiguration") }}
 worker:
   data-lake: {{ toJson $write }}

@@ -10,7 +10,7 @@ from litestar import Request, get
 from dandelion.api.access import needs
 from dandelion.api.problems import documented
 from dandelion.journal import Journal
-from dandelion.watch import AccuracyFigure, measure_accuracy
+from dandelion.monitoring import AccuracyFigure, measure_accuracy
 
 
 class Accuracies(msgspec.Struct, kw_only=True):
@@ -29,5 +29,5 @@ async def get_accuracy(request: Request[Any, Any, Any]) -> Accuracies:
     """Accuracy from feedback with its 95 % interval; a window counts truths told within it."""
     journal: Journal = request.app.state.journal
     await journal.prepare()
-    windows = request.app.state.settings.watch.accuracy_windows
+    windows = request.app.state.settings.monitoring.accuracy_windows
     return Accuracies(figures=await measure_accuracy(request.app.state.engine, windows))

@@ -41,12 +41,12 @@ from dandelion.inference.reloader import Reloader
 from dandelion.inference.service import PredictionService
 from dandelion.inference.source import ModelSource
 from dandelion.journal import Journal, Photos
+from dandelion.monitoring import DriftMonitor, LiveAccuracy, Records, save_sketches
 from dandelion.objects import create_store, expire
 from dandelion.privacy import ClientHasher
 from dandelion.settings import Settings, load_settings
 from dandelion.telemetry import tracing
 from dandelion.telemetry.logs import configure_logging
-from dandelion.watch import DriftMonitor, LiveAccuracy, Records, save_sketches
 
 log = structlog.get_logger(__name__)
 
@@ -66,8 +66,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
     """
     settings = load_settings() if settings is None else settings
     configure_logging(settings.log)
-    monitor = DriftMonitor(settings.watch)
-    service = PredictionService(settings, monitor.offer if settings.watch.drift else None)
+    monitor = DriftMonitor(settings.monitoring)
+    service = PredictionService(settings, monitor.offer if settings.monitoring.drift else None)
     reloader = Reloader(service, ModelSource(settings), settings.model.poll_seconds)
     engine = create_engine(settings)
     journal = Journal(settings, engine)
@@ -83,8 +83,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         await journal.prepare()
         return await transact(engine, lambda on: keys.find(on, identity), patience_seconds=KEY_PATIENCE_SECONDS)
 
-    accuracy = LiveAccuracy(engine, settings.watch.accuracy_windows, lambda: service.serving.ref.version)
-    records, refresh_seconds = Records(engine), settings.watch.refresh_seconds
+    accuracy = LiveAccuracy(engine, settings.monitoring.accuracy_windows, lambda: service.serving.ref.version)
+    records, refresh_seconds = Records(engine), settings.monitoring.refresh_seconds
     gate = Gate(settings.access, find_key) if settings.access.enabled else None
     cors = _cors(settings)
 
@@ -102,7 +102,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
                 run_periodically("live accuracy", accuracy.refresh, pause_seconds=refresh_seconds),
                 run_periodically("records", records.refresh, pause_seconds=refresh_seconds),
                 run_periodically(
-                    "drift sketches", partial(save_sketches, engine, monitor), pause_seconds=settings.watch.save_seconds
+                    "drift sketches",
+                    partial(save_sketches, engine, monitor),
+                    pause_seconds=settings.monitoring.save_seconds,
                 ),
                 *(
                     run_periodically(

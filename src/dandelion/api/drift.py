@@ -10,11 +10,11 @@ from litestar import Request, get
 
 from dandelion.api.access import needs
 from dandelion.api.problems import documented
-from dandelion.db import transact, watches
+from dandelion.db import drift, transact
 from dandelion.domain import Drift, DriftFigure, MergedDrift
 from dandelion.inference.service import PredictionService
 from dandelion.journal import Journal
-from dandelion.watch import MERGED_FOR, DriftMonitor
+from dandelion.monitoring import MERGED_FOR, DriftMonitor
 
 PATIENCE_SECONDS = 2.0
 
@@ -26,7 +26,7 @@ PATIENCE_SECONDS = 2.0
     responses=documented({503: "No model is loaded yet, or the database does not answer"}),
 )
 async def get_drift(request: Request[Any, Any, Any]) -> Drift:
-    """Figures of this process's last photos, and of all processes' as the hourly watch found them."""
+    """Figures of this process's last photos, and of all processes' as hourly monitoring found them."""
     service: PredictionService = request.app.state.service
     monitor: DriftMonitor = request.app.state.monitor
     journal: Journal = request.app.state.journal
@@ -36,7 +36,7 @@ async def get_drift(request: Request[Any, Any, Any]) -> Drift:
     await journal.prepare()
     since = datetime.now(UTC) - MERGED_FOR
     saved = await transact(
-        request.app.state.engine, lambda on: watches.last_watches(on, since), patience_seconds=PATIENCE_SECONDS
+        request.app.state.engine, lambda on: drift.last_drift(on, since), patience_seconds=PATIENCE_SECONDS
     )
     return Drift(
         version=version,

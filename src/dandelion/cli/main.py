@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from dandelion import __version__
-from dandelion.cli import backup, data, db, flows, keys, models, objects, predictions, privacy, watch
+from dandelion.cli import backup, data, db, flows, keys, models, monitoring, objects, predictions, privacy
 from dandelion.cli.check import check
 from dandelion.cli.doctor import doctor
 from dandelion.cli.feedback import feedback
@@ -27,7 +27,7 @@ from dandelion.telemetry.logs import configure_logging
 
 app = typer.Typer(
     name="dandelion",
-    help="A self-hosted image classifier that watches, retrains and releases itself.",
+    help="A self-hosted image classifier that monitors, retrains and releases itself.",
     epilog="Begin with: dandelion up",
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -42,7 +42,7 @@ app.add_typer(keys.app, name="keys", help="Who may use the API: make, list, revo
 app.add_typer(predictions.app, name="predictions", help="The history as a file.")
 app.add_typer(backup.app, name="backup", help="Backups: make, list, restore.")
 app.add_typer(flows.app, name="flows", help="Serve flows here, or register them for a work pool.")
-app.add_typer(watch.app, name="watch", help="Drift and accuracy: look over all processes, write a report.")
+app.add_typer(monitoring.app, name="monitoring", help="Drift and accuracy: look over all processes, write a report.")
 app.add_typer(privacy.app, name="privacy", help="Forget people's photos.")
 app.command(epilog="Example: dandelion train --data photos/")(train)
 app.command(epilog="Example: dandelion retrain --force --reason '200 new photos'")(retrain)

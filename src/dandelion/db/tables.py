@@ -189,8 +189,8 @@ sketches = Table(
     **MYSQL,
 )
 
-watches = Table(
-    "watches",
+drift_reports = Table(
+    "drift_reports",
     metadata,
     Column("id", Id, primary_key=True),
     Column("model_version", String(32), nullable=False),

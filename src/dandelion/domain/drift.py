@@ -54,7 +54,7 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
         version: The model that this process serves.
         photos: How many of this process's photos the figures rest on; 0 until a window is full.
         figures: Feature by feature, the farthest first; a score of 1 or more has drifted.
-        merged: What the hourly watch over all processes found last, model by model.
+        merged: What hourly monitoring over all processes found last, model by model.
     """
 
     version: str

@@ -47,7 +47,7 @@ class Serving:
 
 
 # Told of every batch: who answered, with which package, and what an `Observer` is told.
-Watcher = Callable[[ModelRef, ModelPackage, Sequence[bytes], Pixels, Floats, Floats], None]
+Observer = Callable[[ModelRef, ModelPackage, Sequence[bytes], Pixels, Floats, Floats], None]
 
 
 class PredictionService:
@@ -55,11 +55,11 @@ class PredictionService:
 
     Args:
         settings: How many lanes, how long the queue.
-        watcher: Told of every batch; it must be quick.
+        observer: Told of every batch; it must be quick.
     """
 
-    def __init__(self, settings: Settings, watcher: Watcher | None = None) -> None:
-        self._watcher = watcher
+    def __init__(self, settings: Settings, observer: Observer | None = None) -> None:
+        self._observer = observer
         self._inference = settings.inference
         self._max_pixels = settings.api.max_photo_pixels
         self._track = settings.api.track
@@ -164,7 +164,7 @@ class PredictionService:
 
     def _classify(self, photos: Sequence[bytes]) -> list[tuple[Serving, Answer] | Exception]:
         serving = self.serving  # one model a batch, whatever is swapped in meanwhile
-        observer = partial(self._watcher, serving.ref, serving.classifier.package) if self._watcher else None
+        observer = partial(self._observer, serving.ref, serving.classifier.package) if self._observer else None
         answers = serving.classifier.classify(photos, observer)
         return [answer if isinstance(answer, PhotoError) else (serving, answer) for answer in answers]
 

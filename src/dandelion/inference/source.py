@@ -46,7 +46,7 @@ class ModelSource:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether a folder was named, so that there is nothing to watch."""
+        """Whether a folder was named, so that there is nothing to follow."""
         return self._settings.path is not None
 
     def first(self) -> Found:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
     from prefect.events import DeploymentEventTrigger
 
-# One trains; a watch or a batch may run beside it.
+# One trains; monitoring or a batch may run beside it.
 MOST_RUNS = 3
 POLL_SECONDS = 2.0
 PATIENCE_SECONDS = 120.0

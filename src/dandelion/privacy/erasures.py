@@ -5,7 +5,7 @@
 The database cannot be that list, since one that is restored from an older dump knows nothing of later erasures. Ids are
 kept rather than keys: a photo's keys follow from its prediction's id, and an id leads to nobody.
 
-The watch's page is all that may keep pictures of such photos elsewhere; an erasure deletes it, too.
+The monitoring report is all that may keep pictures of such photos elsewhere; an erasure deletes it, too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dandelion.objects.store import DATA_LAKE, PROCESSED, ObjectStore
 
 LIST = "erased/"
 # It pictures photos, each beside the id of its prediction.
-WATCH_PAGE = "watch/report.html"
+MONITORING_REPORT = "monitoring/report.html"
 # Where photos of predictions lie, by bucket: their keys end with the id and a suffix.
 _KEYS = {DATA_LAKE: photo_key, PROCESSED: frozen_key}
 _FOLDERS = {DATA_LAKE: "predicted/", PROCESSED: "photos/feedback/"}
@@ -89,7 +89,7 @@ def find_photos(store: ObjectStore, ids: Collection[str]) -> set[tuple[str, str]
 def purge(store: ObjectStore, ids: Collection[str]) -> int:
     """Delete what a store has of the photos of these predictions; return of how many there was something.
 
-    The watch's page goes as well where it shows one.
+    The monitoring report goes as well where it shows one.
 
     Raises:
         ObjectStoreError: The store does not answer; run it again.
@@ -102,12 +102,12 @@ def purge(store: ObjectStore, ids: Collection[str]) -> int:
 
 
 def erase_page(store: ObjectStore) -> None:
-    """Delete the watch's page, whose earlier versions may show what it shows no more; the next hour brings another.
+    """Delete the monitoring report with its versions, which may show erased photos; the next hour writes another.
 
     Raises:
         ObjectStoreError: The store does not answer; run it again.
     """
-    store.delete(PROCESSED, WATCH_PAGE)
+    store.delete(PROCESSED, MONITORING_REPORT)
 
 
 def erase_page_of(store: ObjectStore, ids: Collection[str]) -> bool:
@@ -117,7 +117,7 @@ def erase_page_of(store: ObjectStore, ids: Collection[str]) -> bool:
         ObjectStoreError: The store does not answer; run it again.
     """
     try:
-        page = store.get(PROCESSED, WATCH_PAGE)
+        page = store.get(PROCESSED, MONITORING_REPORT)
         shown = any(each.encode() in page for each in ids)
     except ObjectNotFoundError:
         return False

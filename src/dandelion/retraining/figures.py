@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dandelion.db import feedback, predictions, transact
 from dandelion.errors import MonitoringError
+from dandelion.monitoring import seconds_of
 from dandelion.retraining.performance import Figures
 from dandelion.settings import RetrainingSettings
-from dandelion.watch import seconds_of
 
 PATIENCE_SECONDS = 10.0
 TIMEOUT_SECONDS = 10.0

@@ -12,6 +12,7 @@ from dandelion.settings.journal import JournalSettings
 from dandelion.settings.load import API_KEY_VARIABLE, as_text, load_settings, variables
 from dandelion.settings.log import LogSettings
 from dandelion.settings.model import ModelSettings
+from dandelion.settings.monitoring import MonitoringSettings
 from dandelion.settings.notify import NotifyOutcome, NotifySettings
 from dandelion.settings.objects import MirrorSettings, ObjectsSettings, S3Settings
 from dandelion.settings.prefect import PrefectSettings
@@ -23,7 +24,6 @@ from dandelion.settings.section import Section
 from dandelion.settings.settings import Settings
 from dandelion.settings.tracing import TracingSettings
 from dandelion.settings.ui import UiSettings
-from dandelion.settings.watch import WatchSettings
 
 __all__ = [
     "API_KEY_VARIABLE",
@@ -36,6 +36,7 @@ __all__ = [
     "LogSettings",
     "MirrorSettings",
     "ModelSettings",
+    "MonitoringSettings",
     "NotifyOutcome",
     "NotifySettings",
     "ObjectsSettings",
@@ -49,7 +50,6 @@ __all__ = [
     "Settings",
     "TracingSettings",
     "UiSettings",
-    "WatchSettings",
     "as_text",
     "load_settings",
     "variables",

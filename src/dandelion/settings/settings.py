@@ -17,6 +17,7 @@ from dandelion.settings.inference import InferenceSettings
 from dandelion.settings.journal import JournalSettings
 from dandelion.settings.log import LogSettings
 from dandelion.settings.model import ModelSettings
+from dandelion.settings.monitoring import MonitoringSettings
 from dandelion.settings.notify import NotifySettings
 from dandelion.settings.objects import MirrorSettings, ObjectsSettings
 from dandelion.settings.prefect import PrefectSettings
@@ -27,7 +28,6 @@ from dandelion.settings.retraining import RetrainingSettings
 from dandelion.settings.section import DELIMITER, PREFIX
 from dandelion.settings.tracing import TracingSettings
 from dandelion.settings.ui import UiSettings
-from dandelion.settings.watch import WatchSettings
 
 
 class Settings(BaseSettings):
@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     notify: NotifySettings = NotifySettings()
     backup: BackupSettings = BackupSettings()
     privacy: PrivacySettings = PrivacySettings()
-    watch: WatchSettings = WatchSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
     ui: UiSettings = UiSettings()
     tracing: TracingSettings = TracingSettings()
     log: LogSettings = LogSettings()

@@ -167,7 +167,7 @@ DRIFT = Gauge(
 DRIFT_PHOTOS = Gauge(
     "drift_window_photos", "Photos that these scores rest on; none is given before there are enough.", registry=REGISTRY
 )
-WATCHED = Counter("watch_photos", "Photos looked at for drift.", registry=REGISTRY)
+MONITORED = Counter("watch_photos", "Photos looked at for drift.", registry=REGISTRY)
 
 RETRAINING_RUNS = Recorded(
     CounterMetricFamily,
@@ -204,12 +204,15 @@ BACKUP_LAST_SUCCESS = Recorded(
 DRIFT_MERGED = Recorded(
     GaugeMetricFamily,
     "drift_merged_score",
-    "The same as `drift_score` over the photos of all processes, as the last hourly watch found it.",
+    "The same as `drift_score` over the photos of all processes, as monitoring over all processes found it last.",
     ["feature", "version"],
     registry=REGISTRY,
 )
 DRIFT_MERGED_AT = Recorded(
-    GaugeMetricFamily, "drift_merged_timestamp_seconds", "When that watch looked.", registry=REGISTRY
+    GaugeMetricFamily,
+    "drift_merged_timestamp_seconds",
+    "When monitoring last ran over all processes.",
+    registry=REGISTRY,
 )
 RELEASES = Recorded(
     CounterMetricFamily, "model_releases", "Releases of models, by how they ended.", ["state"], registry=REGISTRY

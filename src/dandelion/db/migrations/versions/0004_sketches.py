@@ -1,4 +1,4 @@
-"""Keep what photos looked like, and what the watch over all processes made of it."""
+"""Store sketches of photos, and the drift over all processes found in them."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def upgrade() -> None:
         **MYSQL,
     )
     create_table(
-        "watches",
+        "drift_reports",
         sa.Column("id", Id(length=16), nullable=False),
         sa.Column("model_version", sa.String(length=32), nullable=False),
         sa.Column("photos", sa.Integer(), nullable=False),
         sa.Column("figures", sa.JSON(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_watches")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_drift_reports")),
         **MYSQL,
     )
 
 
 def downgrade() -> None:
     """Drop them."""
-    drop_table("watches")
+    drop_table("drift_reports")
     drop_table("sketches")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from monitoring.panels import Dashboard, Panel, Query, Row
-from monitoring.service import IN, RATE, quantile
+from dashboards.panels import Dashboard, Panel, Query, Row
+from dashboards.service import IN, RATE, quantile
 
 BOTH = f'{IN}, track=~"stable|canary"'
 

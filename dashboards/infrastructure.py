@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from monitoring.panels import Dashboard, Panel, Query, Row
-from monitoring.service import IN, RATE
+from dashboards.panels import Dashboard, Panel, Query, Row
+from dashboards.service import IN, RATE
 
 CONTAINERS = f'{IN}, container!="", container!="POD"'
 

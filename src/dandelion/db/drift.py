@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils import uuid7
 
-from dandelion.db.tables import first_id, moment_of, sketches, watches
+from dandelion.db.tables import drift_reports, first_id, moment_of, sketches
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class SavedSketch:
 
 
 @dataclass(frozen=True, slots=True)
-class SavedWatch:
+class SavedDrift:
     """What the photos of all processes said.
 
     Attributes:
@@ -64,26 +64,26 @@ async def sketches_since(connection: AsyncConnection, since: datetime) -> list[S
 
 
 async def prune(connection: AsyncConnection, older_than: datetime) -> None:
-    """Forget sketches and watches from before a moment."""
-    for table in (sketches, watches):
+    """Forget sketches and drift_reports from before a moment."""
+    for table in (sketches, drift_reports):
         await connection.execute(delete(table).where(table.c.id < first_id(older_than)))
 
 
-async def add_watch(
+async def add_drift(
     connection: AsyncConnection, *, model_version: str, photos: int, figures: Sequence[Mapping[str, Any]]
 ) -> None:
     """Keep what all processes' photos said."""
     row = {"id": str(uuid7()), "model_version": model_version, "photos": photos, "figures": list(figures)}
-    await connection.execute(insert(watches), [row])
+    await connection.execute(insert(drift_reports), [row])
 
 
-async def last_watches(connection: AsyncConnection, since: datetime) -> list[SavedWatch]:
+async def last_drift(connection: AsyncConnection, since: datetime) -> list[SavedDrift]:
     """The newest one of each version since a moment, newest first."""
     rows = await connection.execute(
-        select(watches).where(watches.c.id >= first_id(since)).order_by(watches.c.id.desc())
+        select(drift_reports).where(drift_reports.c.id >= first_id(since)).order_by(drift_reports.c.id.desc())
     )
-    found: dict[str, SavedWatch] = {}
+    found: dict[str, SavedDrift] = {}
     for row in rows:
-        saved = SavedWatch(row.model_version, row.photos, row.figures, moment_of(row.id))
+        saved = SavedDrift(row.model_version, row.photos, row.figures, moment_of(row.id))
         found.setdefault(row.model_version, saved)
     return list(found.values())

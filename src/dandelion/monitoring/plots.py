@@ -11,8 +11,8 @@ import numpy as np
 
 from dandelion.domain import DriftFigure
 from dandelion.imaging.statistics import SIZE
-from dandelion.watch.accuracy import wilson
-from dandelion.watch.sketch import CLASSES, Sketch
+from dandelion.monitoring.accuracy import wilson
+from dandelion.monitoring.sketch import CLASSES, Sketch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""`dandelion watch`: look over all processes, and write what was found as a page."""
+"""`dandelion monitoring`: look over all processes, and write what was found as a page."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ app = typer.Typer(no_args_is_help=True)
 DAYS = timedelta(days=7)
 
 
-@app.command(epilog="Example: dandelion watch run --json")
+@app.command(epilog="Example: dandelion monitoring run --json")
 def run(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False) -> None:
     """Compare the photos of all processes with training, as the hourly flow does; exit status 1 when they drifted."""
+    from dandelion.monitoring import run_monitoring
     from dandelion.settings import load_settings
-    from dandelion.watch import run_watch
 
-    found = asyncio.run(run_watch(load_settings()))
+    found = asyncio.run(run_monitoring(load_settings()))
     if as_json:
         typer.echo(msgspec.json.encode(found).decode())
     else:
@@ -40,23 +40,23 @@ def run(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead
             out.print(table)
         if not found.drift:
             out.print(
-                "No model has seen enough photos yet: DANDELION_WATCH__DRIFT_WINDOW_PHOTOS says how many it takes."
+                "No model has seen enough photos yet: DANDELION_MONITORING__DRIFT_WINDOW_PHOTOS says how many it takes."
             )
     if found.drifted:
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: dandelion watch report --output report.html --since 30d")
+@app.command(epilog="Example: dandelion monitoring report --output report.html --since 30d")
 def report(
-    output: Annotated[Path, typer.Option(help="HTML page to write.")] = Path("watch.html"),
+    output: Annotated[Path, typer.Option(help="HTML page to write.")] = Path("monitoring.html"),
     since: Annotated[
         timedelta | None,
         typer.Option(parser=parse_age, metavar="AGE", help="How far back it looks: 12h, 30d or 8w; 7d when left out."),
     ] = None,
 ) -> None:
     """Write accuracy day by day, drift feature by feature, and the photos most worth a look, as one HTML page."""
+    from dandelion.monitoring.report import make_report, write_report
     from dandelion.settings import load_settings
-    from dandelion.watch.report import make_report, write_report
 
     with console(error=True).status("Looking ..."):
         found = asyncio.run(make_report(load_settings(), since or DAYS))

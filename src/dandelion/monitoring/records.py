@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from dandelion.db import runs, transact, watches
+from dandelion.db import drift, runs, transact
 from dandelion.errors import DandelionError
 from dandelion.telemetry import instruments
 
 PATIENCE_SECONDS = 2.0
-# After so long without a watch over all processes, its last figures are history.
+# After so long without monitoring over all processes, its last figures are history.
 MERGED_FOR = timedelta(hours=24)
 
 log = structlog.get_logger(__name__)
@@ -47,13 +47,13 @@ async def _read(connection: AsyncConnection) -> None:
     instruments.BACKUP_RUNS.tell({(runs.SUCCEEDED,): 0, (runs.FAILED,): 0} | counts)
     instruments.BACKUP_LAST_SUCCESS.tell(_success(backups))
     instruments.RELEASES.tell({(state,): count for state, count in (await runs.releases_by_state(connection)).items()})
-    found_drift = await watches.last_watches(connection, datetime.now(UTC) - MERGED_FOR)
+    found_drift = await drift.last_drift(connection, datetime.now(UTC) - MERGED_FOR)
     instruments.DRIFT_MERGED_AT.tell({(): found_drift[0].at.timestamp()} if found_drift else {})
     instruments.DRIFT_MERGED.tell(
         {
-            (str(figure["feature"]), watch.model_version): float(figure["score"])
-            for watch in found_drift
-            for figure in watch.figures
+            (str(figure["feature"]), merged.model_version): float(figure["score"])
+            for merged in found_drift
+            for figure in merged.figures
         }
     )
 

@@ -1,6 +1,6 @@
-"""How well the watch sees: outliers against pictures of other things, drift against spoilt photos, and what it costs.
+"""How well monitoring sees: outliers against pictures of other things, drift against spoilt photos, and what it costs.
 
-    python -m benchmarks.watch --trials 200
+    python -m benchmarks.monitoring --trials 200
 
 Outliers: the starter on photos that it never saw against pictures that tests/pictures.py makes. Drift: in each trial
 half of the photos, drawn anew, stand for training; the other half make the traffic, clean and then spoilt. The two
@@ -32,14 +32,14 @@ from dandelion.domain.arrays import Floats
 from dandelion.imaging import prepare
 from dandelion.imaging.statistics import NAMES, SIZE, measure_pixels, measure_size
 from dandelion.inference.openvino_runtime import OpenVinoRuntime
+from dandelion.monitoring.drift import compare
+from dandelion.monitoring.sketch import CLASSES, Expected, Sketch
 from dandelion.package import ModelPackage, open_package, softmax
 from dandelion.package.reference import Reference
 from dandelion.package.starter import starter_path
 from dandelion.training.photos import scan_photos
 from dandelion.training.reference import find_reference
 from dandelion.training.splits import assign_splits
-from dandelion.watch.drift import compare
-from dandelion.watch.sketch import CLASSES, Expected, Sketch
 
 WINDOW = 500
 STRANGE_OF_A_KIND = 100
@@ -47,7 +47,7 @@ STRANGE_OF_A_KIND = 100
 
 @dataclass(frozen=True)
 class Photos:
-    """Photos as the watch sees them.
+    """Photos as monitoring sees them.
 
     Attributes:
         looks: Statistic to a value a photo.
@@ -158,12 +158,12 @@ def cost(folder: Path, seconds: float, rounds: int) -> None:
         for enabled, measured in rates.items():
             port = free_port()
             argv = [sys.executable, "-m", "dandelion", "serve", "--port", str(port)]
-            environment = {"DANDELION_WATCH__DRIFT": enabled}
-            server = Server(f"watch {enabled}", argv, environment, f"http://127.0.0.1:{port}/readyz", "file")
+            environment = {"DANDELION_MONITORING__DRIFT": enabled}
+            server = Server(f"monitoring {enabled}", argv, environment, f"http://127.0.0.1:{port}/readyz", "file")
             with running(server, folder):
                 measured.append(load(server, "starter", "thumbnail", photo, 32, seconds).per_second)
     on, off = (statistics.median(rates[enabled]) for enabled in ("true", "false"))
-    print(f"requests/s at 32 connections: {on:.0f} with the watch, {off:.0f} without: {on / off:.3f}")
+    print(f"requests/s at 32 connections: {on:.0f} with monitoring, {off:.0f} without: {on / off:.3f}")
 
 
 if __name__ == "__main__":

@@ -15,11 +15,11 @@ import structlog
 from dandelion.domain import DriftFigure, ModelRef
 from dandelion.domain.arrays import Floats, Pixels
 from dandelion.imaging.statistics import NAMES, SIZE, measure_pixels, measure_size
+from dandelion.monitoring.drift import compare
+from dandelion.monitoring.sketch import CLASSES, Expected, Sketch
 from dandelion.package import ModelPackage, Reference
-from dandelion.settings import WatchSettings
+from dandelion.settings import MonitoringSettings
 from dandelion.telemetry import instruments
-from dandelion.watch.drift import compare
-from dandelion.watch.sketch import CLASSES, Expected, Sketch
 
 PANES = 5
 MAX_WAITING = 64
@@ -79,7 +79,7 @@ class DriftMonitor:
         clock: Seconds, for tests.
     """
 
-    def __init__(self, settings: WatchSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: MonitoringSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._pane_photos = max(1, settings.drift_window_photos // PANES)
         self._rate = settings.photos_per_second
         self._clock = clock
@@ -143,7 +143,7 @@ class DriftMonitor:
             photos = Sketch.of(watched.expected, values, coordinates)
             watched.unsaved += photos
             watched.window[-1] += photos
-            instruments.WATCHED.inc(photos.photos)
+            instruments.MONITORED.inc(photos.photos)
             if watched.window[-1].photos >= self._pane_photos:
                 if len(watched.window) == PANES:
                     watched.figures = compare(sum_of(watched.window))

@@ -15,10 +15,10 @@ import pytest
 
 from dandelion.retraining.figures import ask_prometheus
 from dandelion.settings import RetrainingSettings
+from tests.monitoring.conftest import SCALE, WINDOW, Watched, merged, metric
+from tests.monitoring.files import alerts, queries, rules
+from tests.monitoring.traffic import spoiler
 from tests.servers.prometheus import SECONDS
-from tests.watch.conftest import SCALE, WINDOW, Watched, merged, metric
-from tests.watch.files import alerts, queries, rules
-from tests.watch.traffic import spoiler
 
 SCRAPE_SECONDS = 2.0
 SLACK_SECONDS = 25.0

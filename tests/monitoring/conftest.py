@@ -17,9 +17,11 @@ from sqlalchemy import delete
 
 from dandelion.db import audit, create_engine, migrate, transact
 from dandelion.db.tables import feedback
+from dandelion.monitoring import run_monitoring
 from dandelion.package.starter import starter_path
 from dandelion.settings import Settings
-from dandelion.watch import run_watch
+from tests.monitoring.files import ALERTMANAGER, RULES
+from tests.monitoring.traffic import Traffic
 from tests.photos import REAL, photos_folder
 from tests.servers import tools
 from tests.servers.api import ApiProcess
@@ -29,8 +31,6 @@ from tests.servers.process import ServerProcess
 from tests.servers.prometheus import Alertmanager, Prometheus, Webhook, hurried_rules
 from tests.servers.s3 import S3Server
 from tests.waiting import wait_until
-from tests.watch.files import ALERTMANAGER, RULES
-from tests.watch.traffic import Traffic
 
 # How many times faster the rules' clock runs: an hour is two and a half minutes, or twelve where there is time.
 SCALE = 5.0 if os.environ.get("TESTS_SOAK") else 24.0
@@ -151,11 +151,11 @@ def deployment(
         "DANDELION_OBJECTS__ACCESS_KEY": minio.keys["access_key"],
         "DANDELION_OBJECTS__SECRET_KEY": minio.keys["secret_key"],
         "DANDELION_OBJECTS__BUCKET_PREFIX": "watched-",
-        "DANDELION_WATCH__DRIFT_WINDOW_PHOTOS": str(WINDOW),
-        "DANDELION_WATCH__PHOTOS_PER_SECOND": "100",
-        "DANDELION_WATCH__SAVE_SECONDS": "2",
-        "DANDELION_WATCH__REFRESH_SECONDS": "1",
-        "DANDELION_WATCH__ACCURACY_WINDOWS": '["1m", "24h"]',
+        "DANDELION_MONITORING__DRIFT_WINDOW_PHOTOS": str(WINDOW),
+        "DANDELION_MONITORING__PHOTOS_PER_SECOND": "100",
+        "DANDELION_MONITORING__SAVE_SECONDS": "2",
+        "DANDELION_MONITORING__REFRESH_SECONDS": "1",
+        "DANDELION_MONITORING__ACCURACY_WINDOWS": '["1m", "24h"]',
     }
     apis = [ApiProcess(folder / track, {**env, "DANDELION_API__TRACK": track}) for track in ("stable", "canary")]
     asyncio.run(record_runs(settings))
@@ -227,8 +227,8 @@ async def withdraw_lies(settings: Settings) -> None:
 
 def merged(watched: Watched) -> None:
     """What the hourly flow does."""
-    settings = watched.settings.watch.model_copy(update={"drift_window_photos": WINDOW})
-    asyncio.run(run_watch(watched.settings.model_copy(update={"watch": settings})))
+    settings = watched.settings.monitoring.model_copy(update={"drift_window_photos": WINDOW})
+    asyncio.run(run_monitoring(watched.settings.model_copy(update={"monitoring": settings})))
 
 
 def metric(url: str, name: str) -> float:

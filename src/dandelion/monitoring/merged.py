@@ -1,4 +1,4 @@
-"""The watch over all processes: each saves sketches of its photos, and once an hour somebody adds them up."""
+"""Monitoring over all processes: each saves sketches of its photos, and once an hour somebody adds them up."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from dandelion.db import create_engine, transact, watches
-from dandelion.db.watches import SavedSketch
+from dandelion.db import create_engine, drift, transact
+from dandelion.db.drift import SavedSketch
 from dandelion.domain import MergedDrift
 from dandelion.errors import DandelionError
+from dandelion.monitoring.accuracy import AccuracyFigure, measure_accuracy
+from dandelion.monitoring.drift import compare
+from dandelion.monitoring.monitor import DriftMonitor, sum_of
+from dandelion.monitoring.sketch import Sketch
 from dandelion.settings import Settings
-from dandelion.watch.accuracy import AccuracyFigure, measure_accuracy
-from dandelion.watch.drift import compare
-from dandelion.watch.monitor import DriftMonitor, sum_of
-from dandelion.watch.sketch import Sketch
 
 PATIENCE_SECONDS = 30.0
 RECENT = timedelta(hours=1)
@@ -28,7 +28,7 @@ KEPT = timedelta(days=90)
 log = structlog.get_logger(__name__)
 
 
-class Watch(msgspec.Struct, frozen=True, kw_only=True):
+class MonitoringRun(msgspec.Struct, frozen=True, kw_only=True):
     """What one look over everything found.
 
     Attributes:
@@ -93,12 +93,12 @@ async def save_sketches(engine: AsyncEngine, monitor: DriftMonitor) -> None:
     if not taken:
         return
     try:
-        await transact(engine, lambda on: watches.add_sketches(on, taken), patience_seconds=0)
+        await transact(engine, lambda on: drift.add_sketches(on, taken), patience_seconds=0)
     except DandelionError as error:
         log.info("sketches_not_saved", photos=sum(each.photos for each in taken), reason=str(error))
 
 
-async def run_watch(settings: Settings) -> Watch:
+async def run_monitoring(settings: Settings) -> MonitoringRun:
     """Look over all processes once, keep what was found for `/metrics`, and forget what is too old to matter.
 
     Raises:
@@ -112,18 +112,18 @@ async def run_watch(settings: Settings) -> Watch:
             await upgrade(engine)
         now = datetime.now(UTC)
         saved = await transact(
-            engine, lambda on: watches.sketches_since(on, now - OLDEST), patience_seconds=PATIENCE_SECONDS
+            engine, lambda on: drift.sketches_since(on, now - OLDEST), patience_seconds=PATIENCE_SECONDS
         )
-        found = merge(saved, now, settings.watch.drift_window_photos)
+        found = merge(saved, now, settings.monitoring.drift_window_photos)
 
         async def keep(on: AsyncConnection) -> None:
             for each in found:
                 figures = msgspec.to_builtins(each.figures)
-                await watches.add_watch(on, model_version=each.version, photos=each.photos, figures=figures)
-            await watches.prune(on, now - KEPT)
+                await drift.add_drift(on, model_version=each.version, photos=each.photos, figures=figures)
+            await drift.prune(on, now - KEPT)
 
         await transact(engine, keep, patience_seconds=PATIENCE_SECONDS)
-        return Watch(drift=found, accuracy=await measure_accuracy(engine, settings.watch.accuracy_windows))
+        return MonitoringRun(drift=found, accuracy=await measure_accuracy(engine, settings.monitoring.accuracy_windows))
     finally:
         await engine.dispose()
 

@@ -1,4 +1,4 @@
-"""What the watch found as one HTML page that needs nothing beside it: for people who look, not for machines."""
+"""What monitoring found as one HTML page that needs nothing beside it: for people who look, not for machines."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dandelion import __version__
-from dandelion.db import create_engine, predictions, transact, watches
+from dandelion.db import create_engine, drift, predictions, transact
 from dandelion.db.predictions import Filter, Summary
 from dandelion.domain import DriftFigure, StoredPrediction
 from dandelion.errors import DandelionError
 from dandelion.imaging import decode
+from dandelion.monitoring.accuracy import AccuracyFigure, measure_accuracy
+from dandelion.monitoring.drift import compare
+from dandelion.monitoring.monitor import sum_of
+from dandelion.monitoring.sketch import Sketch
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store
-from dandelion.privacy.erasures import WATCH_PAGE, erase_page_of, erased_ids
+from dandelion.privacy.erasures import MONITORING_REPORT, erase_page_of, erased_ids
 from dandelion.settings import Settings
-from dandelion.watch.accuracy import AccuracyFigure, measure_accuracy
-from dandelion.watch.drift import compare
-from dandelion.watch.monitor import sum_of
-from dandelion.watch.sketch import Sketch
 
 PATIENCE_SECONDS = 30.0
 PERIODS = 14
@@ -117,11 +117,11 @@ def publish_report(report: Report, store: ObjectStore) -> str | None:
         ObjectStoreError: The store does not take it.
     """
     try:
-        store.put(PROCESSED, WATCH_PAGE, report.html.encode(), content_type="text/html; charset=utf-8")
+        store.put(PROCESSED, MONITORING_REPORT, report.html.encode(), content_type="text/html; charset=utf-8")
     finally:
         # An erasure is written down before it deletes the page: one that is not on the list by now finds this one.
         taken_back = erase_page_of(store, erased_ids(store))
-    return None if taken_back else f"{PROCESSED}/{WATCH_PAGE}"
+    return None if taken_back else f"{PROCESSED}/{MONITORING_REPORT}"
 
 
 async def gather(engine: AsyncEngine, store: ObjectStore, settings: Settings, age: timedelta) -> Findings:
@@ -137,7 +137,7 @@ async def gather(engine: AsyncEngine, store: ObjectStore, settings: Settings, ag
             patience_seconds=PATIENCE_SECONDS,
         )
         periods.append((start, found))
-    saved = await transact(engine, lambda on: watches.sketches_since(on, since), patience_seconds=PATIENCE_SECONDS)
+    saved = await transact(engine, lambda on: drift.sketches_since(on, since), patience_seconds=PATIENCE_SECONDS)
     parts: dict[tuple[str, str], list[Sketch]] = {}
     for each in saved:
         parts.setdefault((each.model_version, each.digest), []).append(msgspec.convert(each.sketch, Sketch))
@@ -147,7 +147,7 @@ async def gather(engine: AsyncEngine, store: ObjectStore, settings: Settings, ag
         since=since,
         until=until,
         periods=periods,
-        accuracy=await measure_accuracy(engine, settings.watch.accuracy_windows),
+        accuracy=await measure_accuracy(engine, settings.monitoring.accuracy_windows),
         drifts=sorted(drifts, key=lambda each: -each[1].photos),
         examples={name: await _examples(engine, store, wanted, since) for name, wanted in _KINDS.items()},
     )
@@ -185,12 +185,12 @@ def render(findings: Findings) -> str:
     """
     try:
         from dandelion.files.templates import create_environment
-        from dandelion.watch import plots
+        from dandelion.monitoring import plots
 
         drawn = plots.draw_periods(findings.periods)
     except ImportError as error:
         raise DandelionError(f"The report needs {error.name}.", "pip install 'dandelion[all]'") from error
-    template = create_environment("dandelion.watch").get_template("report.html.jinja")
+    template = create_environment("dandelion.monitoring").get_template("report.html.jinja")
     sections = [
         {
             "version": version,

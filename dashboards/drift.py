@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from monitoring.panels import Dashboard, Panel, Query, Row
-from monitoring.service import IN, RATE
+from dashboards.panels import Dashboard, Panel, Query, Row
+from dashboards.service import IN, RATE
 
 VERSION = f'{IN}, version=~"$version"'
 
@@ -17,7 +17,7 @@ PAGE = Dashboard(
             [
                 Panel(
                     "Farthest feature",
-                    "The largest score of the last hourly watch; from 1 on photos have drifted.",
+                    "The largest score that hourly monitoring found last; from 1 on photos have drifted.",
                     "short",
                     [Query(f"max(drift_merged_score{{{VERSION}}})", "score")],
                     "DataDrift",
@@ -26,8 +26,8 @@ PAGE = Dashboard(
                     limit=1,
                 ),
                 Panel(
-                    "Last watch",
-                    "How long ago the hourly watch looked over all processes; over two hours means that it does not run.",
+                    "Last monitoring run",
+                    "How long ago hourly monitoring ran over all processes; over two hours means that it stopped.",
                     "s",
                     [Query(f"time() - max(drift_merged_timestamp_seconds{{{IN}}})", "ago")],
                     "monitoring",

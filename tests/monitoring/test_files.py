@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dashboards.__main__ import PAGES
+from dashboards.panels import DOCS, build
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
-from monitoring.__main__ import PAGES
-from monitoring.panels import DOCS, build
 
 from dandelion.telemetry import instruments
+from tests.monitoring.files import ALERTMANAGER, DASHBOARDS, ROOT, RULES, RUNBOOKS, alerts, panels, queries, rules
 from tests.servers import tools
-from tests.watch.files import ALERTMANAGER, DASHBOARDS, ROOT, RULES, RUNBOOKS, alerts, panels, queries, rules
 
 HERE = Path(__file__).parent
 SECTIONS = ("## What it means", "## First look", "## Fix", "## How to confirm")
@@ -87,7 +87,7 @@ def test_every_alert_has_its_runbook_page_and_no_page_is_left_over() -> None:
 def test_the_committed_dashboards_are_what_the_code_makes() -> None:
     assert {file.stem for file in DASHBOARDS.glob("*.json")} == PAGES.keys()
     for name, page in PAGES.items():
-        assert (DASHBOARDS / f"{name}.json").read_text() == build(page), f"{name}: run `python -m monitoring`"
+        assert (DASHBOARDS / f"{name}.json").read_text() == build(page), f"{name}: run `python -m dashboards`"
 
 
 def test_grafanas_own_library_reads_every_dashboard_without_losing_anything() -> None:

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from dandelion.domain import DriftFigure, DriftTest
-from dandelion.watch.sketch import CLASSES, Sketch, Spread
+from dandelion.monitoring.sketch import CLASSES, Sketch, Spread
 
 EMBEDDING = "embedding"
 CONFIDENCE = "confidence"

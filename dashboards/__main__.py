@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from monitoring import drift, infrastructure, model, releases, service
-from monitoring.panels import build
+from dashboards import drift, infrastructure, model, releases, service
+from dashboards.panels import build
 
-FOLDER = Path(__file__).resolve().parents[1] / "dashboards"
+FOLDER = Path(__file__).resolve().parent
 PAGES = {
     "service": service.PAGE,
     "model": model.PAGE,
@@ -18,7 +18,6 @@ PAGES = {
 
 
 def main() -> None:
-    FOLDER.mkdir(exist_ok=True)
     for name, page in PAGES.items():
         (FOLDER / f"{name}.json").write_text(build(page), encoding="utf-8")
 

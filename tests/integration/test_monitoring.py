@@ -14,10 +14,10 @@ import pytest
 
 from dandelion.client import Client
 from dandelion.db import audit, create_engine, transact
+from dandelion.monitoring import run_monitoring
 from dandelion.package.starter import starter_path
 from dandelion.settings import Settings
 from dandelion.telemetry import instruments
-from dandelion.watch import run_watch
 from tests.integration.conftest import running_api
 from tests.photos import labelled_photos
 from tests.pictures import encode, unrelated
@@ -34,7 +34,7 @@ def seen(make_settings: Callable[..., Settings], mysql: MySqlServer) -> tuple[Se
     mysql.create("watch_api")
     settings = make_settings(
         database={"url": mysql.url("watch_api")},
-        watch={"drift_window_photos": WINDOW, "photos_per_second": 1000, "save_seconds": 1},
+        monitoring={"drift_window_photos": WINDOW, "photos_per_second": 1000, "save_seconds": 1},
         journal={"photos": "all"},
     )
     with running_api(settings) as api, Client(api.url) as client:
@@ -49,9 +49,9 @@ def seen(make_settings: Callable[..., Settings], mysql: MySqlServer) -> tuple[Se
     return settings, settings.home
 
 
-def test_the_watch_over_all_processes_finds_what_one_saw(seen: tuple[Settings, Path]) -> None:
+def test_monitoring_over_all_processes_finds_what_one_saw(seen: tuple[Settings, Path]) -> None:
     settings, _ = seen
-    found = asyncio.run(run_watch(settings))
+    found = asyncio.run(run_monitoring(settings))
     assert found.drift[0].photos == 60
     assert "red_green" in found.drifted
     assert found.accuracy[0].accuracy == 1
@@ -67,11 +67,11 @@ def test_the_commands_tell_the_same_and_draw_a_page(seen: tuple[Settings, Path])
         **os.environ,
         "DANDELION_HOME": str(settings.home),
         "DANDELION_DATABASE__URL": settings.database.url.get_secret_value(),
-        "DANDELION_WATCH__DRIFT_WINDOW_PHOTOS": str(WINDOW),
+        "DANDELION_MONITORING__DRIFT_WINDOW_PHOTOS": str(WINDOW),
     }
 
     def command(*words: str) -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-m", "dandelion", "watch", *words]
+        argv = [sys.executable, "-m", "dandelion", "monitoring", *words]
         return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120, check=False)
 
     ran = command("run")
@@ -93,7 +93,7 @@ def test_the_commands_tell_the_same_and_draw_a_page(seen: tuple[Settings, Path])
 
 
 def test_runs_that_ended_are_told_by_every_process(make_settings: Callable[..., Settings]) -> None:
-    settings = make_settings(watch={"refresh_seconds": 0.2})
+    settings = make_settings(monitoring={"refresh_seconds": 0.2})
     detail = {"outcome": "failed", "reason": "no photos", "seconds": 3}
 
     async def record() -> None:
@@ -130,13 +130,13 @@ def test_nobody_can_make_up_labels(http: httpx.Client) -> None:
     assert not any(word in after for word in ("VERB", "such", "label1", "v17"))
 
 
-def test_watching_can_be_turned_off(make_settings: Callable[..., Settings]) -> None:
-    with running_api(make_settings(watch={"drift": False})) as api, Client(api.url) as client:
-        watched = instruments.WATCHED._value.get()
+def test_monitoring_can_be_turned_off(make_settings: Callable[..., Settings]) -> None:
+    with running_api(make_settings(monitoring={"drift": False})) as api, Client(api.url) as client:
+        watched = instruments.MONITORED._value.get()
         for _, photo in labelled_photos(3):
             client.predict(photo)
         assert client.drift().figures == []
-        assert instruments.WATCHED._value.get() == watched
+        assert instruments.MONITORED._value.get() == watched
 
 
 def test_the_starter_says_what_it_is_measured_against() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitoring.panels import Dashboard, Panel, Query, Row
+from dashboards.panels import Dashboard, Panel, Query, Row
 
 IN = 'namespace=~"$namespace"'
 TRACK = f'{IN}, track=~"$track"'

@@ -1,4 +1,4 @@
-"""Settings: how the model is watched."""
+"""Settings: how the model is monitored."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import Field
 from dandelion.settings.section import Section
 
 
-class WatchSettings(Section):
-    """How the model is watched."""
+class MonitoringSettings(Section):
+    """How the model is monitored."""
 
     accuracy_windows: tuple[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}[mhd]$")], ...] = Field(
         ("1h", "24h", "7d"),
@@ -25,5 +25,5 @@ class WatchSettings(Section):
         20.0, description="Most photos a second that a process looks at for drift; under load it takes a sample."
     )
     save_seconds: Annotated[float, Field(ge=1)] = Field(
-        300.0, description="How often a process saves what its photos looked like, for the watch over all processes."
+        300.0, description="How often a process saves what its photos looked like, for monitoring over all processes."
     )
