@@ -122,12 +122,12 @@ def retrain(force: bool = False, reason: str = "", alert: str = "") -> State[Any
         alert: Name of the alert that asks.
     """
     from dandelion.orchestration.prefect_api import has_ended
-    from dandelion.retraining.asked import Asked
+    from dandelion.retraining.request import RetrainingRequest
     from dandelion.retraining.run import begin
     from dandelion.settings import load_settings
 
     settings, log = load_settings(), get_run_logger()
-    asked, run_id = Asked(force, reason, alert), str(runtime.flow_run.id)
+    asked, run_id = RetrainingRequest(force, reason, alert), str(runtime.flow_run.id)
     with begin(settings, run_id, asked, is_over=lambda other: asyncio.run(has_ended(settings, other))) as run:
         if run is None:
             return Completed(name="Skipped", message="Another retraining goes on.")

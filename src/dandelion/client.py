@@ -17,7 +17,6 @@ import msgspec
 
 from dandelion import errors
 from dandelion.domain import (
-    AskedRetraining,
     BulkVerdict,
     Drift,
     Identity,
@@ -28,6 +27,7 @@ from dandelion.domain import (
     Queue,
     Retraining,
     StoredPrediction,
+    TriggeredRetraining,
     Version,
     VersionDetails,
 )
@@ -239,14 +239,14 @@ class Client:
         """Let the server look at its alias now."""
         return _object(self._send("POST", "/admin/reload"))
 
-    def retrain(self, force: bool = False, reason: str = "") -> AskedRetraining:
+    def retrain(self, force: bool = False, reason: str = "") -> TriggeredRetraining:
         """Ask for a retraining; while one goes on, that one is the answer.
 
         Raises:
             OrchestrationError: Prefect does not answer, or nobody serves the flows.
         """
         body = {"force": force, "reason": reason}
-        return _decode(self._send("POST", "/admin/retrainings", json=body), AskedRetraining)
+        return _decode(self._send("POST", "/admin/retrainings", json=body), TriggeredRetraining)
 
     def list_retrainings(self, limit: int = 20) -> list[Retraining]:
         """The last retrainings, newest first."""
@@ -450,14 +450,14 @@ class AsyncClient:
         """Let the server look at its alias now."""
         return _object(await self._send("POST", "/admin/reload"))
 
-    async def retrain(self, force: bool = False, reason: str = "") -> AskedRetraining:
+    async def retrain(self, force: bool = False, reason: str = "") -> TriggeredRetraining:
         """Ask for a retraining; while one goes on, that one is the answer.
 
         Raises:
             OrchestrationError: Prefect does not answer, or nobody serves the flows.
         """
         body = {"force": force, "reason": reason}
-        return _decode(await self._send("POST", "/admin/retrainings", json=body), AskedRetraining)
+        return _decode(await self._send("POST", "/admin/retrainings", json=body), TriggeredRetraining)
 
     async def list_retrainings(self, limit: int = 20) -> list[Retraining]:
         """The last retrainings, newest first."""

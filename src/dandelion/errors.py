@@ -127,12 +127,12 @@ class RateLimitedError(OverloadedError):
     """One caller asks more often than it may.
 
     Attributes:
-        standing: Where it stands in its window.
+        status: Where it stands in its window.
     """
 
-    def __init__(self, message: str, remedy: str = "", *, standing: Any = None) -> None:
-        super().__init__(message, remedy, retry_after_seconds=standing.reset_seconds if standing else 1)
-        self.standing = standing
+    def __init__(self, message: str, remedy: str = "", *, status: Any = None) -> None:
+        super().__init__(message, remedy, retry_after_seconds=status.reset_seconds if status else 1)
+        self.status = status
 
 
 class AuthenticationError(DandelionError):

@@ -13,9 +13,9 @@ from dandelion.errors import RegistryError, ReleaseError
 from dandelion.objects import DATA_LAKE
 from dandelion.package.starter import starter_path
 from dandelion.registry import Registry
-from dandelion.retraining.asked import Asked
 from dandelion.retraining.lake import upload
 from dandelion.retraining.local import run_steps
+from dandelion.retraining.request import RetrainingRequest
 from dandelion.retraining.run import begin
 from dandelion.settings import Settings
 from tests.flows.conftest import Stage, Told
@@ -24,7 +24,7 @@ from tests.waiting import wait_until
 
 
 def retrain(settings: Settings) -> dict[str, str]:
-    return run_steps(settings, str(uuid7()), Asked(force=True, reason="a test"), say=print)
+    return run_steps(settings, str(uuid7()), RetrainingRequest(force=True, reason="a test"), say=print)
 
 
 def without_golden(stage: Stage) -> None:
@@ -198,7 +198,7 @@ def test_labels_flipped_in_a_third_of_new_photos_are_caught(strong: Stage, tmp_p
 
 
 def test_a_run_waits_while_another_goes_on(strong: Stage) -> None:
-    with begin(strong.settings, str(uuid7()), Asked()) as run:
+    with begin(strong.settings, str(uuid7()), RetrainingRequest()) as run:
         assert run is not None
         run.end("skipped", "a test")
         assert retrain(strong.settings) == {"outcome": "skipped", "message": "Another retraining goes on."}

@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 
 from dandelion.db import retrainings
-from dandelion.retraining.asked import Asked
 from dandelion.retraining.guard import claim, in_transaction, why_not_now
+from dandelion.retraining.request import RetrainingRequest
 from dandelion.retraining.run import Run, begin
 from dandelion.retraining.steps.deployment import _overtaken
 from dandelion.settings import Settings
@@ -24,15 +24,15 @@ def settings(make_settings: Callable[..., Settings]) -> Settings:
 
 def test_a_run_that_goes_on_waits_for_no_cooldown_and_ends_with_the_days_minutes(settings: Settings) -> None:
     run_id = str(uuid4())
-    assert claim(settings, run_id, Asked()) is not None
+    assert claim(settings, run_id, RetrainingRequest()) is not None
     in_transaction(settings, lambda on: retrainings.note(on, run_id, dataset="d", version="1"))
     in_transaction(settings, lambda on: retrainings.finish(on, run_id, state="promoted", message=""))
-    assert "The last one ended" in why_not_now(settings, Asked())
-    assert why_not_now(settings, Asked(), goes_on=True) == ""
-    assert claim(settings, run_id, Asked()) is not None
+    assert "The last one ended" in why_not_now(settings, RetrainingRequest())
+    assert why_not_now(settings, RetrainingRequest(), goes_on=True) == ""
+    assert claim(settings, run_id, RetrainingRequest()) is not None
     in_transaction(settings, lambda on: retrainings.beat(on, run_id, 60 * settings.retraining.budget_minutes))
-    assert "of 240" in why_not_now(settings, Asked(), goes_on=True)
-    assert why_not_now(settings, Asked(force=True), goes_on=True) == ""
+    assert "of 240" in why_not_now(settings, RetrainingRequest(), goes_on=True)
+    assert why_not_now(settings, RetrainingRequest(force=True), goes_on=True) == ""
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_run_that_goes_on_waits_for_no_cooldown_and_ends_with_the_days_minutes
         ("5", "8", ""),  # moved by itself, and killed before it could say so
         ("starter", None, ""),
         (None, None, ""),
-        ("5", "7", "Version 7 became champion meanwhile, and the gate compared with 5."),
+        ("5", "7", "Version 7 became champion meanwhile, and the authenticator compared with 5."),
         ("starter", "7", "Version 7 became champion"),
     ],
 )
@@ -50,15 +50,15 @@ def test_nothing_is_moved_that_was_judged_against_an_earlier_champion(
     settings: Settings, judged: str | None, champion: str | None, words: str
 ) -> None:
     run = overtakable(settings, judged, champion)
-    assert claim(settings, run.id, Asked()) is not None
+    assert claim(settings, run.id, RetrainingRequest()) is not None
     assert words in _overtaken(run)
     assert bool(_overtaken(run)) is bool(words)
 
 
 def test_nothing_is_moved_by_a_run_that_another_took_for_dead(settings: Settings) -> None:
     run = overtakable(settings, "5", "5")
-    assert claim(settings, run.id, Asked()) is not None
-    assert claim(settings, str(uuid4()), Asked(), is_over=lambda _: True) is not None
+    assert claim(settings, run.id, RetrainingRequest()) is not None
+    assert claim(settings, str(uuid4()), RetrainingRequest(), is_over=lambda _: True) is not None
     assert "Another run took over" in _overtaken(run)
 
 
@@ -71,17 +71,17 @@ def test_photos_that_a_killed_run_left_go_when_another_begins(settings: Settings
     def left() -> set[str]:
         return {path.relative_to(folder).parts[0] for path in folder.glob("*/photos/a.jpg")}
 
-    with begin(settings, run_id, Asked()) as run:
+    with begin(settings, run_id, RetrainingRequest()) as run:
         assert run is not None
         assert left() == {run_id, "weights", "of somebody"}  # its own are of an earlier attempt, to go on with
-        with begin(settings, str(uuid4()), Asked()) as another:
+        with begin(settings, str(uuid4()), RetrainingRequest()) as another:
             assert another is None
         assert run_id in left()
     assert left() == {"weights", "of somebody"}
 
 
 def overtakable(settings: Settings, judged: str | None, champion: str | None) -> Run:
-    """A run at the end of its training: what the gate compared version 8 with, and what is champion now."""
+    """A run at the end of its training: what the authenticator compared version 8 with, and what is champion now."""
     found = SimpleNamespace(version=champion) if champion else None
     return cast(
         "Run",

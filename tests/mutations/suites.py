@@ -14,7 +14,7 @@ SUITES: dict[str, tuple[str, ...]] = {
         "tests/integration/test_server.py",
     ),
     "api/history": ("tests/integration/test_feedback.py", "tests/integration/test_journal.py"),
-    "api/retrainings": ("tests/integration/test_asked_retrainings.py",),
+    "api/retrainings": ("tests/integration/test_triggered_retrainings.py",),
     "backup/": ("tests/integration/test_erasure.py", "tests/flows/test_backup.py"),
     "backup/dump": ("tests/flows/test_backup.py",),
     "batch/": ("tests/flows/test_batch.py",),
@@ -25,7 +25,7 @@ SUITES: dict[str, tuple[str, ...]] = {
     "db/": ("tests/integration/test_database.py", "tests/integration/test_db_commands.py"),
     "db/tls": ("tests/integration/test_database_tls.py",),
     "feedback/": (
-        "tests/unit/test_truth.py",
+        "tests/unit/test_labels.py",
         "tests/integration/test_feedback.py",
         "tests/integration/test_labelling.py",
     ),

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dandelion.access import Caller, RateLimiter
-from dandelion.access.gate import MOST_REMEMBERED, Gate
+from dandelion.access.authenticator import MOST_REMEMBERED, Authenticator
 from dandelion.access.keys import create_key, digest_of, id_of, matches
 from dandelion.access.limits import MOST_NAMES, Window
 from dandelion.access.tokens import TokenVerifier, sign_token
@@ -187,17 +187,17 @@ class Table:
 async def test_a_key_seen_lately_is_not_looked_up_again_and_works_while_the_database_is_down() -> None:
     text, made = key()
     table = Table(made)
-    gate = Gate(settings(key_cache_seconds=60), table.find)
+    authenticator = Authenticator(settings(key_cache_seconds=60), table.find)
     for _ in range(3):
-        assert (await gate.identify(text, "")).name == "key:web"
+        assert (await authenticator.identify(text, "")).name == "key:web"
     assert table.asked == 1
-    impatient = Gate(settings(key_cache_seconds=0, key_grace_seconds=60), table.find)
+    impatient = Authenticator(settings(key_cache_seconds=0, key_grace_seconds=60), table.find)
     await impatient.identify(text, "")
     table.down = True
     assert (await impatient.identify(text, "")).name == "key:web"
     with pytest.raises(DatabaseError):
         await impatient.identify(key()[0], "")
-    strict = Gate(settings(key_cache_seconds=0, key_grace_seconds=0), table.find)
+    strict = Authenticator(settings(key_cache_seconds=0, key_grace_seconds=0), table.find)
     with pytest.raises(DatabaseError):
         await strict.identify(text, "")
 
@@ -205,34 +205,36 @@ async def test_a_key_seen_lately_is_not_looked_up_again_and_works_while_the_data
 async def test_a_database_that_does_not_answer_holds_up_nobody_who_was_known_lately(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dandelion.access.gate.KNOWN_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("dandelion.access.authenticator.KNOWN_WAIT_SECONDS", 0.01)
     text, made = key()
     table, now = Table(made), [100.0]
-    # The gate's clock alone: the loop's own must go on.
-    monkeypatch.setattr("dandelion.access.gate.time", SimpleNamespace(monotonic=lambda: now[0], time=time.time))
-    gate = Gate(settings(key_cache_seconds=10, key_grace_seconds=60), table.find)
-    await gate.identify(text, "")
+    # The authenticator's clock alone: the loop's own must go on.
+    monkeypatch.setattr(
+        "dandelion.access.authenticator.time", SimpleNamespace(monotonic=lambda: now[0], time=time.time)
+    )
+    authenticator = Authenticator(settings(key_cache_seconds=10, key_grace_seconds=60), table.find)
+    await authenticator.identify(text, "")
     table.answers.clear()
     now[0] += 11
     for _ in range(3):  # the first waits a moment, the others see that somebody asks
-        assert (await gate.identify(text, "")).name == "key:web"
+        assert (await authenticator.identify(text, "")).name == "key:web"
     assert table.asked == 2
     table.down = True
     table.answers.set()
     await asyncio.sleep(0)
     now[0] += 9
-    assert (await gate.identify(text, "")).name == "key:web"
+    assert (await authenticator.identify(text, "")).name == "key:web"
     assert table.asked == 2  # what failed is not asked for again at once
     now[0] += 2
-    assert (await gate.identify(text, "")).name == "key:web"
+    assert (await authenticator.identify(text, "")).name == "key:web"
     assert table.asked == 3
     now[0] += 60
     with pytest.raises(DatabaseError):
-        await gate.identify(text, "")
+        await authenticator.identify(text, "")
     table.down = False
     table.known.clear()
     with pytest.raises(AuthenticationError):
-        await gate.identify(text, "")
+        await authenticator.identify(text, "")
 
 
 @pytest.mark.parametrize("is_down", [False, True], ids=["cached", "database down"])
@@ -242,38 +244,38 @@ async def test_a_key_that_was_seen_opens_nothing_from_the_moment_it_expires(
     now = time.time()
     text, made = key(expires_at=datetime.fromtimestamp(now + 30, UTC))
     table = Table(made)
-    gate = Gate(settings(key_cache_seconds=0 if is_down else 60, key_grace_seconds=60), table.find)
-    assert (await gate.identify(text, "")).name == "key:web"
+    authenticator = Authenticator(settings(key_cache_seconds=0 if is_down else 60, key_grace_seconds=60), table.find)
+    assert (await authenticator.identify(text, "")).name == "key:web"
     table.down = is_down
     monkeypatch.setattr(time, "time", lambda: now + 29)
-    assert gate.remembers(text)
-    assert (await gate.identify(text, "")).name == "key:web"
+    assert authenticator.remembers(text)
+    assert (await authenticator.identify(text, "")).name == "key:web"
     monkeypatch.setattr(time, "time", lambda: now + 31)
-    assert not gate.remembers(text)
+    assert not authenticator.remembers(text)
     with pytest.raises(AuthenticationError, match="has expired"):
-        await gate.identify(text, "")
+        await authenticator.identify(text, "")
 
 
 async def test_a_token_that_was_seen_opens_nothing_from_the_moment_it_expires() -> None:
-    gate = Gate(settings(key_cache_seconds=60), Table().find)
+    authenticator = Authenticator(settings(key_cache_seconds=60), Table().find)
     expires_at = int(time.time()) + 3
     text = token(exp=expires_at)
-    assert (await gate.identify(text, "")).name == "jwt:ada"
-    assert gate.remembers(text)
+    assert (await authenticator.identify(text, "")).name == "jwt:ada"
+    assert authenticator.remembers(text)
     await asyncio.sleep(expires_at + 0.1 - time.time())  # PyJWT looks at a clock of its own, so this is the real one
-    assert not gate.remembers(text)
+    assert not authenticator.remembers(text)
     with pytest.raises(AuthenticationError, match="expired"):
-        await gate.identify(text, "")
+        await authenticator.identify(text, "")
 
 
 async def test_a_flood_of_wrong_keys_is_forgotten_again() -> None:
     table = Table()
-    gate = Gate(settings(), table.find)
+    authenticator = Authenticator(settings(), table.find)
     text, _ = key()
     for number in range(MOST_REMEMBERED + 50):
         with pytest.raises(AuthenticationError):
-            await gate.identify(f"{text[:4]}{number:032x}{text[36:]}", "")
-    assert len(gate._seen) == MOST_REMEMBERED
+            await authenticator.identify(f"{text[:4]}{number:032x}{text[36:]}", "")
+    assert len(authenticator._seen) == MOST_REMEMBERED
 
 
 def test_admin_may_all_and_others_what_they_were_given() -> None:
@@ -287,7 +289,7 @@ def test_each_key_and_each_nameless_address_has_a_window_of_its_own() -> None:
     limiter = RateLimiter(settings(requests_per_key=3, requests_per_address=2))
     ada, bob = (Caller(f"key:{name}", address="10.0.0.1") for name in ("ada", "bob"))
     nameless = Caller(address="10.0.0.1")
-    left = [standing.remaining for _ in range(3) if (standing := limiter.count(ada))]
+    left = [status.remaining for _ in range(3) if (status := limiter.count(ada))]
     assert left == [2, 1, 0]
     with pytest.raises(RateLimitedError, match="key:ada") as refused:
         limiter.count(ada)
@@ -351,9 +353,9 @@ def test_who_waits_as_long_as_told_may_ask_again_and_who_does_not_waits_no_longe
             limiter.count(ada)
         assert refused.value.retry_after_seconds == wait
     clock(160.5)
-    standing = limiter.count(ada)
-    assert standing is not None
-    assert (standing.remaining, standing.reset_seconds) == (0, 30)
+    status = limiter.count(ada)
+    assert status is not None
+    assert (status.remaining, status.reset_seconds) == (0, 30)
 
 
 def test_failures_of_many_at_once_count_all(clock: Callable[[float], None]) -> None:
@@ -376,7 +378,7 @@ def test_names_not_seen_for_a_minute_are_forgotten(clock: Callable[[float], None
     window.count("0")
     assert set(window._tries) == {"0", *map(str, range(51, 100))}
     clock(300.0)
-    window.standing("nobody")
+    window.status("nobody")
     assert not window._tries
 
 
@@ -389,7 +391,7 @@ def test_a_flood_of_names_pushes_out_those_that_tried_longest_ago() -> None:
     window.count("kept")
     window.count("one more")
     assert len(window._tries) == MOST_NAMES
-    assert (window.standing("old").remaining, window.standing("kept").remaining) == (2, 0)
+    assert (window.status("old").remaining, window.status("kept").remaining) == (2, 0)
 
 
 def test_a_flood_of_addresses_lets_neither_keys_nor_who_guesses_try_again() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dandelion.release.gate import Decision, Evidence, Standing, chance_of_fall, judge, paired_interval
+from dandelion.release.gate import Decision, Evidence, ModelMetrics, chance_of_fall, judge, paired_interval
 from dandelion.settings import ReleaseSettings
 
 LIMITS = ReleaseSettings()
-GOOD = Standing(ece=0.03, latency_ms=4.0, size_bytes=10_000_000, agreement=1.0)
+GOOD = ModelMetrics(ece=0.03, latency_ms=4.0, size_bytes=10_000_000, agreement=1.0)
 CLASSES = ("dandelion", "grass")
 TRIALS = 1000
 
@@ -31,8 +31,8 @@ def evidence(
         candidate=answers(candidate),
         champion=answers(champion) if champion is not None else None,
         recent=recent or [False] * len(truths),
-        standing=GOOD,
-        champion_standing=GOOD if champion is not None else None,
+        metrics=GOOD,
+        champion_metrics=GOOD if champion is not None else None,
     )
 
 
@@ -95,7 +95,7 @@ def test_the_first_model_must_beat_naming_the_most_frequent_class() -> None:
 
 
 @pytest.mark.parametrize(
-    ("standing", "check"),
+    ("metrics", "check"),
     [
         ({"ece": 0.2}, "calibration"),
         ({"latency_ms": 150.0}, "latency"),
@@ -103,9 +103,9 @@ def test_the_first_model_must_beat_naming_the_most_frequent_class() -> None:
         ({"agreement": 0.9}, "parity"),
     ],
 )
-def test_a_model_out_of_bounds_is_turned_down_however_right_it_is(standing: dict[str, Any], check: str) -> None:
+def test_a_model_out_of_bounds_is_turned_down_however_right_it_is(metrics: dict[str, Any], check: str) -> None:
     good = evidence([*CLASSES] * 50, *shares(100, 60, 0, 30))
-    bad = dataclasses.replace(good, standing=dataclasses.replace(GOOD, **standing))
+    bad = dataclasses.replace(good, metrics=dataclasses.replace(GOOD, **metrics))
     decision = judge(bad, LIMITS)
     assert not decision.promote
     assert names(decision) == [check]
@@ -114,7 +114,7 @@ def test_a_model_out_of_bounds_is_turned_down_however_right_it_is(standing: dict
 def test_a_champion_that_is_calibrated_worse_excuses_the_candidate() -> None:
     good = evidence([*CLASSES] * 50, *shares(100, 60, 0, 30))
     both = dataclasses.replace(
-        good, standing=dataclasses.replace(GOOD, ece=0.2), champion_standing=dataclasses.replace(GOOD, ece=0.25)
+        good, metrics=dataclasses.replace(GOOD, ece=0.2), champion_metrics=dataclasses.replace(GOOD, ece=0.25)
     )
     assert judge(both, LIMITS).promote
 
@@ -167,8 +167,8 @@ def promoted_share(*, photos: int, accuracy: float, differing: float, difference
             candidate=np.where(candidate, truths, "").tolist(),
             champion=np.where(champion, truths, "").tolist(),
             recent=(draw.random(photos) < 0.2).tolist(),
-            standing=GOOD,
-            champion_standing=GOOD,
+            metrics=GOOD,
+            champion_metrics=GOOD,
         )
         passed += judge(given, LIMITS).promote
     return passed / TRIALS

@@ -9,6 +9,7 @@ import timm
 import torch
 
 from dandelion.domain import InputSpec
+from dandelion.domain.arrays import Pixels
 from dandelion.errors import ParityError
 from dandelion.package.network import Network
 from dandelion.training import graphs
@@ -23,7 +24,7 @@ def network(name: str, **options: object) -> Network:
     return Network(timm.create_model(name, num_classes=3, **options), SPEC).eval()
 
 
-def photos(count: int = 6) -> graphs.Pixels:
+def photos(count: int = 6) -> Pixels:
     return np.random.default_rng(0).integers(0, 255, (count, SIZE, SIZE, 3), dtype=np.uint8)
 
 

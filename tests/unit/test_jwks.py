@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from dandelion.access import jwks
-from dandelion.access.gate import Gate
+from dandelion.access.authenticator import Authenticator
 from dandelion.domain import ApiKey
 from dandelion.errors import AuthenticationError, NotReadyError
 from dandelion.settings import AccessSettings
@@ -78,13 +78,13 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return lambda seconds: monkeypatch.setattr(jwks, "TIMEOUT_SECONDS", seconds)
 
 
-def create_gate(provider: Provider, **more: Any) -> Gate:
+def create_gate(provider: Provider, **more: Any) -> Authenticator:
     async def find_key(_: str) -> ApiKey | None:
         return None
 
     shared = {"enabled": True, "jwt_secrets": [SECRET], "jwks_url": provider.url, "jwt_audience": "dandelion"}
     given = shared | {"key_cache_seconds": 0, "jwks_cooldown_seconds": 60} | more
-    return Gate(AccessSettings.model_validate(given), find_key)
+    return Authenticator(AccessSettings.model_validate(given), find_key)
 
 
 def signed(key_id: str, private: Any = PRIVATE, algorithm: str = "ES256") -> str:
@@ -92,9 +92,9 @@ def signed(key_id: str, private: Any = PRIVATE, algorithm: str = "ES256") -> str
     return jwt.encode(claims, private, algorithm, headers={"kid": key_id})
 
 
-async def is_refused(gate: Gate, token: str) -> bool:
+async def is_refused(authenticator: Authenticator, token: str) -> bool:
     with pytest.raises((NotReadyError, AuthenticationError)) as refused:
-        await gate.identify(token, "")
+        await authenticator.identify(token, "")
     return refused.type is AuthenticationError
 
 
@@ -103,27 +103,27 @@ async def test_a_provider_that_does_not_answer_is_asked_once_and_holds_up_nobody
 ) -> None:
     patience(30)
     provider.answer = provider.say_nothing
-    gate = create_gate(provider)
+    authenticator = create_gate(provider)
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
-    waiting = [asyncio.create_task(is_refused(gate, signed(str(number)))) for number in range(20)]
+    waiting = [asyncio.create_task(is_refused(authenticator, signed(str(number)))) for number in range(20)]
     await provider.is_asked()
     await asyncio.to_thread(time.time)
-    assert (await gate.identify(signed("", SECRET, "HS256"), "")).name == "jwt:ada"
+    assert (await authenticator.identify(signed("", SECRET, "HS256"), "")).name == "jwt:ada"
     assert not any(task.done() for task in waiting)
     provider.let_go.set()
     assert not any(await asyncio.gather(*waiting))
-    assert not await is_refused(gate, signed("21"))
+    assert not await is_refused(authenticator, signed("21"))
     assert provider.asked == 1
 
 
 async def test_a_known_key_waits_for_no_unknown_one(provider: Provider, patience: Callable[[float], None]) -> None:
     patience(30)
-    gate = create_gate(provider, jwks_cooldown_seconds=0)
-    await gate.identify(signed("1"), "")
+    authenticator = create_gate(provider, jwks_cooldown_seconds=0)
+    await authenticator.identify(signed("1"), "")
     provider.answer = provider.say_nothing
-    waiting = asyncio.create_task(is_refused(gate, signed("2")))
+    waiting = asyncio.create_task(is_refused(authenticator, signed("2")))
     await provider.is_asked(2)
-    assert (await gate.identify(signed("1"), "")).name == "jwt:ada"
+    assert (await authenticator.identify(signed("1"), "")).name == "jwt:ada"
     assert not waiting.done()
     provider.let_go.set()
     assert not await waiting
@@ -161,9 +161,9 @@ async def test_what_is_no_answer_is_not_the_callers_fault_and_not_asked_for_agai
     provider: Provider, answer: Callable[[Handler], None]
 ) -> None:
     good, provider.answer = provider.answer, answer
-    gate = create_gate(provider)
-    assert not await is_refused(gate, signed("1"))
-    assert not await is_refused(gate, signed("1"))
+    authenticator = create_gate(provider)
+    assert not await is_refused(authenticator, signed("1"))
+    assert not await is_refused(authenticator, signed("1"))
     assert provider.asked == 1
     eager = create_gate(provider, jwks_cooldown_seconds=0)
     assert not await is_refused(eager, signed("1"))
@@ -172,8 +172,8 @@ async def test_what_is_no_answer_is_not_the_callers_fault_and_not_asked_for_agai
 
 
 async def test_an_unknown_key_is_asked_for_once_and_refused(provider: Provider) -> None:
-    gate = create_gate(provider)
+    authenticator = create_gate(provider)
     for number in range(2, 9):
-        assert await is_refused(gate, signed(str(number)))
+        assert await is_refused(authenticator, signed(str(number)))
     assert provider.asked == 1
-    assert (await gate.identify(signed("1"), "")).name == "jwt:ada"
+    assert (await authenticator.identify(signed("1"), "")).name == "jwt:ada"

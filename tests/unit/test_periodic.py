@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from structlog.testing import capture_logs
 
-from dandelion.concurrency import periodic
 from dandelion.concurrency.periodic import run_periodically
 from dandelion.errors import DandelionError
 
@@ -25,9 +25,9 @@ class Clock:
             raise asyncio.CancelledError
 
 
-async def run(monkeypatch: pytest.MonkeyPatch, ends: list[Exception | None], **options: float) -> list[float]:
+async def run(monkeypatch: pytest.MonkeyPatch, ends: Sequence[Exception | None], **options: float) -> list[float]:
     clock, left = Clock(len(ends)), iter(ends)
-    monkeypatch.setattr(periodic.asyncio, "sleep", clock.sleep)
+    monkeypatch.setattr("dandelion.concurrency.periodic.asyncio.sleep", clock.sleep)
 
     async def work() -> None:
         if (error := next(left)) is not None:

@@ -13,7 +13,7 @@ from uuid_utils import uuid7
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, frozen_key, photo_key
 from dandelion.objects.folder import FolderStore
 from dandelion.registry import create_registry
-from dandelion.release.gate import Decision, Standing
+from dandelion.release.gate import Decision, ModelMetrics
 from dandelion.retraining.compare import Comparison, judged_photos
 from dandelion.retraining.page import render_page
 from dandelion.retraining.scores import Scores
@@ -27,7 +27,7 @@ from dandelion.training.scoring import Scored
 from dandelion.training.versions import DatasetVersion, Labelled, draft_version
 from tests.photos import jpeg
 
-STANDING = Standing(ece=0.0, latency_ms=1.0, size_bytes=1, agreement=1.0)
+STANDING = ModelMetrics(ece=0.0, latency_ms=1.0, size_bytes=1, agreement=1.0)
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ import pytest
 from dandelion.errors import DataError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore
 from dandelion.objects.folder import FolderStore
-from dandelion.retraining.asked import Asked
 from dandelion.retraining.compare import golden_photos
-from dandelion.retraining.doubts import find_doubts
+from dandelion.retraining.label_noise import measure_label_noise
 from dandelion.retraining.lake import (
     Inspected,
     Source,
@@ -30,7 +29,8 @@ from dandelion.retraining.lake import (
 )
 from dandelion.retraining.notice import Notice
 from dandelion.retraining.performance import Figures, judge_need
-from dandelion.retraining.quality import Quality, judge_quality, stop_for_doubts
+from dandelion.retraining.quality import Quality, judge_quality, stop_for_label_noise
+from dandelion.retraining.request import RetrainingRequest
 from dandelion.retraining.run import Run
 from dandelion.retraining.steps import notification, training
 from dandelion.settings import RetrainingSettings, Settings
@@ -66,7 +66,7 @@ def look(store: ObjectStore, parent: DatasetVersion | None = None, **options: ob
 
 
 def test_nothing_is_done_while_all_is_well() -> None:
-    need = judge_need(WELL, Asked(), RetrainingSettings())
+    need = judge_need(WELL, RetrainingRequest(), RetrainingSettings())
     assert not need.retrain
     assert "accuracy 95.0% of 200 truths" in need.message
 
@@ -81,25 +81,27 @@ def test_nothing_is_done_while_all_is_well() -> None:
     ],
 )
 def test_a_figure_that_falls_asks_for_a_retraining_and_says_which(change: dict[str, object], words: str) -> None:
-    need = judge_need(dataclasses.replace(WELL, **change), Asked(), RetrainingSettings())  # type: ignore[arg-type]
+    need = judge_need(dataclasses.replace(WELL, **change), RetrainingRequest(), RetrainingSettings())  # type: ignore[arg-type]
     assert need.retrain
     assert words in need.message
 
 
 def test_few_truths_make_no_accuracy() -> None:
-    assert not judge_need(dataclasses.replace(WELL, accuracy=0.2, truths=10), Asked(), RetrainingSettings()).retrain
+    assert not judge_need(
+        dataclasses.replace(WELL, accuracy=0.2, truths=10), RetrainingRequest(), RetrainingSettings()
+    ).retrain
 
 
 @pytest.mark.parametrize("fault", [{"error_ratio": 0.2}, {"p95_seconds": 3.0}])
 def test_a_service_that_fails_is_mended_first_unless_somebody_insists(fault: dict[str, float]) -> None:
     figures = dataclasses.replace(WELL, accuracy=0.5, **fault)  # type: ignore[arg-type]
-    assert not judge_need(figures, Asked(), RetrainingSettings()).retrain
-    assert judge_need(figures, Asked(force=True), RetrainingSettings()).retrain
-    assert judge_need(figures, Asked(alert="ModelAccuracyDrop"), RetrainingSettings()).retrain
+    assert not judge_need(figures, RetrainingRequest(), RetrainingSettings()).retrain
+    assert judge_need(figures, RetrainingRequest(force=True), RetrainingSettings()).retrain
+    assert judge_need(figures, RetrainingRequest(alert="ModelAccuracyDrop"), RetrainingSettings()).retrain
 
 
 def test_an_alert_is_reason_enough() -> None:
-    need = judge_need(WELL, Asked(alert="ModelAccuracyDrop"), RetrainingSettings())
+    need = judge_need(WELL, RetrainingRequest(alert="ModelAccuracyDrop"), RetrainingSettings())
     assert need.retrain
     assert need.message.startswith("Alert ModelAccuracyDrop.")
 
@@ -211,14 +213,14 @@ def clusters(count: int, seed: int) -> tuple[np.ndarray[tuple[int, int], np.dtyp
 
 def test_labels_flipped_in_a_third_of_new_photos_are_seen() -> None:
     (old, old_labels), (new, new_labels) = clusters(200, 1), clusters(60, 2)
-    assert stop_for_doubts(find_doubts(old, old_labels, new, new_labels), LIMITS) == ""
+    assert stop_for_label_noise(measure_label_noise(old, old_labels, new, new_labels), LIMITS) == ""
     flipped = [
         ("grass" if label == "dandelion" else "dandelion") if n % 3 == 0 else label
         for n, label in enumerate(new_labels)
     ]
-    doubts = find_doubts(old, old_labels, new, flipped)
-    assert set(doubts.new) == {n for n in range(60) if n % 3 == 0}
-    assert "33% of new photos carry a label that hardly any similar photo shares" in stop_for_doubts(doubts, LIMITS)
+    noise = measure_label_noise(old, old_labels, new, flipped)
+    assert set(noise.new) == {n for n in range(60) if n % 3 == 0}
+    assert "33% of new photos carry a label that hardly any similar photo shares" in stop_for_label_noise(noise, LIMITS)
 
 
 @pytest.mark.parametrize(("strategy", "words"), [("rolling", "version 7 serves"), ("canary", "version 7 is on trial")])

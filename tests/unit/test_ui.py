@@ -25,11 +25,11 @@ from dandelion.domain import Identity, Page, Prediction, Queue, QueuedPhoto, Sto
 from dandelion.errors import SettingsError
 from dandelion.settings import Settings
 from dandelion.ui import page as ui_page
+from dandelion.ui.allowlist import MOST_TOLD_BYTES, RouteAllowlist
 from dandelion.ui.backend import Backend
 from dandelion.ui.classify import Answer, ClassifyTab
 from dandelion.ui.examples import find_examples
-from dandelion.ui.fence import MOST_TOLD_BYTES, Fence
-from dandelion.ui.label import HELD_SECONDS, Hands, LabelTab, Work
+from dandelion.ui.label import HELD_SECONDS, LabelLeases, LabelTab, Work
 from dandelion.ui.photos import FILTERS, PAGE_ROWS, _cell, create_router
 from dandelion.ui.templates import Renderer
 from dandelion.ui.uploads import FILE_BYTES, KEPT_SECONDS, SWEEP_SECONDS, Uploads
@@ -64,16 +64,16 @@ def names(photos: list[QueuedPhoto]) -> list[str]:
 
 def test_photos_that_somebody_holds_are_not_given_to_others() -> None:
     now = 0.0
-    hands = Hands(clock=lambda: now)
+    leases = LabelLeases(clock=lambda: now)
     photos = queued("a", "b", "c", "d")
-    assert names(hands.take("ada", photos, 2)) == ["a", "b"]
-    assert names(hands.take("bob", photos, 2)) == ["c", "d"]
-    assert names(hands.take("ada", photos, 2)) == ["a", "b"]
-    assert names(hands.take("eve", photos, 2)) == ["a", "b"]  # better twice than nothing to do
-    hands.leave("bob")
-    assert names(hands.take("zoe", photos, 2)) == ["c", "d"]
+    assert names(leases.take("ada", photos, 2)) == ["a", "b"]
+    assert names(leases.take("bob", photos, 2)) == ["c", "d"]
+    assert names(leases.take("ada", photos, 2)) == ["a", "b"]
+    assert names(leases.take("eve", photos, 2)) == ["a", "b"]  # better twice than nothing to do
+    leases.leave("bob")
+    assert names(leases.take("zoe", photos, 2)) == ["c", "d"]
     now = HELD_SECONDS + 1
-    assert names(hands.take("yan", photos, 4)) == ["a", "b", "c", "d"]
+    assert names(leases.take("yan", photos, 4)) == ["a", "b", "c", "d"]
 
 
 @pytest.mark.parametrize("label", ["=1+1", "+1", "-1", "@cmd", "\tx"])
@@ -99,7 +99,7 @@ def fenced(tmp_path: Path) -> TestClient:
         return PlainTextResponse(f"{len(await request.body())}")
 
     inner = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
-    return TestClient(Fence(inner, Uploads(tmp_path, MOST_BYTES)))
+    return TestClient(RouteAllowlist(inner, Uploads(tmp_path, MOST_BYTES)))
 
 
 def test_the_fence_lets_pass_what_the_page_uses(fenced: TestClient) -> None:
@@ -157,7 +157,7 @@ def test_a_thousand_small_files_in_one_form_find_no_room(fenced: TestClient) -> 
     assert fenced.post(UPLOAD, content=bytes(MOST_BYTES)).status_code == 200
 
 
-async def send_slowly(fence: Fence, size: int, *pieces: bytes, goes: bool = False, path: str = UPLOAD) -> int:
+async def send_slowly(fence: RouteAllowlist, size: int, *pieces: bytes, goes: bool = False, path: str = UPLOAD) -> int:
     """The status for who promises `size` bytes, brings `pieces`, then stalls, or `goes`; 0 if none came."""
     statuses = []
     coming: list[dict[str, Any]] = [{"type": "http.request", "body": each, "more_body": True} for each in pieces]
@@ -182,7 +182,7 @@ def found_in(folder: Path) -> list[str]:
     return sorted(str(each.relative_to(folder)) for each in folder.rglob("*"))
 
 
-def create_fence(folder: Path) -> Fence:
+def create_fence(folder: Path) -> RouteAllowlist:
     """Before an upload that writes as Gradio does, and like it leaves its file when it breaks off."""
 
     async def keep(request: Request) -> PlainTextResponse:
@@ -192,11 +192,13 @@ def create_fence(folder: Path) -> Fence:
                 stream.flush()
         return PlainTextResponse("its form had no file")
 
-    return Fence(Starlette(routes=[Route("/{path:path}", keep, methods=["POST"])]), Uploads(folder, MOST_BYTES))
+    return RouteAllowlist(
+        Starlette(routes=[Route("/{path:path}", keep, methods=["POST"])]), Uploads(folder, MOST_BYTES)
+    )
 
 
 async def test_an_upload_that_stalls_gives_its_room_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dandelion.ui.fence.SLOWEST_SECONDS", 0.2)
+    monkeypatch.setattr("dandelion.ui.allowlist.SLOWEST_SECONDS", 0.2)
     fence = create_fence(tmp_path)
     stalled = asyncio.create_task(send_slowly(fence, 90_000, bytes(30_000)))
     await until(lambda: found_in(tmp_path), "a file of the upload", every=0.01)
@@ -206,7 +208,7 @@ async def test_an_upload_that_stalls_gives_its_room_back(tmp_path: Path, monkeyp
 
 
 async def test_nothing_is_left_of_an_upload_that_broke_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dandelion.ui.fence.SLOWEST_SECONDS", 0.2)
+    monkeypatch.setattr("dandelion.ui.allowlist.SLOWEST_SECONDS", 0.2)
     fence = create_fence(tmp_path)
     await send_slowly(fence, 90_000, bytes(30_000), goes=True)
     assert not found_in(tmp_path)
@@ -383,7 +385,7 @@ async def test_a_visitor_with_nothing_ahead_is_given_photos(tmp_path: Path) -> N
         uploads=Uploads(tmp_path / "uploads", FILE_BYTES),
     )
     with gr.Blocks(), gr.Tab() as shown:
-        tab = LabelTab(page, shown, Hands())
+        tab = LabelTab(page, shown, LabelLeases())
     _, work = cast("tuple[str, Work]", await tab._begin(Work(), gr.Request()))
     assert names(list(work.ahead)) == ["a", "b"]
     assert work.me == "key:ann"

@@ -1,8 +1,8 @@
 """Who asks, what they may, and how often."""
 
+from dandelion.access.authenticator import Authenticator
 from dandelion.access.caller import ANONYMOUS, Caller
-from dandelion.access.gate import Gate
-from dandelion.access.limits import RateLimiter, Standing
+from dandelion.access.limits import RateLimiter, RateLimitStatus
 from dandelion.access.origin import SAFE_METHODS, is_foreign
 
-__all__ = ["ANONYMOUS", "SAFE_METHODS", "Caller", "Gate", "RateLimiter", "Standing", "is_foreign"]
+__all__ = ["ANONYMOUS", "SAFE_METHODS", "Authenticator", "Caller", "RateLimitStatus", "RateLimiter", "is_foreign"]

@@ -18,7 +18,7 @@ _IPV6_PREFIX = 64  # what one customer is given
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RateLimitStatus:
     """Where a caller stands in its window.
 
     Attributes:
@@ -43,15 +43,15 @@ class Window:
         # Who tried last is at the end, so that those to forget are in front. A try too many pushes out its oldest.
         self._tries: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def count(self, name: str) -> Standing:
+    def count(self, name: str) -> RateLimitStatus:
         """Add a try."""
         self._tries.setdefault(name, deque(maxlen=self.limit)).append(time.monotonic())
         self._tries.move_to_end(name)
         if len(self._tries) > MOST_NAMES:  # a flood of addresses must not fill the memory
             self._tries.popitem(last=False)
-        return self.standing(name)
+        return self.status(name)
 
-    def standing(self, name: str) -> Standing:
+    def status(self, name: str) -> RateLimitStatus:
         """Where a name stands; one more try is one too many where none is left."""
         now = time.monotonic()
         while self._tries and next(iter(self._tries.values()))[-1] <= now - WINDOW_SECONDS:
@@ -60,7 +60,7 @@ class Window:
         while tries and tries[0] <= now - WINDOW_SECONDS:
             tries.popleft()
         oldest = tries[0] if tries else now
-        return Standing(self.limit, self.limit - len(tries), max(1, math.ceil(oldest + WINDOW_SECONDS - now)))
+        return RateLimitStatus(self.limit, self.limit - len(tries), max(1, math.ceil(oldest + WINDOW_SECONDS - now)))
 
 
 class RateLimiter:
@@ -72,7 +72,7 @@ class RateLimiter:
         self._addresses = _window(settings.requests_per_address)
         self._failures = _window(settings.failed_sign_ins_per_address)
 
-    def count(self, caller: Caller) -> Standing | None:
+    def count(self, caller: Caller) -> RateLimitStatus | None:
         """Count one request; None where no limit is set.
 
         Raises:
@@ -107,9 +107,9 @@ def _window(limit: int) -> Window | None:
 
 
 def _check(window: Window, name: str, what: str, remedy: str) -> None:
-    standing = window.standing(name)
-    if not standing.remaining:
-        raise RateLimitedError(what, remedy, standing=standing)
+    status = window.status(name)
+    if not status.remaining:
+        raise RateLimitedError(what, remedy, status=status)
 
 
 def _network(address: str) -> str:

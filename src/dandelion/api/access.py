@@ -11,7 +11,7 @@ from litestar.exceptions import NotFoundException
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from dandelion.access import SAFE_METHODS, Caller, Gate, RateLimiter, is_foreign
+from dandelion.access import SAFE_METHODS, Authenticator, Caller, RateLimiter, is_foreign
 from dandelion.api.problems import documented
 from dandelion.domain import AccessScope, Identity
 from dandelion.errors import AuthenticationError, ForeignOriginError, RateLimitedError
@@ -48,7 +48,7 @@ class AccessControl(ASGIMiddleware):
 
     Args:
         settings: What is asked for.
-        gate: Tells whose a credential is; None while access is off.
+        authenticator: Tells whose a credential is; None while access is off.
         limiter: Counts.
         is_allowed: Whether pages of an origin elsewhere may ask.
     """
@@ -58,11 +58,11 @@ class AccessControl(ASGIMiddleware):
     def __init__(
         self,
         settings: Settings,
-        gate: Gate | None,
+        authenticator: Authenticator | None,
         limiter: RateLimiter,
         is_allowed: Callable[[str], bool] | None = None,
     ) -> None:
-        self._gate = gate
+        self._authenticator = authenticator
         self._limiter = limiter
         self._anonymous = frozenset(settings.access.anonymous_scopes)
         self._monitoring_port = settings.api.monitoring_port
@@ -84,9 +84,9 @@ class AccessControl(ASGIMiddleware):
                 scope["state"]["caller"] = caller = await self._caller(scope["headers"], address)
                 scope["state"]["rate_limit"] = self._limiter.count(caller)
             except RateLimitedError as error:
-                scope["state"]["rate_limit"] = error.standing
+                scope["state"]["rate_limit"] = error.status
                 raise
-            if self._gate is not None and needed != ANYBODY[OPT]:
+            if self._authenticator is not None and needed != ANYBODY[OPT]:
                 if not caller.is_known and not caller.may(needed):
                     raise AuthenticationError(
                         "This needs an API key or a token.", "Send it as `Authorization: Bearer ...`.", is_missing=True
@@ -95,14 +95,14 @@ class AccessControl(ASGIMiddleware):
         await next_app(scope, receive, send)
 
     async def _caller(self, headers: Iterable[tuple[bytes, bytes]], address: str) -> Caller:
-        credential = _credential(headers) if self._gate is not None else ""
-        if self._gate is None or not credential:
+        credential = _credential(headers) if self._authenticator is not None else ""
+        if self._authenticator is None or not credential:
             return Caller(scopes=self._anonymous, address=address)
-        if not self._gate.remembers(credential):
+        if not self._authenticator.remembers(credential):
             # Many may share an address: who guesses behind a proxy must not lock out those who are known there.
             self._limiter.check_sign_in(address)
         try:
-            return await self._gate.identify(credential, address)
+            return await self._authenticator.identify(credential, address)
         except AuthenticationError:
             self._limiter.count_failed_sign_in(address)
             raise

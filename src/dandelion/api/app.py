@@ -22,7 +22,7 @@ from litestar.openapi.spec import Components, License, SecurityScheme
 from litestar.static_files import create_static_files_router
 
 from dandelion import __version__
-from dandelion.access import Gate, RateLimiter
+from dandelion.access import Authenticator, RateLimiter
 from dandelion.api import accuracy as accuracies
 from dandelion.api import compare, drift, health, history, hooks, model, predict, queue, retrainings, versions
 from dandelion.api.access import DOCS, OPEN, AccessControl, who_am_i
@@ -30,9 +30,9 @@ from dandelion.api.headers import create_headers
 from dandelion.api.problems import to_response
 from dandelion.api.requests import BodyBounds, RequestContext, create_echo
 from dandelion.api.traffic import create_counter
+from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.concurrency.periodic import run_periodically
 from dandelion.concurrency.tasks import end_all
-from dandelion.concurrency.threads import Threads
 from dandelion.db import create_engine, keys, transact
 from dandelion.domain import ApiKey
 from dandelion.feedback.second_opinions import SecondOpinions
@@ -74,9 +74,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
     store = create_store(settings)
     photos = Photos(settings, engine, store, journal.prepare)
     challenger = Challenger(settings)
-    store_readers = Threads("object store", STORE_READERS, most_waiting=MOST_WAITING)
-    registry_threads = Threads("model registry", REGISTRY_THREADS, most_waiting=MOST_WAITING)
-    side_lanes = Threads("side lanes, which answer no traffic", SIDE_LANES, most_waiting=MOST_WAITING)
+    store_readers = BoundedExecutor("object store", STORE_READERS, most_waiting=MOST_WAITING)
+    registry_threads = BoundedExecutor("model registry", REGISTRY_THREADS, most_waiting=MOST_WAITING)
+    side_lanes = BoundedExecutor("side lanes, which answer no traffic", SIDE_LANES, most_waiting=MOST_WAITING)
     clients = ClientHasher(settings) if settings.privacy.keep_clients else None
 
     async def find_key(identity: str) -> ApiKey | None:
@@ -85,7 +85,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
     accuracy = LiveAccuracy(engine, settings.monitoring.accuracy_windows, lambda: service.serving.ref.version)
     records, refresh_seconds = Records(engine), settings.monitoring.refresh_seconds
-    gate = Gate(settings.access, find_key) if settings.access.enabled else None
+    authenticator = Authenticator(settings.access, find_key) if settings.access.enabled else None
     cors = _cors(settings)
 
     @contextlib.asynccontextmanager
@@ -188,7 +188,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
             BodyBounds(
                 settings.api.body_timeout_seconds, max(settings.api.max_bodies_bytes, settings.api.max_upload_bytes)
             ),
-            AccessControl(settings, gate, RateLimiter(settings.access), cors.is_origin_allowed if cors else None),
+            AccessControl(
+                settings, authenticator, RateLimiter(settings.access), cors.is_origin_allowed if cors else None
+            ),
         ],
         before_send=[
             create_headers(settings.api.hsts_seconds),

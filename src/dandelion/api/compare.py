@@ -11,7 +11,7 @@ from dandelion.api.access import needs
 from dandelion.api.bodies import PhotoOperation
 from dandelion.api.problems import documented
 from dandelion.api.uploads import read_photos
-from dandelion.concurrency.threads import Threads
+from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.domain import ModelRef, Opinion
 from dandelion.errors import PhotoError, UploadError
 from dandelion.inference.challenger import Challenger
@@ -51,7 +51,7 @@ async def compare(request: Request[Any, Any, Any]) -> Comparison:
     if len(photos) != 1:
         raise UploadError(f"/compare takes one photo, and {len(photos)} were sent.", "Send them one by one.")
     service: PredictionService = state.service
-    side: Threads = state.side_lanes
+    side: BoundedExecutor = state.side_lanes
     serving = service.serving
     opinions = [_opinion(serving.ref, (await side.run(serving.classifier.classify, photos))[0])]
     challenger: Challenger = state.challenger

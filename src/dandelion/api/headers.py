@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from litestar.types import Message, Scope
 
-from dandelion.access import Standing
+from dandelion.access import RateLimitStatus
 from dandelion.access.limits import WINDOW_SECONDS
 from dandelion.api.access import DOCS
 
@@ -38,17 +38,17 @@ def create_headers(hsts_seconds: int) -> Callable[[Message, Scope], Awaitable[No
     async def add(message: Message, scope: Scope) -> None:
         if message["type"] == "http.response.start":
             fixed = page if scope["path"].startswith(DOCS) else api
-            standing = scope.get("state", {}).get("rate_limit")
-            message["headers"] = [*message["headers"], *fixed, *(_limits(standing) if standing else ())]
+            status = scope.get("state", {}).get("rate_limit")
+            message["headers"] = [*message["headers"], *fixed, *(_limits(status) if status else ())]
 
     return add
 
 
-def _limits(standing: Standing) -> list[tuple[bytes, bytes]]:
+def _limits(status: RateLimitStatus) -> list[tuple[bytes, bytes]]:
     """As in draft-ietf-httpapi-ratelimit-headers-06, the last one with three fields, which is what clients read."""
     return [
-        (b"ratelimit-policy", b"%d;w=%d" % (standing.limit, WINDOW_SECONDS)),
-        (b"ratelimit-limit", b"%d" % standing.limit),
-        (b"ratelimit-remaining", b"%d" % standing.remaining),
-        (b"ratelimit-reset", b"%d" % standing.reset_seconds),
+        (b"ratelimit-policy", b"%d;w=%d" % (status.limit, WINDOW_SECONDS)),
+        (b"ratelimit-limit", b"%d" % status.limit),
+        (b"ratelimit-remaining", b"%d" % status.remaining),
+        (b"ratelimit-reset", b"%d" % status.reset_seconds),
     ]

@@ -20,7 +20,7 @@ from dandelion.api.access import caller_of, needs
 from dandelion.api.bodies import TruthsOperation
 from dandelion.api.problems import BODY_REFUSALS, documented
 from dandelion.api.uploads import read_body
-from dandelion.concurrency.threads import Threads
+from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.db import feedback, predictions, transact
 from dandelion.db.arrivals import wait_for_arrival
 from dandelion.domain import LABEL_LENGTH, BulkVerdict, Page, StoredPrediction
@@ -190,7 +190,7 @@ async def send_photo(request: Request[Any, Any, Any], key: str) -> Response[byte
         OverloadedError: Too many wait for the store.
     """
     store: ObjectStore = request.app.state.store
-    readers: Threads = request.app.state.store_readers
+    readers: BoundedExecutor = request.app.state.store_readers
     photo = await readers.run(store.get, DATA_LAKE, key)
     return Response(photo, media_type=PHOTO_TYPES[Path(key).suffix])
 

@@ -12,7 +12,7 @@ from litestar.params import JSONBody
 from dandelion.api.access import needs
 from dandelion.api.problems import BODY_REFUSALS, documented
 from dandelion.api.retrainings import ask
-from dandelion.domain import AskedRetraining
+from dandelion.domain import TriggeredRetraining
 
 ACTION, RETRAIN = "action", "retrain"
 
@@ -48,7 +48,7 @@ class HookAnswer(msgspec.Struct, kw_only=True):
     """
 
     alerts: list[str]
-    retraining: AskedRetraining | None
+    retraining: TriggeredRetraining | None
 
 
 @post(

@@ -16,7 +16,7 @@ from dandelion.api.access import caller_of, needs
 from dandelion.api.bodies import PhotoOperation
 from dandelion.api.problems import Problem, documented, problem_of
 from dandelion.api.uploads import read_photos
-from dandelion.concurrency.threads import Threads
+from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.domain import Prediction
 from dandelion.errors import DandelionError, UploadError
 from dandelion.inference.service import PredictionService
@@ -109,7 +109,7 @@ async def explain(
 ) -> Response[bytes]:
     """A PNG of the photo with its class activation map."""
     service: PredictionService = request.app.state.service
-    side: Threads = request.app.state.side_lanes
+    side: BoundedExecutor = request.app.state.side_lanes
     photos = await read_photos(request, request.app.state.settings.api)
     if len(photos) != 1:
         raise UploadError(f"/explain takes one photo, and {len(photos)} were sent.", "Send them one by one.")

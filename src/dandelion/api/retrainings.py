@@ -13,7 +13,7 @@ from litestar.params import FromPath, JSONBody, Parameter
 from dandelion.api.access import needs
 from dandelion.api.audit import record
 from dandelion.api.problems import BODY_REFUSALS, documented
-from dandelion.domain import AskedRetraining, Retraining
+from dandelion.domain import Retraining, TriggeredRetraining
 from dandelion.errors import OrchestrationError
 from dandelion.orchestration import retrainings
 from dandelion.settings import Settings
@@ -50,7 +50,7 @@ _PROBLEMS = documented({400: "A value that cannot be read", 503: "Prefect does n
     summary="Ask for a retraining",
     responses=_PROBLEMS | documented(BODY_REFUSALS),
 )
-async def ask_for_retraining(request: Request[Any, Any, Any], data: JSONBody[RetrainingWish]) -> AskedRetraining:
+async def ask_for_retraining(request: Request[Any, Any, Any], data: JSONBody[RetrainingWish]) -> TriggeredRetraining:
     """It begins within seconds; while one goes on already, that one is the answer."""
     return await ask(request, force=data.force, reason=data.reason)
 
@@ -82,7 +82,7 @@ async def ask(
     reason: str = "",
     alerts: Sequence[str] = (),
     once: str | None = None,
-) -> AskedRetraining:
+) -> TriggeredRetraining:
     """Start one, or find the one that goes on, and write down who asked.
 
     Raises:

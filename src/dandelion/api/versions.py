@@ -15,7 +15,7 @@ from litestar.params import FromPath, JSONBody, Parameter
 from dandelion.api.access import needs
 from dandelion.api.audit import record
 from dandelion.api.problems import BODY_REFUSALS, documented
-from dandelion.concurrency.threads import Threads
+from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.domain import CHAMPION, PREVIOUS, ModelVersion, Promoted, Version, VersionDetails
 from dandelion.errors import DandelionError, RegistryError, VersionNotFoundError
 from dandelion.inference.reloader import Reloader
@@ -160,5 +160,5 @@ async def _ask(
             state.registry = create_registry(settings)
         return ask(state.registry)
 
-    threads: Threads = state.registry_threads
+    threads: BoundedExecutor = state.registry_threads
     return await threads.run(work)

@@ -55,8 +55,8 @@ def retrain(
 def _run_here(force: bool, reason: str, as_json: bool) -> int:
     from uuid_utils import uuid7
 
-    from dandelion.retraining.asked import Asked
     from dandelion.retraining.local import run_steps
+    from dandelion.retraining.request import RetrainingRequest
     from dandelion.settings import load_settings
 
     out, run_id = console(error=as_json), str(uuid7())
@@ -64,7 +64,7 @@ def _run_here(force: bool, reason: str, as_json: bool) -> int:
     ended = run_steps(
         load_settings(),
         run_id,
-        Asked(force=force, reason=reason),
+        RetrainingRequest(force=force, reason=reason),
         say=lambda line: out.print(line, markup=False),
     )
     if as_json:

@@ -3,7 +3,7 @@
 from dandelion.domain.access import AccessScope, ApiKey, Identity
 from dandelion.domain.drift import Drift, DriftFigure, DriftTest, MergedDrift
 from dandelion.domain.feedback import BulkVerdict, Feedback, Labeller, Queue, QueuedPhoto, Reason, RefusedLine
-from dandelion.domain.flows import AskedRetraining, FlowRun, FlowStep, Retraining
+from dandelion.domain.flows import FlowRun, FlowStep, Retraining, TriggeredRetraining
 from dandelion.domain.models import (
     CHALLENGER,
     CHAMPION,
@@ -34,7 +34,6 @@ __all__ = [
     "STARTER",
     "AccessScope",
     "ApiKey",
-    "AskedRetraining",
     "BulkVerdict",
     "Drift",
     "DriftFigure",
@@ -60,6 +59,7 @@ __all__ = [
     "Retraining",
     "Split",
     "StoredPrediction",
+    "TriggeredRetraining",
     "Version",
     "VersionDetails",
 ]

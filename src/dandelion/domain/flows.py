@@ -58,7 +58,7 @@ class FlowRun(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[FlowStep]
 
 
-class AskedRetraining(msgspec.Struct, frozen=True, kw_only=True):
+class TriggeredRetraining(msgspec.Struct, frozen=True, kw_only=True):
     """A retraining that was asked for.
 
     Attributes:

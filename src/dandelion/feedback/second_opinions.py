@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from dandelion.concurrency.threads import Threads
+from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.domain import StoredPrediction
 from dandelion.errors import DandelionError
 from dandelion.inference.challenger import Challenger
@@ -25,7 +25,7 @@ class SecondOpinions:
 
     MOST = 10_000
 
-    def __init__(self, challenger: Challenger, store: ObjectStore, readers: Threads) -> None:
+    def __init__(self, challenger: Challenger, store: ObjectStore, readers: BoundedExecutor) -> None:
         self._challenger = challenger
         self._store = store
         self._readers = readers

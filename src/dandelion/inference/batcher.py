@@ -39,7 +39,7 @@ class Batcher(Generic[Item, Result]):
 
     Args:
         process: Answers a batch in order; an item may be answered by an exception, which fails it alone.
-        lanes: Threads.
+        lanes: BoundedExecutor.
         max_batch: Most items in one call of `process`.
         max_wait_seconds: How long a lane that found an item waits for more.
         max_queue: Most items that wait; one more is refused.

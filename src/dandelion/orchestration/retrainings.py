@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from dandelion.domain import AskedRetraining, FlowRun, FlowStep, Retraining
+from dandelion.domain import FlowRun, FlowStep, Retraining, TriggeredRetraining
 from dandelion.orchestration.prefect_api import ENDED, PrefectApi
 from dandelion.settings import Settings
 
@@ -25,7 +25,7 @@ _DECISIONS = {
 
 async def start(
     settings: Settings, *, force: bool = False, reason: str = "", alert: str = "", once: str | None = None
-) -> AskedRetraining:
+) -> TriggeredRetraining:
     """Ask for a retraining; while one goes on, that one is the answer.
 
     Args:
@@ -44,7 +44,7 @@ async def start(
         going_on = await api.find_unended(FLOW)
         run = going_on or await api.start(FLOW, parameters, once=once)
         is_new = going_on is None and (run.created_at is None or run.created_at >= before)
-        return AskedRetraining(run_id=run.run_id, name=run.name, url=run.url, is_new=is_new)
+        return TriggeredRetraining(run_id=run.run_id, name=run.name, url=run.url, is_new=is_new)
 
 
 async def latest(settings: Settings, *, limit: int) -> list[Retraining]:

@@ -30,7 +30,7 @@ _STEPS = 60  # of bisection: the interval's ends are exact to 2**-60
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ModelMetrics:
     """One model's figures beside its answers.
 
     Attributes:
@@ -55,16 +55,16 @@ class Evidence:
         candidate: What the candidate answered.
         champion: What the champion answered; None while there is none.
         recent: Whether the photo came from traffic of late.
-        standing: The candidate's other figures.
-        champion_standing: The champion's.
+        metrics: The candidate's other figures.
+        champion_metrics: The champion's.
     """
 
     truths: Sequence[str]
     candidate: Sequence[str]
     champion: Sequence[str] | None
     recent: Sequence[bool]
-    standing: Standing
-    champion_standing: Standing | None = None
+    metrics: ModelMetrics
+    champion_metrics: ModelMetrics | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ def _alone(truths: npt.NDArray[np.str_], right: Bools) -> Check:
 
 
 def _bounds(evidence: Evidence, limits: ReleaseSettings) -> Iterator[Check]:
-    ours, theirs = evidence.standing, evidence.champion_standing
+    ours, theirs = evidence.metrics, evidence.champion_metrics
     # Few photos measure a calibration error that is too high, the champion's as well.
     most = limits.max_ece if theirs is None else max(limits.max_ece, theirs.ece)
     yield Check("calibration", ours.ece <= most, f"Calibration error {ours.ece:.3f}, at most {most:.3f}.")

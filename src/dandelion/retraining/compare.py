@@ -61,8 +61,8 @@ def compare(
         candidate=candidate.labels,
         champion=champion.labels if champion else None,
         recent=[photo.recent for photo in photos],
-        standing=candidate.standing,
-        champion_standing=champion.standing if champion else None,
+        metrics=candidate.metrics,
+        champion_metrics=champion.metrics if champion else None,
     )
     return Comparison(tuple(photos), candidate, champion, judge(evidence, limits))
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from dandelion.db import create_engine, retrainings, transact
 from dandelion.db.retrainings import Retraining
 from dandelion.errors import DatabaseError, RowRefusedError
-from dandelion.retraining.asked import Asked
+from dandelion.retraining.request import RetrainingRequest
 from dandelion.settings import Settings
 
 Result = TypeVar("Result")
@@ -57,7 +57,7 @@ def in_transaction(settings: Settings, work: Callable[[AsyncConnection], Awaitab
 
 
 def claim(
-    settings: Settings, run_id: str, asked: Asked, is_over: Callable[[str], bool] = lambda _: False
+    settings: Settings, run_id: str, asked: RetrainingRequest, is_over: Callable[[str], bool] = lambda _: False
 ) -> Retraining | None:
     """Begin the run, or go on with one of that id; None while another one runs.
 
@@ -82,7 +82,7 @@ def claim(
         return None
 
 
-def why_not_now(settings: Settings, asked: Asked, *, goes_on: bool = False) -> str:
+def why_not_now(settings: Settings, asked: RetrainingRequest, *, goes_on: bool = False) -> str:
     """Why a run must wait that nobody insists on: one ended lately, or the day's minutes are used up; else nothing.
 
     Args:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dandelion.retraining import steps
-from dandelion.retraining.asked import Asked
 from dandelion.retraining.lake import inspect, keep
+from dandelion.retraining.request import RetrainingRequest
 from dandelion.retraining.run import Run, Step, begin
 from dandelion.settings import Settings
 
@@ -33,7 +33,9 @@ STEPS: list[Callable[[Run], Step]] = [
 ]
 
 
-def run_steps(settings: Settings, run_id: str, asked: Asked, *, say: Callable[[str], None]) -> dict[str, str]:
+def run_steps(
+    settings: Settings, run_id: str, asked: RetrainingRequest, *, say: Callable[[str], None]
+) -> dict[str, str]:
     """Run the seven steps; return `outcome` and `message`.
 
     Raises:

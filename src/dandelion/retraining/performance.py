@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dandelion.retraining.asked import Asked
+from dandelion.retraining.request import RetrainingRequest
 from dandelion.settings import RetrainingSettings
 
 
@@ -47,7 +47,7 @@ class Need:
     message: str
 
 
-def judge_need(figures: Figures, asked: Asked, limits: RetrainingSettings) -> Need:
+def judge_need(figures: Figures, asked: RetrainingRequest, limits: RetrainingSettings) -> Need:
     """Retrain when somebody insists, or when a figure falls while the service itself is well."""
     falls, faults = list(_falls(figures, limits)), list(_faults(figures, limits))
     told = " ".join([*falls, *faults]) or f"{_summary(figures)}: nothing fell."

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dandelion.domain import Split
 from dandelion.errors import NotAnImageError
-from dandelion.retraining.doubts import Doubts
+from dandelion.retraining.label_noise import LabelNoise
 from dandelion.retraining.lake import Inspected, as_labelled
 from dandelion.settings import RetrainingSettings
 from dandelion.training.checks import CheckReport, Severity, judge_photos
@@ -84,13 +84,13 @@ def judge_quality(
     return Quality(draft, report, good, tuple(bad.items()), stops)
 
 
-def stop_for_doubts(doubts: Doubts, limits: RetrainingSettings) -> str:
-    """Why doubtful labels stop a run; nothing when they do not."""
-    if not doubts.is_more or doubts.new_share - doubts.old_share <= limits.max_doubtful_share:
+def stop_for_label_noise(noise: LabelNoise, limits: RetrainingSettings) -> str:
+    """Why suspect labels stop a run; nothing when they do not."""
+    if not noise.is_more or noise.new_share - noise.old_share <= limits.max_label_noise:
         return ""
     return (
-        f"{doubts.new_share:.0%} of new photos carry a label that hardly any similar photo shares, against "
-        f"{doubts.old_share:.0%} of those before: look at them, and tell their classes again."
+        f"{noise.new_share:.0%} of new photos carry a label that hardly any similar photo shares, against "
+        f"{noise.old_share:.0%} of those before: look at them, and tell their classes again."
     )
 
 

@@ -22,10 +22,10 @@ from dandelion.package import ModelPackage, open_package
 from dandelion.package.starter import starter_path
 from dandelion.package.store import digest_of
 from dandelion.registry import Registry, create_registry
-from dandelion.retraining.asked import Asked, Outcome
 from dandelion.retraining.compare import Comparison
 from dandelion.retraining.guard import Heartbeat, claim, in_transaction
 from dandelion.retraining.lake import Inspected, Source
+from dandelion.retraining.request import Outcome, RetrainingRequest
 from dandelion.settings import Settings
 from dandelion.training.versions import DatasetVersion
 
@@ -86,7 +86,7 @@ class Run:
         self,
         settings: Settings,
         record: Retraining,
-        asked: Asked,
+        asked: RetrainingRequest,
         earlier: Retraining | None = None,
     ) -> None:
         self.settings = settings
@@ -163,7 +163,7 @@ class Run:
 
 @contextmanager
 def begin(
-    settings: Settings, run_id: str, asked: Asked, *, is_over: Callable[[str], bool] = lambda _: False
+    settings: Settings, run_id: str, asked: RetrainingRequest, *, is_over: Callable[[str], bool] = lambda _: False
 ) -> Iterator[Run | None]:
     """A run under its lock, written down when it ends; None while another one runs.
 

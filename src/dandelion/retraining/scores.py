@@ -12,7 +12,7 @@ import numpy as np
 from dandelion.errors import PhotoError
 from dandelion.inference.classifier import Answer, Classifier
 from dandelion.package import ModelPackage
-from dandelion.release.gate import Standing
+from dandelion.release.gate import ModelMetrics
 from dandelion.settings import InferenceSettings
 from dandelion.training.scoring import calibration_error
 
@@ -47,12 +47,12 @@ class Scores:
     Attributes:
         labels: What it said of each photo; `UNREADABLE` where it could not decode it.
         confidences: How sure it was.
-        standing: Its other figures.
+        metrics: Its other figures.
     """
 
     labels: tuple[str, ...]
     confidences: tuple[float, ...]
-    standing: Standing
+    metrics: ModelMetrics
 
 
 def score(package: ModelPackage, photos: Sequence[Judged], settings: InferenceSettings) -> Scores:
@@ -61,7 +61,7 @@ def score(package: ModelPackage, photos: Sequence[Judged], settings: InferenceSe
     answers = _ask(classifier, photos)
     exact = Classifier.load(package, settings.model_copy(update={"runtime": "openvino", "precision": "float32"}))
     same = [_label(one) == _label(other) for one, other in zip(answers, _ask(exact, photos), strict=True)]
-    standing = Standing(
+    metrics = ModelMetrics(
         ece=_calibration(answers, photos),
         latency_ms=_median_ms(classifier, photos),
         size_bytes=sum(file.stat().st_size for file in package.path.rglob("*") if file.is_file()),
@@ -70,7 +70,7 @@ def score(package: ModelPackage, photos: Sequence[Judged], settings: InferenceSe
     return Scores(
         labels=tuple(_label(answer) for answer in answers),
         confidences=tuple(answer.confidence if isinstance(answer, Answer) else 0.0 for answer in answers),
-        standing=standing,
+        metrics=metrics,
     )
 
 

@@ -49,7 +49,7 @@ class RetrainingSettings(Section):
     max_bad_share: Annotated[float, Field(ge=0, le=1)] = Field(
         0.1, description="A larger share of new photos that are unreadable, blank or labelled twice stops a run."
     )
-    max_doubtful_share: Annotated[float, Field(ge=0, le=1)] = Field(
+    max_label_noise: Annotated[float, Field(ge=0, le=1)] = Field(
         0.15,
         description="A run stops when so much more of the new photos than of the old ones has a label that none or one "
         "of its five nearest neighbours shares.",

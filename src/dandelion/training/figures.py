@@ -13,8 +13,8 @@ from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 from dandelion.training.scoring import BINS, Scored
 
 if TYPE_CHECKING:
+    from dandelion.domain.arrays import Pixels
     from dandelion.training.epoch import Epoch
-    from dandelion.training.graphs import Pixels
 
 WORST = 12
 

@@ -6,16 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dandelion.domain.arrays import Ints
-from dandelion.package.reference import (
-    Directions,
-    Floats,
-    Histogram,
-    Neighbours,
-    Reference,
-    class_histogram,
-    normalise,
-)
+from dandelion.domain.arrays import Floats, Ints
+from dandelion.package.reference import Directions, Histogram, Neighbours, Reference, class_histogram, normalise
 
 # A photo is an outlier when it is farther than 95 % of known photos: 5 % false alarms.
 KNOWN_SHARE = 0.95

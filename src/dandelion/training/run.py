@@ -22,6 +22,7 @@ from torch import nn
 
 from dandelion import __version__
 from dandelion.domain import LABEL_LENGTH, InputSpec, ModelVersion, Split
+from dandelion.domain.arrays import Pixels
 from dandelion.errors import DataError, TrainingError
 from dandelion.imaging.statistics import NAMES as STATISTICS
 from dandelion.imaging.statistics import SIZE, measure_pixels
@@ -303,7 +304,7 @@ def _final_photos(data: _Data, config: TrainingConfig) -> list[Photo]:
     return [*data.splits[Split.TRAIN], *held]
 
 
-def _looks(served: graphs.Pixels, sizes: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+def _looks(served: Pixels, sizes: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
     """Statistic to its values, float32 [N], of photos uint8 [N, H, W, 3]."""
     measured = measure_pixels(served)
     return {**{name: measured[:, column] for column, name in enumerate(STATISTICS)}, SIZE: sizes}
@@ -331,7 +332,7 @@ def _export(
     spec: InputSpec,
     config: TrainingConfig,
     judged: PhotoSet,
-    learnt: graphs.Pixels,
+    learnt: Pixels,
     temperature: float,
 ) -> _Exported:
     """The graphs, proven on photos that were not trained on."""

@@ -18,9 +18,9 @@ from dandelion.concurrency.periodic import run_periodically
 from dandelion.concurrency.tasks import end_all
 from dandelion.settings import Settings
 from dandelion.ui import photos, sign_in
+from dandelion.ui.allowlist import RouteAllowlist
 from dandelion.ui.backend import PULSE_SECONDS, Backend
 from dandelion.ui.examples import find_examples
-from dandelion.ui.fence import Fence
 from dandelion.ui.headers import Headers
 from dandelion.ui.sessions import Sessions
 from dandelion.ui.traffic import SAMPLE_SECONDS, Traffic
@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
             folder.cleanup()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Fence, uploads=uploads)
+    app.add_middleware(RouteAllowlist, uploads=uploads)
     app.add_middleware(Headers)
     # Where the server around it has a policy, Gradio leaves out its own, which lets in whoever asks.
     app.add_middleware(CORSMiddleware, allow_origins=[])
@@ -101,13 +101,13 @@ def _mount_pages(
 
     from dandelion.ui import assets
     from dandelion.ui.blocks import create_blocks
-    from dandelion.ui.label import Hands
+    from dandelion.ui.label import LabelLeases
     from dandelion.ui.theme import create_theme
 
     app.include_router(assets.create_router())
-    hands = Hands()  # those who label in different languages share the photos, too
+    leases = LabelLeases()  # those who label in different languages share the photos, too
     for language in LANGUAGES:
-        blocks = create_blocks(language, settings, backend, traffic, hands, uploads, examples)
+        blocks = create_blocks(language, settings, backend, traffic, leases, uploads, examples)
         # Only blocks that were launched on their own check that files which a request names were uploaded.
         blocks.has_launched = True
         gr.mount_gradio_app(

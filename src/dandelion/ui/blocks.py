@@ -15,7 +15,7 @@ from dandelion.ui.backend import Backend
 from dandelion.ui.classify import ClassifyTab
 from dandelion.ui.health import HealthTab
 from dandelion.ui.history import HistoryTab
-from dandelion.ui.label import Hands, LabelTab
+from dandelion.ui.label import LabelLeases, LabelTab
 from dandelion.ui.model import ModelTab
 from dandelion.ui.page import Page
 from dandelion.ui.sessions import Session
@@ -47,7 +47,7 @@ def create_blocks(
     settings: Settings,
     backend: Backend,
     traffic: Traffic,
-    hands: Hands,
+    leases: LabelLeases,
     uploads: Uploads,
     examples: Sequence[Path],
 ) -> gr.Blocks:
@@ -61,7 +61,7 @@ def create_blocks(
             with gr.Tab(words("classify.tab"), id="classify"):
                 ClassifyTab(page, examples)
             with gr.Tab(words("label.tab"), id="label") as tab:
-                label = LabelTab(page, tab, hands)
+                label = LabelTab(page, tab, leases)
             with gr.Tab(words("history.tab"), id="history") as tab:
                 history = HistoryTab(page, tab)
             with gr.Tab(words("model.tab"), id="model") as tab:
@@ -73,7 +73,7 @@ def create_blocks(
             return await _describe(page, request)
 
         def leave(request: gr.Request) -> None:
-            hands.leave(request.session_hash or "")
+            leases.leave(request.session_hash or "")
 
         blocks.unload(leave)
         gr.on([blocks.load, header.change], describe, None, header, show_progress="hidden")

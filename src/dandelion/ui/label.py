@@ -72,7 +72,7 @@ class Work:
         return sum(label is not None for _, label in self.done)
 
 
-class Hands:
+class LabelLeases:
     """Which visitor holds which photo, so that two do not label the same one.
 
     Args:
@@ -104,9 +104,9 @@ class Hands:
 class LabelTab:
     """Photos most worth a look, one after the other."""
 
-    def __init__(self, page: Page, tab: gr.Tab, hands: Hands) -> None:
+    def __init__(self, page: Page, tab: gr.Tab, leases: LabelLeases) -> None:
         self._page = page
-        self._hands = hands
+        self._leases = leases
         self._work: Any = gr.State(Work())
         self._shown = gr.HTML(js_on_load=_KEYS, elem_id="labelling")
         output: dict[str, Any] = {"outputs": [self._shown, self._work], "show_progress": "hidden"}
@@ -156,7 +156,7 @@ class LabelTab:
         fresh = [each for each in queue.photos if each.prediction.prediction_id not in seen]
         names = Counter({each.name: each.count for each in queue.labellers})
         names[me] -= work.told
-        taken = self._hands.take(request.session_hash or "", fresh, AHEAD)
+        taken = self._leases.take(request.session_hash or "", fresh, AHEAD)
         return replace(work, ahead=tuple(taken), waiting=queue.waiting + work.told, names=names, me=me)
 
     def _show(self, work: Work) -> Updates:

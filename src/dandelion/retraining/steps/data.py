@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from dandelion.domain.arrays import Floats
 from dandelion.errors import ObjectNotFoundError, PhotoError
 from dandelion.imaging import prepare
 from dandelion.inference.engines import create_runtime
 from dandelion.objects import DATA_LAKE, PROCESSED
 from dandelion.package import ModelPackage
-from dandelion.retraining.doubts import MOST_NEW, MOST_OLD, Doubts, Floats, find_doubts
-from dandelion.retraining.quality import Quality, judge_quality, stop_for_doubts
+from dandelion.retraining.label_noise import MOST_NEW, MOST_OLD, LabelNoise, measure_label_noise
+from dandelion.retraining.quality import Quality, judge_quality, stop_for_label_noise
 from dandelion.retraining.run import Run, Step
 from dandelion.settings import InferenceSettings
 from dandelion.training.versions import find_version, freeze_version, last_version
@@ -39,14 +40,14 @@ def check_data(run: Run) -> Step:
     quality = judge_quality(run.inspected, run.parent, limits, known_classes=known, force=run.asked.force)
     if quality.stops:
         return run.end("stopped", quality.message)
-    doubts = _find_doubts(run, champion.package, quality) if champion else None
-    if doubts and (told := stop_for_doubts(doubts, limits)):
+    noise = _measure_label_noise(run, champion.package, quality) if champion else None
+    if noise and (told := stop_for_label_noise(noise, limits)):
         return run.end("stopped", told)
     lying = {source.origin: source.key for source in run.sources}
     chosen = {photo.origin for photo in quality.draft.photos}
     run.draft = quality.draft
     run.copies = [(lying[each.origin], each.key, each.photo.sha256) for each in quality.new if each.origin in chosen]
-    shares = f" {doubts.new_share:.0%} of new labels are doubtful, {doubts.old_share:.0%} of old." if doubts else ""
+    shares = f" {noise.new_share:.0%} of new labels are suspect, {noise.old_share:.0%} of old." if noise else ""
     return Step(quality.message + shares)
 
 
@@ -72,7 +73,7 @@ def prepare_data(run: Run) -> Step:
     return Step(f"Dataset version {dataset.name}: {told}.")
 
 
-def _find_doubts(run: Run, package: ModelPackage, quality: Quality) -> Doubts | None:
+def _measure_label_noise(run: Run, package: ModelPackage, quality: Quality) -> LabelNoise | None:
     """Labels that contradict their neighbours, where there are old photos to compare new ones with."""
     if run.parent is None or not run.parent.photos or not quality.new:
         return None
@@ -89,7 +90,7 @@ def _find_doubts(run: Run, package: ModelPackage, quality: Quality) -> Doubts | 
     )
     if not old_labels or not new_labels or len(old_labels) + len(new_labels) < _ENOUGH:
         return None
-    return find_doubts(old_embeddings, old_labels, new_embeddings, new_labels)
+    return measure_label_noise(old_embeddings, old_labels, new_embeddings, new_labels)
 
 
 def _reader(run: Run, bucket: str, key: str) -> Callable[[], bytes]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dandelion.domain import CHAMPION
-from dandelion.retraining.asked import Outcome
 from dandelion.retraining.notice import Notice, send
+from dandelion.retraining.request import Outcome
 from dandelion.retraining.run import Run, Step
 
 _TITLES: dict[Outcome, str] = {

@@ -11,7 +11,7 @@ Outcome = Literal["promoted", "rejected", "stopped", "skipped", "failed", "rolle
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RetrainingRequest:
     """Who wants a retraining.
 
     Attributes:

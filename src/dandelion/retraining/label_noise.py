@@ -1,6 +1,6 @@
 """Labels that contradict the photos most like theirs: flipped by mistake or on purpose.
 
-Each photo's five nearest neighbours, by the champion's embedding, are asked for their class; a photo is doubtful when
+Each photo's five nearest neighbours, by the champion's embedding, are asked for their class; a photo is suspect when
 at most one of them shares its own. Some photos of any set are. So it counts how much larger their share is among new
 photos than among old ones, and whether chance explains that (two shares, one-sided, 1 %).
 """
@@ -24,11 +24,11 @@ _SURE = 2.326  # 99 % of a normal distribution, one-sided
 
 
 @dataclass(frozen=True, slots=True)
-class Doubts:
+class LabelNoise:
     """How many labels contradict their neighbours.
 
     Attributes:
-        new: Indices of new photos that are doubtful.
+        new: Indices of new photos that are suspect.
         new_share: Their share.
         old_share: The share among old photos.
         is_more: Whether chance does not explain the difference.
@@ -40,17 +40,17 @@ class Doubts:
     is_more: bool
 
 
-def find_doubts(old: Floats, old_labels: Sequence[str], new: Floats, new_labels: Sequence[str]) -> Doubts:
+def measure_label_noise(old: Floats, old_labels: Sequence[str], new: Floats, new_labels: Sequence[str]) -> LabelNoise:
     """Doubtful labels among photos with embeddings `old`, float32 [N, D], and `new`, float32 [M, D]."""
     embeddings = np.concatenate([old, new])
     labels = np.asarray([*old_labels, *new_labels])
-    doubtful = _agreeing_neighbours(embeddings, labels) <= AGREEING
-    of_old, of_new = doubtful[: len(old)], doubtful[len(old) :]
+    suspect = _agreeing_neighbours(embeddings, labels) <= AGREEING
+    of_old, of_new = suspect[: len(old)], suspect[len(old) :]
     old_share, new_share = float(of_old.mean()), float(of_new.mean())
-    pooled = float(doubtful.mean())
+    pooled = float(suspect.mean())
     error = math.sqrt(pooled * (1 - pooled) * (1 / len(old) + 1 / len(new)))
     is_more = error > 0 and (new_share - old_share) / error > _SURE
-    return Doubts(tuple(np.flatnonzero(of_new).tolist()), new_share, old_share, is_more)
+    return LabelNoise(tuple(np.flatnonzero(of_new).tolist()), new_share, old_share, is_more)
 
 
 def _agreeing_neighbours(embeddings: Floats, labels: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:

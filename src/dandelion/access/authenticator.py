@@ -40,7 +40,7 @@ class _Seen:
         return self.found if isinstance(self.found, ApiKey) else None
 
 
-class Gate:
+class Authenticator:
     """Tells who a credential belongs to.
 
     Args:

@@ -35,7 +35,7 @@ _USED = re.compile(
 )
 
 
-class Fence:
+class RouteAllowlist:
     """Refuses routes that the page does not use, pages of other sites, files that were not uploaded, and floods.
 
     Args:

@@ -16,7 +16,7 @@ Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
 
 
-class Threads:
+class BoundedExecutor:
     """What waits here for a slow server, or is asked for too often, holds up nothing else.
 
     The loop's own threads, behind `asyncio.to_thread`, are few and serve all; their line has no end.
