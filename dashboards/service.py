@@ -132,7 +132,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Where the time goes",
-                    "Mean wait for a lane, decoding of a photo, and inference of a batch.",
+                    "Mean wait for a worker, decoding of a photo, and inference of a batch.",
                     "s",
                     [
                         Query(mean("prediction_queue_seconds"), "queue"),

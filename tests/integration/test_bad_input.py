@@ -246,7 +246,7 @@ def test_an_unknown_route_and_a_wrong_method_are_problems_too(http: httpx.Client
 
 
 def test_a_full_queue_says_when_to_come_back(make_settings: Callable[..., Settings]) -> None:
-    with running_api(make_settings(inference={"max_queue": 1, "lanes": 1})) as busy:
+    with running_api(make_settings(inference={"max_queue": 1, "workers": 1})) as busy:
         answer = httpx.post(f"{busy.url}/predict", files=[("file", jpeg())] * 5)
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
@@ -257,7 +257,7 @@ def test_a_full_queue_says_when_to_come_back(make_settings: Callable[..., Settin
 def test_what_is_no_traffic_waits_in_a_line_of_its_own(
     make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(app, "SIDE_LANES", 1)
+    monkeypatch.setattr(app, "SIDE_WORKERS", 1)
     monkeypatch.setattr(app, "MOST_WAITING", 1)
     with running_api(make_settings()) as busy, ThreadPoolExecutor(20) as many:
 

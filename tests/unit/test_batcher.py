@@ -18,7 +18,7 @@ from tests.waiting import until
 async def batcher(
     process: Callable[[Sequence[int]], Sequence[int | Exception]],
     *,
-    lanes: int = 1,
+    workers: int = 1,
     max_batch: int = 8,
     max_wait_seconds: float = 0,
     max_queue: int = 100,
@@ -26,7 +26,7 @@ async def batcher(
 ) -> AsyncIterator[Batcher[int, int]]:
     made = Batcher(
         process,
-        lanes=lanes,
+        workers=workers,
         max_batch=max_batch,
         max_wait_seconds=max_wait_seconds,
         max_queue=max_queue,
@@ -58,7 +58,7 @@ class Gate:
 
 
 async def test_answers_come_in_the_order_of_the_items() -> None:
-    async with batcher(double, lanes=3) as made:
+    async with batcher(double, workers=3) as made:
         assert await asyncio.gather(*made.submit(list(range(50)))) == [2 * n for n in range(50)]
 
 
@@ -73,7 +73,7 @@ async def test_one_failing_item_fails_alone() -> None:
     assert results[2] == 2
 
 
-async def test_a_lane_outlives_a_batch_that_raises() -> None:
+async def test_a_worker_outlives_a_batch_that_raises() -> None:
     calls = iter([RuntimeError("broken"), None])
 
     def breaks_once(items: Sequence[int]) -> list[int | Exception]:
@@ -98,7 +98,7 @@ async def test_what_waits_meanwhile_is_run_together_up_to_the_maximum() -> None:
     assert [len(batch) for batch in gate.batches] == [1, 4, 4, 1]
 
 
-async def test_a_lane_that_waits_for_more_runs_them_together() -> None:
+async def test_a_worker_that_waits_for_more_runs_them_together() -> None:
     sizes: list[int] = []
 
     def note(items: Sequence[int]) -> list[int | Exception]:

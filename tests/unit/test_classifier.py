@@ -27,7 +27,7 @@ from dandelion.inference.classifier import Classifier
 from dandelion.package import open_package
 from dandelion.package.starter import starter_path
 from dandelion.settings import InferenceSettings
-Classifier.load(open_package(starter_path()), InferenceSettings(), lanes=2)
+Classifier.load(open_package(starter_path()), InferenceSettings(), workers=2)
 print(*[each["num_threads"] for each in threadpool_info() if each["internal_api"] == "openblas"])
 """
 
@@ -68,8 +68,8 @@ def test_threads_may_ask_for_the_first_answer_together() -> None:
             process.communicate()
 
 
-def test_lanes_do_their_own_algebra() -> None:
-    """Else OpenBLAS's threads spin beside lanes that have photos to decode."""
+def test_workers_do_their_own_algebra() -> None:
+    """Else OpenBLAS's threads spin beside workers that have photos to decode."""
     said = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True, timeout=60)
     threads = said.stdout.split()
     assert threads

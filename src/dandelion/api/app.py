@@ -53,7 +53,7 @@ log = structlog.get_logger(__name__)
 KEY_PATIENCE_SECONDS = 1.0
 EXPIRY_SECONDS = 3600.0
 # Photos on the page come a dozen at a time. A heat map of a large photo takes 0.3 GB.
-STORE_READERS, REGISTRY_THREADS, SIDE_LANES = 8, 4, 2
+STORE_READERS, REGISTRY_THREADS, SIDE_WORKERS = 8, 4, 2
 MOST_WAITING = 64
 _ASSETS = f"{DOCS}/assets"
 _DESCRIPTION = "Photos in, classes out. Errors are problem details (RFC 9457) with a `reason` for programs."
@@ -76,7 +76,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     challenger = Challenger(settings)
     store_readers = BoundedExecutor("object store", STORE_READERS, most_waiting=MOST_WAITING)
     registry_threads = BoundedExecutor("model registry", REGISTRY_THREADS, most_waiting=MOST_WAITING)
-    side_lanes = BoundedExecutor("side lanes, which answer no traffic", SIDE_LANES, most_waiting=MOST_WAITING)
+    side_workers = BoundedExecutor("background workers", SIDE_WORKERS, most_waiting=MOST_WAITING)
     clients = ClientHasher(settings) if settings.privacy.keep_clients else None
 
     async def find_key(identity: str) -> ApiKey | None:
@@ -119,7 +119,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         finally:
             await end_all(running)
             await asyncio.to_thread(service.close)
-            for threads in (store_readers, registry_threads, side_lanes):
+            for threads in (store_readers, registry_threads, side_workers):
                 threads.close()
             await asyncio.to_thread(monitor.close)
             await journal.close()
@@ -178,7 +178,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
                 "second_opinions": SecondOpinions(challenger, store, store_readers),
                 "store_readers": store_readers,
                 "registry_threads": registry_threads,
-                "side_lanes": side_lanes,
+                "side_workers": side_workers,
                 "monitor": monitor,
             }
         ),

@@ -51,7 +51,7 @@ async def compare(request: Request[Any, Any, Any]) -> Comparison:
     if len(photos) != 1:
         raise UploadError(f"/compare takes one photo, and {len(photos)} were sent.", "Send them one by one.")
     service: PredictionService = state.service
-    side: BoundedExecutor = state.side_lanes
+    side: BoundedExecutor = state.side_workers
     serving = service.serving
     opinions = [_opinion(serving.ref, (await side.run(serving.classifier.classify, photos))[0])]
     challenger: Challenger = state.challenger

@@ -109,7 +109,7 @@ async def explain(
 ) -> Response[bytes]:
     """A PNG of the photo with its class activation map."""
     service: PredictionService = request.app.state.service
-    side: BoundedExecutor = request.app.state.side_lanes
+    side: BoundedExecutor = request.app.state.side_workers
     photos = await read_photos(request, request.app.state.settings.api)
     if len(photos) != 1:
         raise UploadError(f"/explain takes one photo, and {len(photos)} were sent.", "Send them one by one.")

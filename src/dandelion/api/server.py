@@ -1,6 +1,6 @@
 """Runs the application in one process, drained before it stops.
 
-One process with a lane for every core, rather than one process a core: decoding and inference leave Python's lock,
+One process with a worker for every core, rather than one process a core: decoding and inference leave Python's lock,
 batches form over all connections, and the model is in memory once. Scale further by replicas.
 """
 

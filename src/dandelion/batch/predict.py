@@ -140,8 +140,8 @@ def _load(settings_json: str, model: str) -> tuple[ModelRef, Classifier]:
     del settings_json  # only tells one configuration from another
     settings = load_settings()
     ref, package = open_model(settings, model)
-    lanes = usable_cores() + 1
-    classifier = Classifier.load(package, settings.inference, lanes=lanes, max_pixels=settings.api.max_photo_pixels)
+    workers = usable_cores() + 1
+    classifier = Classifier.load(package, settings.inference, workers=workers, max_pixels=settings.api.max_photo_pixels)
     return ref, classifier
 
 

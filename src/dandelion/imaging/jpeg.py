@@ -9,7 +9,7 @@ from typing import NamedTuple
 from dandelion.errors import NotAnImageError
 
 # libjpeg's own order has 10 scans for a photo in colour. Each one more costs a few bytes and another pass over all of
-# the picture: 1,000 of them, in 220 kB, kept a lane busy for 10 s at 64 megapixels of grey.
+# the picture: 1,000 of them, in 220 kB, kept a worker busy for 10 s at 64 megapixels of grey.
 MAX_SCANS = 100
 # With all that phones add there are some hundred; each costs microseconds, and an empty one only four bytes.
 MAX_SEGMENTS = 10_000

@@ -1,7 +1,7 @@
 """Photos that arrive apart are run together.
 
-A lane is a thread that takes what waits, up to a maximum, and processes it as one batch: decoding and inference in
-the same thread, so that a photo is handed over twice only, to the lane and back. While lanes are busy photos collect,
+A worker is a thread that takes what waits, up to a maximum, and processes it as one batch: decoding and inference in
+the same thread, so that a photo is handed over twice only, to the worker and back. While workers are busy photos collect,
 so batches grow with the load and an idle server adds no delay.
 """
 
@@ -35,13 +35,13 @@ class _Waiting(Generic[Item, Result]):
 
 
 class Batcher(Generic[Item, Result]):
-    """A bounded queue in front of `lanes` threads.
+    """A bounded queue in front of `workers` threads.
 
     Args:
         process: Answers a batch in order; an item may be answered by an exception, which fails it alone.
-        lanes: BoundedExecutor.
+        workers: Threads.
         max_batch: Most items in one call of `process`.
-        max_wait_seconds: How long a lane that found an item waits for more.
+        max_wait_seconds: How long a worker that found an item waits for more.
         max_queue: Most items that wait; one more is refused.
         deadline_seconds: An item that waited longer is given up.
     """
@@ -50,14 +50,14 @@ class Batcher(Generic[Item, Result]):
         self,
         process: Callable[[Sequence[Item]], Sequence[Result | Exception]],
         *,
-        lanes: int,
+        workers: int,
         max_batch: int,
         max_wait_seconds: float,
         max_queue: int,
         deadline_seconds: float,
     ) -> None:
         self._process = process
-        self._lanes = lanes
+        self._workers = workers
         self._max_batch = max_batch
         self._max_wait_seconds = max_wait_seconds
         self._max_queue = max_queue
@@ -65,7 +65,7 @@ class Batcher(Generic[Item, Result]):
         self._queue: deque[_Waiting[Item, Result]] = deque()
         self._changed = threading.Condition()
         self._closed = False
-        self._threads = [threading.Thread(target=self._work, name=f"lane-{n}", daemon=True) for n in range(lanes)]
+        self._threads = [threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(workers)]
         for thread in self._threads:
             thread.start()
         instruments.QUEUE_PHOTOS.set_function(lambda: len(self._queue))
@@ -94,7 +94,7 @@ class Batcher(Generic[Item, Result]):
         return futures
 
     def close(self) -> None:
-        """Answer what waits, then end the lanes."""
+        """Answer what waits, then end the workers."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -128,10 +128,10 @@ class Batcher(Generic[Item, Result]):
             while not self._queue and not self._closed:
                 self._changed.wait()
                 if self._queue and self._max_wait_seconds:
-                    # Another lane may take everything meanwhile; then this one goes back to waiting.
+                    # Another worker may take everything meanwhile; then this one goes back to waiting.
                     self._changed.wait_for(self._enough, self._max_wait_seconds)
-            # A fair share, so that one lane does not take what its idle neighbour could begin at once.
-            share = -(-len(self._queue) // self._lanes)
+            # A fair share, so that one worker does not take what its idle neighbour could begin at once.
+            share = -(-len(self._queue) // self._workers)
             return [self._queue.popleft() for _ in range(min(share, self._max_batch))]
 
     def _enough(self) -> bool:

@@ -52,7 +52,7 @@ class Challenger:
         elif self._loaded is None or self._loaded[1].package.digest != found.package.digest:
             settings = self._settings
             classifier = Classifier.load(
-                found.package, settings.inference, lanes=1, max_pixels=settings.api.max_photo_pixels
+                found.package, settings.inference, workers=1, max_pixels=settings.api.max_photo_pixels
             )
             self._loaded = found.ref, classifier
         else:

@@ -27,7 +27,7 @@ class Stages:
     """When one photo was worked on, nanoseconds since the epoch.
 
     Attributes:
-        taken: A lane took it.
+        taken: A worker took it.
         decoding: Its decoding began.
         decoded: Its decoding ended.
         running: Its batch's inference began.
@@ -69,7 +69,7 @@ class Observer(Protocol):
 
 
 class Classifier:
-    """A model package, loaded and ready to answer; safe to call from `lanes` threads at once."""
+    """A model package, loaded and ready to answer; safe to call from `workers` threads at once."""
 
     def __init__(self, package: ModelPackage, runtime: Runtime, *, max_pixels: int | None = None) -> None:
         self.package = package
@@ -83,12 +83,12 @@ class Classifier:
         package: ModelPackage,
         settings: InferenceSettings,
         *,
-        lanes: int = 1,
+        workers: int = 1,
         max_pixels: int | None = None,
     ) -> Classifier:
         """Compile `package` for this machine."""
         leave_algebra_one_thread()
-        return cls(package, create_runtime(package, settings, lanes), max_pixels=max_pixels)
+        return cls(package, create_runtime(package, settings, workers), max_pixels=max_pixels)
 
     @property
     def manifest(self) -> Manifest:

@@ -13,7 +13,7 @@ from dandelion.package import ModelPackage
 from dandelion.settings import InferenceSettings
 
 
-def create_runtime(package: ModelPackage, settings: InferenceSettings, lanes: int) -> Runtime:
+def create_runtime(package: ModelPackage, settings: InferenceSettings, workers: int) -> Runtime:
     """Load `package` into the engine that the settings and the machine call for.
 
     Raises:
@@ -33,14 +33,14 @@ def create_runtime(package: ModelPackage, settings: InferenceSettings, lanes: in
         return TorchRuntime(package)
     from dandelion.inference.openvino_runtime import OpenVinoRuntime
 
-    return OpenVinoRuntime(package, settings.precision, lanes)
+    return OpenVinoRuntime(package, settings.precision, workers)
 
 
 def leave_algebra_one_thread() -> None:
     """Let NumPy's OpenBLAS work in the thread that calls it, in this process and from now on.
 
-    A lane's matrices are small. Spread over all cores, they took a third of the processor's time: OpenBLAS's threads
-    spin while they wait for the next one, beside lanes that have photos to decode. Torch's own libraries keep theirs.
+    A worker's matrices are small. Spread over all cores, they took a third of the processor's time: OpenBLAS's threads
+    spin while they wait for the next one, beside workers that have photos to decode. Torch's own libraries keep theirs.
     """
     ThreadpoolController().select(internal_api="openblas").limit(limits=1)
 

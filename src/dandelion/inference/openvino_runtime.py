@@ -20,13 +20,13 @@ ov.Type.u8.to_dtype()
 
 
 class OpenVinoRuntime:
-    """A package's graph compiled for this CPU, one single-threaded stream a lane.
+    """A package's graph compiled for this CPU, one single-threaded stream a worker.
 
     Streams of one thread beat one stream of many threads here: the graphs are small, and a photo's layers are too
     short to share among cores.
     """
 
-    def __init__(self, package: ModelPackage, precision: str, lanes: int) -> None:
+    def __init__(self, package: ModelPackage, precision: str, workers: int) -> None:
         self._core = ov.Core()
         self._package = package
         self.precision = choose_precision(
@@ -34,8 +34,8 @@ class OpenVinoRuntime:
         )
         self._options = {
             "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bfloat16" else "f32",
-            "NUM_STREAMS": lanes,
-            "INFERENCE_NUM_THREADS": lanes,
+            "NUM_STREAMS": workers,
+            "INFERENCE_NUM_THREADS": workers,
             "ENABLE_CPU_PINNING": False,
         }
         graph = self._core.read_model(package.graph("int8" if self.precision == "int8" else "float32"))

@@ -22,7 +22,7 @@ class Output:
 
 
 class Runtime(Protocol):
-    """A loaded model. `run` may be called by as many threads at once as the runtime was made for lanes."""
+    """A loaded model. `run` may be called by as many threads at once as the runtime was made for workers."""
 
     precision: str
 

@@ -51,10 +51,10 @@ Observer = Callable[[ModelRef, ModelPackage, Sequence[bytes], Pixels, Floats, Fl
 
 
 class PredictionService:
-    """One server process's model, queue and lanes.
+    """One server process's model, queue and workers.
 
     Args:
-        settings: How many lanes, how long the queue.
+        settings: How many workers, how long the queue.
         observer: Told of every batch; it must be quick.
     """
 
@@ -63,12 +63,12 @@ class PredictionService:
         self._inference = settings.inference
         self._max_pixels = settings.api.max_photo_pixels
         self._track = settings.api.track
-        self._lanes = settings.inference.lanes or usable_cores() + 1
+        self._workers = settings.inference.workers or usable_cores() + 1
         self._serving: Serving | None = None
         self._draining = False
         self._batcher: Batcher[bytes, tuple[Serving, Answer]] = Batcher(
             self._classify,
-            lanes=self._lanes,
+            workers=self._workers,
             max_batch=settings.inference.max_batch,
             max_wait_seconds=settings.inference.max_wait_ms / 1000,
             max_queue=settings.inference.max_queue,
@@ -110,7 +110,9 @@ class PredictionService:
         if before is not None and before.classifier.package.digest == found.package.digest:
             after = replace(before, ref=found.ref)
         else:
-            classifier = Classifier.load(found.package, self._inference, lanes=self._lanes, max_pixels=self._max_pixels)
+            classifier = Classifier.load(
+                found.package, self._inference, workers=self._workers, max_pixels=self._max_pixels
+            )
             classifier.warm_up()
             after = Serving(found.ref, classifier, datetime.now(UTC))
         self._serving = after
@@ -123,7 +125,7 @@ class PredictionService:
         self._draining = True
 
     def close(self) -> None:
-        """Answer what waits, then stop the lanes. Blocks."""
+        """Answer what waits, then stop the workers. Blocks."""
         self._batcher.close()
 
     async def predict(self, photos: Sequence[bytes]) -> list[Prediction | PhotoError | OverloadedError]:
@@ -209,7 +211,7 @@ class PredictionService:
 
 
 def _trace(submitted: int, answers: Sequence[tuple[Serving, Answer] | BaseException]) -> None:
-    """Spans of what the lanes did with the first photos of a request."""
+    """Spans of what the workers did with the first photos of a request."""
     for number, answered in enumerate(answers[:MAX_TRACED]):
         if not isinstance(answered, BaseException):
             stages = answered[1].stages

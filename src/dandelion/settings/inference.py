@@ -20,14 +20,14 @@ class InferenceSettings(Section):
         "auto",
         description="`auto` takes the fastest precision that the CPU accelerates and the package holds.",
     )
-    lanes: Annotated[int, Field(ge=0, le=64)] = Field(
+    workers: Annotated[int, Field(ge=0, le=64)] = Field(
         0,
         description="Threads that decode and infer side by side; 0 takes one more than the cores that the process may "
-        "use, so that no core idles while a lane waits for Python's lock.",
+        "use, so that no core idles while a worker waits for Python's lock.",
     )
     max_batch: Annotated[int, Field(ge=1, le=256)] = Field(8, description="Most photos run together.")
     max_wait_ms: Annotated[float, Field(ge=0, le=1000)] = Field(
-        0.0, description="How long a lane waits for more photos before it runs a batch, milliseconds."
+        0.0, description="How long a worker waits for more photos before it runs a batch, milliseconds."
     )
     max_queue: Annotated[int, Field(ge=1)] = Field(
         256, description="Most photos that wait; one more gets 503 with Retry-After."

@@ -101,10 +101,10 @@ REQUESTS = Counter(
     ["route", "method", "status", "track"],
     registry=REGISTRY,
 )
-QUEUE_PHOTOS = Gauge("prediction_queue_photos", "Photos that wait for a lane.", registry=REGISTRY)
+QUEUE_PHOTOS = Gauge("prediction_queue_photos", "Photos that wait for a worker.", registry=REGISTRY)
 QUEUE_CAPACITY = Gauge("prediction_queue_capacity_photos", "Most photos that may wait.", registry=REGISTRY)
 QUEUE_SECONDS = Histogram(
-    "prediction_queue_seconds", "How long a photo waited for a lane.", buckets=_SECONDS, registry=REGISTRY
+    "prediction_queue_seconds", "How long a photo waited for a worker.", buckets=_SECONDS, registry=REGISTRY
 )
 DECODE_SECONDS = Histogram(
     "prediction_decode_seconds", "Decoding and resizing one photo.", buckets=_STAGE_SECONDS, registry=REGISTRY

@@ -71,7 +71,7 @@ def scan_photos(
 
     Args:
         folder: Holds one sub-folder a class.
-        workers: BoundedExecutor; as many as there are cores when None.
+        workers: Threads; as many as there are cores when None.
         progress: Called from the calling thread with files done and files in all.
         on_unreadable: Called for each file that is no readable photo, instead of raising.
 
