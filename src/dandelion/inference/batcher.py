@@ -1,8 +1,8 @@
 """Photos that arrive apart are run together.
 
 A worker is a thread that takes what waits, up to a maximum, and processes it as one batch: decoding and inference in
-the same thread, so that a photo is handed over twice only, to the worker and back. While workers are busy photos collect,
-so batches grow with the load and an idle server adds no delay.
+the same thread, so that a photo is handed over twice only, to the worker and back. While workers are busy photos
+collect, so batches grow with the load and an idle server adds no delay.
 """
 
 from __future__ import annotations
