@@ -35,7 +35,7 @@ from dandelion.settings import Settings
 
 FIRST_MS = 1_700_000_000_000
 REQUESTS = 100
-# A share of rows each: half of them a label, a fifth a version, the rest as `entry` and `mark_truths` say.
+# A share of rows each: half of them a label, a fifth a version, the rest as `entry` and `mark_labels` say.
 QUERIES: dict[str, dict[str, str]] = {
     "all": {},
     "a label": {"label": "dandelion"},
@@ -121,12 +121,12 @@ async def shipping(server: MySqlServer, folder: Path, rows: int) -> None:
     for start in range(len(made), rows, 5000):
         batch = [entry(number) for number in range(start, min(start + 5000, rows))]
         await transact(engine, lambda on, batch=batch: predictions.add(on, batch), patience_seconds=30)  # type: ignore[misc]
-    await mark_truths(engine)
+    await mark_labels(engine)
     await engine.dispose()
 
 
-async def mark_truths(engine: AsyncEngine) -> None:
-    """A tenth of the truths told, one in a hundred of them against the answer."""
+async def mark_labels(engine: AsyncEngine) -> None:
+    """A tenth of the labels given, one in a hundred of them against the answer."""
     async with engine.begin() as connection:
         for verdict, every in (("right", 10), ("wrong", 1000)):
             # The time of the id in milliseconds, which `entry` numbers.

@@ -98,8 +98,8 @@ def outliers(package: ModelPackage, runtime: OpenVinoRuntime) -> None:
         for kind, make in STRANGE.items()
     }
     for kind, found in {**strange, "all": np.concatenate(list(strange.values()))}.items():
-        truth = np.r_[np.zeros(len(known)), np.ones(len(found))]
-        area = roc_auc_score(truth, np.r_[known, found])
+        true_label = np.r_[np.zeros(len(known)), np.ones(len(found))]
+        area = roc_auc_score(true_label, np.r_[known, found])
         print(f"outliers, {runtime.precision}, {kind}: AUROC {area:.3f}, {(found > threshold).mean():.0%} seen")
     false = (known > threshold).sum()
     share = f"{false} of {len(known)} unseen photos ({false / len(known):.1%})"

@@ -59,7 +59,7 @@ PAGE = Dashboard(
             [
                 Panel(
                     "Accuracy with its 95 % interval",
-                    "Share of right answers among those whose truth was told within the window; 90 % is the least.",
+                    "Share of right answers among those labelled within the window; 90 % is the least.",
                     "percentunit",
                     [
                         Query(f"min by (window) (model_accuracy{{{LIVE}}})", "{{window}}"),
@@ -73,8 +73,8 @@ PAGE = Dashboard(
                     top=1,
                 ),
                 Panel(
-                    "Truths behind it",
-                    "How many truths each accuracy rests on; below 50 no alert is raised.",
+                    "Labels behind it",
+                    "How many labels each accuracy rests on; below 50 no alert is raised.",
                     "short",
                     [Query(f"max by (window) (model_accuracy_samples{{{LIVE}}})", "{{window}}")],
                     "ModelAccuracyDrop",
@@ -89,7 +89,7 @@ PAGE = Dashboard(
                     span=6,
                 ),
                 Panel(
-                    "Truths told",
+                    "Labels given",
                     "By what they made of the answer.",
                     "ops",
                     [Query(f"sum by (verdict) (rate(feedback_total{{{IN}}}[{RATE}]))", "{{verdict}}")],
@@ -97,8 +97,8 @@ PAGE = Dashboard(
                     span=12,
                 ),
                 Panel(
-                    "How late truths come",
-                    "Half and nine tenths of truths come within so long of their answer.",
+                    "How late labels come",
+                    "Half and nine tenths of labels come within so long of their answer.",
                     "s",
                     [
                         Query(

@@ -1,4 +1,4 @@
-"""Hourly: what all processes saw, compared with training; accuracy on the truths told lately; a page for people."""
+"""Hourly: what all processes saw, compared with training; accuracy on the labels given lately; a page for people."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def monitor(days: int = 7) -> State[Any]:
 
     settings, log = load_settings(), get_run_logger()
     found = asyncio.run(run_monitoring(settings))
-    show_text(found.tables, key="monitoring", description="What the photos and the truths say")
+    show_text(found.tables, key="monitoring", description="What the photos and the labels say")
     page = publish_report(asyncio.run(make_report(settings, timedelta(days=days))), create_store(settings))
     if page is None:
         log.info("A photo on the page was erased while it was drawn; the next run draws it anew.")

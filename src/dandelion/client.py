@@ -42,7 +42,7 @@ MAX_TRIES = 4
 PATIENCE_SECONDS = 60.0  # a window of the API's own limits
 PAUSE_SECONDS = 1.0  # where nothing says how long
 
-_TRUTHS = {"csv": {"Content-Type": "text/csv"}, "jsonl": {"Content-Type": "application/x-ndjson"}}
+_TYPES = {"csv": {"Content-Type": "text/csv"}, "jsonl": {"Content-Type": "application/x-ndjson"}}
 _REASONS: dict[str, type[DandelionError]] = {
     "not_an_image": errors.NotAnImageError,
     "unsupported_format": errors.UnsupportedFormatError,
@@ -130,15 +130,15 @@ class Client:
         return bool(_object(self._send("POST", "/feedback", json=body))["correct"])
 
     def feedback_file(self, data: bytes, kind: Literal["csv", "jsonl"]) -> BulkVerdict:
-        """Tell many truths at once; good lines are kept though others are refused.
+        """Send many labels at once; good lines are kept though others are refused.
 
         Raises:
             DandelionError: The file as a whole cannot be read.
         """
-        return _decode(self._send("POST", "/feedback/bulk", content=data, headers=_TRUTHS[kind]), BulkVerdict)
+        return _decode(self._send("POST", "/feedback/bulk", content=data, headers=_TYPES[kind]), BulkVerdict)
 
     def withdraw_feedback(self, prediction_id: str) -> None:
-        """Take a truth back."""
+        """Withdraw a label."""
         self._send("DELETE", f"/feedback/{prediction_id}")
 
     def queue(self, *, limit: int = 20) -> Queue:
@@ -188,7 +188,7 @@ class Client:
 
     def accuracy(self) -> list[dict[str, Any]]:
         """Accuracy from feedback, by version and window."""
-        return list(_object(self._send("GET", "/accuracy"))["figures"])
+        return list(_object(self._send("GET", "/accuracy"))["windows"])
 
     def drift(self) -> Drift:
         """Whether photos still look like those of training, to the server that answers and over all of them."""
@@ -341,15 +341,15 @@ class AsyncClient:
         return bool(_object(await self._send("POST", "/feedback", json=body))["correct"])
 
     async def feedback_file(self, data: bytes, kind: Literal["csv", "jsonl"]) -> BulkVerdict:
-        """Tell many truths at once; good lines are kept though others are refused.
+        """Send many labels at once; good lines are kept though others are refused.
 
         Raises:
             DandelionError: The file as a whole cannot be read.
         """
-        return _decode(await self._send("POST", "/feedback/bulk", content=data, headers=_TRUTHS[kind]), BulkVerdict)
+        return _decode(await self._send("POST", "/feedback/bulk", content=data, headers=_TYPES[kind]), BulkVerdict)
 
     async def withdraw_feedback(self, prediction_id: str) -> None:
-        """Take a truth back."""
+        """Withdraw a label."""
         await self._send("DELETE", f"/feedback/{prediction_id}")
 
     async def queue(self, *, limit: int = 20) -> Queue:
@@ -399,7 +399,7 @@ class AsyncClient:
 
     async def accuracy(self) -> list[dict[str, Any]]:
         """Accuracy from feedback, by version and window."""
-        return list(_object(await self._send("GET", "/accuracy"))["figures"])
+        return list(_object(await self._send("GET", "/accuracy"))["windows"])
 
     async def drift(self) -> Drift:
         """Whether photos still look like those of training, to the server that answers and over all of them."""

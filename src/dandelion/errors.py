@@ -31,8 +31,8 @@
     │   └── ObjectCorruptError      an object reads back differently from what was written
     ├── JournalFullError            predictions can be kept neither on disk nor in the database
     ├── PredictionNotFoundError     no prediction of that id is stored
-    ├── FeedbackError               a truth that the model has no class for
-    ├── FeedbackFileError           a file of truths that cannot be read at all
+    ├── FeedbackError               a label that the model has no class for
+    ├── FeedbackFileError           a file of labels that cannot be read at all
     ├── DataError                   a data folder cannot be used as it is
     ├── MonitoringError             Prometheus did not answer
     ├── OrchestrationError          Prefect did not answer, or refused
@@ -220,11 +220,11 @@ class PredictionNotFoundError(DandelionError):
 
 
 class FeedbackError(DandelionError):
-    """A truth that the model has no class for."""
+    """A label that the model has no class for."""
 
 
 class FeedbackFileError(DandelionError):
-    """A file of truths that cannot be read at all."""
+    """A file of labels that cannot be read at all."""
 
 
 class DataError(DandelionError):

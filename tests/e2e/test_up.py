@@ -23,7 +23,7 @@ def test_up_answers_real_photos_then_stops_cleanly(launch: Callable[..., Running
     up.wait_for("/readyz", seconds=60)
     photos = labelled_photos(per_class=5)
     labels = [httpx.post(f"{up.url}/predict", files={"file": data}, timeout=10).json()["label"] for _, data in photos]
-    right = sum(label == truth for label, (truth, _) in zip(labels, photos, strict=True))
+    right = sum(label == true_label for label, (true_label, _) in zip(labels, photos, strict=True))
     assert right >= 8 or not REAL.is_dir()  # drawn photos show neither plant
 
     up.wait_for_output("Dandelion is up")

@@ -77,7 +77,7 @@ def test_a_backup_is_proven_listed_and_restored(settings: Settings, tmp_path: Pa
     store = create_store(settings)
     store.put(DATA_LAKE, "uploads/grass/a.jpg", b"a photo")
     done = create_backup(settings)
-    assert done.rows == ROWS + 3  # a truth, and two lines of the audit log
+    assert done.rows == ROWS + 3  # a label, and two lines of the audit log
     assert done.objects
     (listed,) = list_backups(store)
     assert listed["name"] == done.name
@@ -108,7 +108,7 @@ def test_mysqls_dump_fills_mariadb_and_reads_the_same(mysql: MySqlServer, mariad
 
 
 class Interrupted(io.BytesIO):
-    """Another process tells the truth about the first photo as soon as that has been dumped."""
+    """Another process tells the label of the first photo as soon as that has been dumped."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The whole loop: a weak model serves, truths come in, its accuracy falls too low, and a better one takes over."""
+"""The whole loop: a weak model serves, labels come in, its accuracy falls too low, and a better one takes over."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.servers.prefect import FlowsProcess, PrefectServer
 from tests.waiting import until, wait_until
 
 JPEG = {"Content-Type": "image/jpeg"}
-TRUTHS = 200
+LABELS = 200
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +70,11 @@ class Traffic:
                     self.failures.append(answer.text)
 
 
-def tell_truths(stage: Stage, folder: Path) -> int:
+def give_labels(stage: Stage, folder: Path) -> int:
     """Send photos that the champion has not seen, tell their classes; how many answers were wrong."""
     seen = {path.name for path in (stage.settings.home / "third").glob("*/*")}
     fresh = [path for path in sorted(folder.glob("*/*.jpg")) if path.name not in seen]
-    chosen = fresh[:: max(1, len(fresh) // TRUTHS)]
+    chosen = fresh[:: max(1, len(fresh) // LABELS)]
     wrong = 0
     with Client(stage.api.url, timeout_seconds=60) as client:
         for path in chosen:
@@ -86,13 +86,13 @@ def tell_truths(stage: Stage, folder: Path) -> int:
             seconds=120,
             every=0.5,
         )
-    print(f"\n{len(chosen)} truths told, {wrong} answers were wrong")
+    print(f"\n{len(chosen)} labels given, {wrong} answers were wrong")
     return wrong
 
 
 def test_a_weak_model_is_noticed_retrained_judged_and_replaced(stage: Stage, flows: FlowsProcess, told: Told) -> None:
     before = stage.champion()
-    assert tell_truths(stage, stage.photos) > 0
+    assert give_labels(stage, stage.photos) > 0
     photo = next(stage.photos.glob("*/*.jpg")).read_bytes()
     with Traffic(stage.api.url, photo) as traffic:
         argv = [sys.executable, "-m", "dandelion", "retrain", "--json", "--reason", "the loop"]
@@ -174,7 +174,7 @@ def test_two_alerts_at_once_start_one_run_and_told_again_none(stage: Stage, flow
     assert quiet.json() == {"alerts": [], "retraining": None}
 
 
-def test_hourly_monitoring_tells_of_the_truths_and_publishes_its_page(stage: Stage, flows: FlowsProcess) -> None:
+def test_hourly_monitoring_tells_of_the_labels_and_publishes_its_page(stage: Stage, flows: FlowsProcess) -> None:
     async def monitor() -> FlowRun:
         async with PrefectApi(stage.settings) as prefect:
             run = await prefect.start("monitoring", {"days": 1})
@@ -189,7 +189,7 @@ def test_hourly_monitoring_tells_of_the_truths_and_publishes_its_page(stage: Sta
 
     run = asyncio.run(monitor())
     assert run.state == "completed", run
-    assert "truths in 1h" in run.message
+    assert "labels in 1h" in run.message
     page = stage.store.get(PROCESSED, "monitoring/report.html").decode()
     assert page.startswith("<!doctype html>")
     assert "<svg" in page

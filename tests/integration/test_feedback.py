@@ -1,4 +1,4 @@
-"""Truths in bulk, what they make of the model's accuracy, and the history as a file."""
+"""Labels in bulk, what they make of the model's accuracy, and the history as a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dandelion.db import create_engine, feedback, migrate, predictions, transact
 from dandelion.db.tables import audit_log
 from dandelion.domain import Feedback
 from dandelion.errors import FeedbackError, FeedbackFileError
-from dandelion.feedback.labels import give_truths, read_truths
+from dandelion.feedback.labels import read_labels, store_labels
 from dandelion.monitoring import LiveAccuracy, measure_accuracy
 from dandelion.settings import Settings
 from dandelion.telemetry.instruments import expose
@@ -50,7 +50,7 @@ def dandelion(settings: Settings, *words: str, url: str = "") -> subprocess.Comp
     return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
-async def test_a_file_of_truths_keeps_its_good_lines_on_every_database(database_url: str) -> None:
+async def test_a_file_of_labels_keeps_its_good_lines_on_every_database(database_url: str) -> None:
     engine = create_engine(Settings.model_validate({"database": {"url": database_url}}))
     await migrate.upgrade(engine)
     try:
@@ -60,7 +60,7 @@ async def test_a_file_of_truths_keeps_its_good_lines_on_every_database(database_
         lines = [f"{identity},{'grass' if n % 4 else 'dandelion'}" for n, identity in enumerate(ids)]
         lines += ["nonsense,grass", f"{ids[0]},oak", f"{ids[0]},grass", "00000000-0000-7000-8000-000000000000,grass"]
         text = "prediction_id,label\n" + "\n".join(lines)
-        done = await give_truths(engine, read_truths(text.encode(), "csv"), actor="test", ship_seconds=0.5)
+        done = await store_labels(engine, read_labels(text.encode(), "csv"), actor="test", ship_seconds=0.5)
         assert (done.right, done.wrong, done.refused) == (901, 300, 3)
         assert [each.line for each in done.refused_lines] == [1202, 1203, 1205]
         first = await transact(engine, lambda on: predictions.find(on, ids[0]), patience_seconds=5)
@@ -73,13 +73,13 @@ async def test_a_file_of_truths_keeps_its_good_lines_on_every_database(database_
         )
         assert sorted(each["label"] for each in heard) == ["dandelion", "grass"]  # both kept
         (figure,) = await measure_accuracy(engine, ["1h"])
-        assert (figure.told, figure.right) == (1200, 901)
+        assert (figure.labelled, figure.right) == (1200, 901)
     finally:
         await migrate.downgrade(engine, "base")
         await engine.dispose()
 
 
-async def test_a_truth_from_the_future_is_refused(tmp_path: Path) -> None:
+async def test_a_label_from_the_future_is_refused(tmp_path: Path) -> None:
     engine = create_engine(Settings(home=tmp_path))
     await migrate.upgrade(engine)
     made = entry(1)
@@ -92,7 +92,7 @@ async def test_a_truth_from_the_future_is_refused(tmp_path: Path) -> None:
     await engine.dispose()
 
 
-def test_over_http_a_truth_from_the_future_is_refused_and_spoils_no_other(api: Api, http: httpx.Client) -> None:
+def test_over_http_a_label_from_the_future_is_refused_and_spoils_no_other(api: Api, http: httpx.Client) -> None:
     (first, label), (second, _) = predict(api, 2)
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     said = f"{tomorrow:%Y-%m-%d %H:%M:%S} UTC is in the future"
@@ -149,7 +149,7 @@ async def test_accuracy_is_of_the_version_that_serves_and_goes_with_the_database
     await down.dispose()
 
 
-def test_truths_over_http_count_at_once(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+def test_labels_over_http_count_at_once(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
     settings = make_settings(monitoring={"refresh_seconds": 0.2})
     with running_api(settings) as api:
         answers = predict(api, 4)
@@ -162,13 +162,13 @@ def test_truths_over_http_count_at_once(make_settings: Callable[..., Settings], 
             )
             assert client.feedback_file(wrong.encode(), "jsonl").wrong == 1
             figure = client.accuracy()[0]
-            assert (figure["told"], figure["right"], figure["window"]) == (4, 3, "1h")
+            assert (figure["labelled"], figure["right"], figure["window"]) == (4, 3, "1h")
             assert figure["low"] < 0.75 < figure["high"]
             with pytest.raises(FeedbackFileError):
                 client.feedback_file(b"nothing,here\n", "csv")
         figure_of_a_day = 'model_accuracy{window="24h"} 0.75'
         wait_until(lambda: figure_of_a_day in httpx.get(f"{api.url}/metrics").text, figure_of_a_day)
-        file = tmp_path / "truths.csv"
+        file = tmp_path / "labels.csv"
         file.write_text(f"{body}\nnonsense,grass\n")
         told = dandelion(settings, "feedback", str(file), "--url", api.url, "--json")
         assert (told.returncode, json.loads(told.stdout)["refused"]) == (1, 1)
@@ -177,7 +177,7 @@ def test_truths_over_http_count_at_once(make_settings: Callable[..., Settings], 
     assert "line 5" in local.stdout
 
 
-def test_a_truth_told_to_one_replica_about_an_answer_of_another_counts(
+def test_a_label_told_to_one_replica_about_an_answer_of_another_counts(
     make_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
     """A Service sends each request where it likes, and a person's click comes sooner than the other ships."""
@@ -205,7 +205,7 @@ def test_a_truth_told_to_one_replica_about_an_answer_of_another_counts(
         (b"x" * (8 * 1024 * 1024 + 1), "text/csv", 413),
     ],
 )
-def test_a_body_that_is_no_file_of_truths_is_refused(
+def test_a_body_that_is_no_file_of_labels_is_refused(
     http: httpx.Client, content: bytes, kind: str, status: int
 ) -> None:
     answer = http.post("/feedback/bulk", content=content, headers={"Content-Type": kind})
@@ -228,8 +228,8 @@ async def test_others_are_answered_while_lines_that_say_nothing_are_read(tmp_pat
             await asyncio.sleep(0)
 
     others = asyncio.create_task(take_turns())
-    truths = read_truths(b"prediction_id,label\n" + b",\n" * 200_000, "csv")
-    done = await give_truths(engine, truths, actor="test", ship_seconds=0.5)
+    true_labels = read_labels(b"prediction_id,label\n" + b",\n" * 200_000, "csv")
+    done = await store_labels(engine, true_labels, actor="test", ship_seconds=0.5)
     others.cancel()
     assert (done.refused, turns > 10) == (0, True)
     await engine.dispose()

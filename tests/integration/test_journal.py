@@ -55,7 +55,7 @@ async def _all(connection: AsyncConnection) -> list[StoredPrediction]:
     return found
 
 
-def test_a_prediction_is_in_the_history_and_takes_its_truth(api: Api, http: httpx.Client) -> None:
+def test_a_prediction_is_in_the_history_and_takes_its_label(api: Api, http: httpx.Client) -> None:
     answer = http.post("/predict", content=jpeg(), headers=JPEG).json()
     path = f"/predictions/{answer['prediction_id']}"
     kept = http.get(path).json()

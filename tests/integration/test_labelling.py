@@ -30,7 +30,7 @@ from tests.waiting import wait_until
 __all__ = ["engine"]
 
 
-async def test_photos_without_a_truth_wait_the_least_sure_first(engine: AsyncEngine) -> None:
+async def test_photos_without_a_label_wait_the_least_sure_first(engine: AsyncEngine) -> None:
     confidences = [0.9, 0.7, 0.99, 0.6, 0.8, 0.55]
     made = [entry(number, confidence=sure) for number, sure in enumerate(confidences)]
     await store(engine, *made)
@@ -56,7 +56,7 @@ def wait_for_queue(client: Client, count: int) -> None:
     wait_until(lambda: client.queue().waiting >= count, f"{count} photos wait for a label", every=0.1)
 
 
-def test_a_photo_leaves_the_queue_with_its_truth_and_comes_back_without(make_settings: Callable[..., Settings]) -> None:
+def test_a_photo_leaves_the_queue_with_its_label_and_comes_back_without(make_settings: Callable[..., Settings]) -> None:
     settings = make_settings(journal=ALL)
     with running_api(settings) as api, Client(api.url) as client:
         given = client.predict(jpeg())

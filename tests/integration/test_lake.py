@@ -1,4 +1,4 @@
-"""Which truths a retraining learns from, as the database has them."""
+"""Which labels a retraining learns from, as the database has them."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def store(tmp_path: Path) -> ObjectStore:
 
 
 async def tell(engine: AsyncEngine, count: int) -> list[str]:
-    """Ids of so many predictions whose photos are kept and whose truths are told, oldest first."""
+    """Ids of so many predictions whose photos are kept and whose labels are told, oldest first."""
     ids = [str(uuid7()) for _ in range(count)]
     entries = [make_entry(make_prediction(each)) for each in ids]
     await transact(engine, lambda on: predictions.add(on, entries), patience_seconds=5)
     places = {each: photo_key(each, ".jpg") for each in ids}
     await transact(engine, lambda on: predictions.place_photos(on, places), patience_seconds=5)
     for each in ids:
-        truth = Feedback(prediction_id=each, label="grass", at=datetime.now(UTC))
-        await transact(engine, lambda on: feedback.give(on, truth, actor="tests"), patience_seconds=5)  # noqa: B023
+        true_label = Feedback(prediction_id=each, label="grass", at=datetime.now(UTC))
+        await transact(engine, lambda on: feedback.give(on, true_label, actor="tests"), patience_seconds=5)  # noqa: B023
     return ids
 
 
@@ -60,7 +60,7 @@ def version_of(store: ObjectStore, ids: list[str]) -> DatasetVersion:
     return draft_version(photos, None)
 
 
-async def test_a_truth_that_was_withdrawn_leaves_the_next_version_and_one_that_was_pruned_stays(
+async def test_a_label_that_was_withdrawn_leaves_the_next_version_and_one_that_was_pruned_stays(
     engine: AsyncEngine, store: ObjectStore
 ) -> None:
     kept, withdrawn, pruned = await tell(engine, 3)
@@ -86,7 +86,7 @@ async def test_photos_that_expired_say_nothing_of_those_that_came(engine: AsyncE
     assert inspect(store, [Source("uploads/grass/gone.jpg", "grass", "uploads/grass/gone.jpg")]) == []
 
 
-async def test_of_many_truths_the_newest_are_judged(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_of_many_labels_the_newest_are_judged(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare, "MOST_LATELY", 2)
     ids = await tell(engine, 5)
     assert list(await compare.told_lately(engine, 1)) == [f"feedback/{each}" for each in ids[-2:]]

@@ -38,13 +38,13 @@ def seen(make_settings: Callable[..., Settings], mysql: MySqlServer) -> tuple[Se
         journal={"photos": "all"},
     )
     with running_api(settings) as api, Client(api.url) as client:
-        assert client.drift().figures == []
+        assert client.drift().features == []
         for picture in unrelated(60, 5):
             given = client.predict(encode(picture))
             client.feedback(given.prediction_id, given.label)
         drift = client.drift()
         assert drift.photos == WINDOW
-        assert "red_green" in [each.feature for each in drift.figures if each.score >= 1]
+        assert "red_green" in [each.feature for each in drift.features if each.score >= 1]
         assert drift.merged == []
     return settings, settings.home
 
@@ -57,7 +57,7 @@ def test_monitoring_over_all_processes_finds_what_one_saw(seen: tuple[Settings, 
     assert found.accuracy[0].accuracy == 1
     with running_api(settings) as api, Client(api.url) as client:
         (merged,) = client.drift().merged
-        assert merged.figures == found.drift[0].figures
+        assert merged.features == found.drift[0].features
 
 
 def test_the_commands_tell_the_same_and_draw_a_page(seen: tuple[Settings, Path]) -> None:
@@ -135,7 +135,7 @@ def test_monitoring_can_be_turned_off(make_settings: Callable[..., Settings]) ->
         watched = instruments.MONITORED._value.get()
         for _, photo in labelled_photos(3):
             client.predict(photo)
-        assert client.drift().figures == []
+        assert client.drift().features == []
         assert instruments.MONITORED._value.get() == watched
 
 

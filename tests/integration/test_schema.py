@@ -26,7 +26,7 @@ OPERATIONS: dict[str, Any] = {
     operation.label: operation for result in SCHEMA.get_all_operations() if (operation := cast("Any", result).ok())
 }
 
-# No schema says which bytes are a photo, or which text is a file of truths.
+# No schema says which bytes are a photo, or which text is a file of labels.
 CONTENT_MATTERS = {"POST /predict", "POST /explain", "POST /compare", "POST /feedback/bulk"}
 # No Prefect runs beside this API, which may say so; `tests/flows` asks with one.
 ELSEWHERE = {name for name in OPERATIONS if "/admin/retrainings" in name}

@@ -54,7 +54,7 @@ def test_versions_are_listed_with_what_they_are(running: Running, tmp_path: Path
     plot.write_bytes(b"\x89PNG drawn")
     run_id = running.registry.get_version("2").run_id
     assert run_id is not None
-    running.registry.client.log_artifact(run_id, str(plot), "figures")
+    running.registry.client.log_artifact(run_id, str(plot), "plots")
     details = running.client.version("2")
     assert "Odd." in details.card
     assert details.plots == ["confusion_matrix.png"]

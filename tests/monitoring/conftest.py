@@ -218,7 +218,7 @@ async def record_runs(settings: Settings) -> None:
 
 
 async def withdraw_lies(settings: Settings) -> None:
-    """Forget every truth that differs from the answer: apart from the lies there is none."""
+    """Forget every label that differs from the answer: apart from the lies there is none."""
     engine = create_engine(settings)
     lies = delete(feedback).where(feedback.c.correct.is_(False))
     await transact(engine, lambda on: on.execute(lies), patience_seconds=30)

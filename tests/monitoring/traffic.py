@@ -1,4 +1,4 @@
-"""A stream of real photos whose truth is told, that can be spoilt in many ways while it runs."""
+"""A stream of real photos with a label, that can be spoilt in many ways while it runs."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ class Traffic:
             self.answered += 1
             self.seconds.append(time.monotonic() - started)
             given = answer.json()
-            # The truth as people see it: what the model says, nearly always. Real mistakes are another test's matter.
-            truth = next(name for name in given["probabilities"] if (name != given["label"]) == self.lie)
-            await client.post(f"{url}/feedback", json={"prediction_id": given["prediction_id"], "label": truth})
+            # The label as people see it: what the model says, nearly always. Real mistakes are another test's matter.
+            true_label = next(name for name in given["probabilities"] if (name != given["label"]) == self.lie)
+            await client.post(f"{url}/feedback", json={"prediction_id": given["prediction_id"], "label": true_label})
         except httpx.HTTPError as error:
             self.failures.append(repr(error))
 

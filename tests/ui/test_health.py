@@ -22,7 +22,7 @@ def test_traffic_and_accuracy_are_shown_as_they_come(open_page: Open, up: Runnin
         # What other tests have told counts as well.
         with Client(up.url) as client:
             figure = client.accuracy()[0]
-        assert figure["told"] >= 10
+        assert figure["labelled"] >= 10
         for share in ("accuracy", "low", "high"):
             visitor.wait_for_text("#quality", f"{figure[share]:.1%}")
         assert "Drift" in visitor.text_of("#quality")

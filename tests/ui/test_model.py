@@ -35,7 +35,7 @@ def challenger(up: Running, tmp_path_factory: pytest.TempPathFactory) -> str:
     assert version.run_id is not None
     plot = folder / "confusion_matrix.png"
     Image.new("RGB", (200, 150), "lightgreen").save(plot)
-    registry.client.log_artifact(version.run_id, str(plot), "figures")
+    registry.client.log_artifact(version.run_id, str(plot), "plots")
     return version.version
 
 

@@ -35,7 +35,7 @@ print(*[each["num_threads"] for each in threadpool_info() if each["internal_api"
 TOGETHER = """
 import sys, threading
 import numpy as np
-from dandelion.inference.runtime import create_runtime
+from dandelion.inference.engines import create_runtime
 from dandelion.package import open_package
 from dandelion.package.starter import starter_path
 from dandelion.settings import InferenceSettings

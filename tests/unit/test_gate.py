@@ -19,18 +19,18 @@ TRIALS = 1000
 
 
 def evidence(
-    truths: list[str], champion: list[bool] | None, candidate: list[bool], recent: list[bool] | None = None
+    true_labels: list[str], champion: list[bool] | None, candidate: list[bool], recent: list[bool] | None = None
 ) -> Evidence:
     """Models that are right or wrong, photo by photo."""
 
     def answers(right: list[bool]) -> list[str]:
-        return [truth if hit else "something else" for truth, hit in zip(truths, right, strict=True)]
+        return [true_label if hit else "something else" for true_label, hit in zip(true_labels, right, strict=True)]
 
     return Evidence(
-        truths=truths,
+        true_labels=true_labels,
         candidate=answers(candidate),
         champion=answers(champion) if champion is not None else None,
-        recent=recent or [False] * len(truths),
+        recent=recent or [False] * len(true_labels),
         metrics=GOOD,
         champion_metrics=GOOD if champion is not None else None,
     )
@@ -70,10 +70,10 @@ def test_few_photos_that_decide_nothing_are_told_so() -> None:
 
 
 def test_a_class_that_falls_is_not_made_up_for_by_another() -> None:
-    truths = ["dandelion"] * 300 + ["grass"] * 100
+    true_labels = ["dandelion"] * 300 + ["grass"] * 100
     champion = [True] * 240 + [False] * 60 + [True] * 90 + [False] * 10
     candidate = [True] * 300 + [True] * 75 + [False] * 25
-    decision = judge(evidence(truths, champion, candidate), LIMITS)
+    decision = judge(evidence(true_labels, champion, candidate), LIMITS)
     assert decision.difference is not None
     assert decision.difference[0] > 0
     assert names(decision) == ["class grass"]
@@ -86,10 +86,10 @@ def test_photos_of_late_may_not_fall_either() -> None:
 
 
 def test_the_first_model_must_beat_naming_the_most_frequent_class() -> None:
-    truths = ["dandelion"] * 30 + ["grass"] * 10
-    guessing = judge(evidence(truths, None, [True] * 30 + [False] * 10), LIMITS)
+    true_labels = ["dandelion"] * 30 + ["grass"] * 10
+    guessing = judge(evidence(true_labels, None, [True] * 30 + [False] * 10), LIMITS)
     assert not guessing.promote
-    knowing = judge(evidence(truths, None, [True] * 36 + [False] * 4), LIMITS)
+    knowing = judge(evidence(true_labels, None, [True] * 36 + [False] * 4), LIMITS)
     assert knowing.promote
     assert knowing.difference is None
 
@@ -160,12 +160,12 @@ def promoted_share(*, photos: int, accuracy: float, differing: float, difference
     passed = 0
     for _ in range(TRIALS):
         kind = draw.choice(4, photos, p=kinds)
-        truths = np.asarray(CLASSES)[draw.integers(0, 2, photos)]
+        true_labels = np.asarray(CLASSES)[draw.integers(0, 2, photos)]
         champion, candidate = np.isin(kind, (0, 1)), np.isin(kind, (0, 2))
         given = Evidence(
-            truths=truths.tolist(),
-            candidate=np.where(candidate, truths, "").tolist(),
-            champion=np.where(champion, truths, "").tolist(),
+            true_labels=true_labels.tolist(),
+            candidate=np.where(candidate, true_labels, "").tolist(),
+            champion=np.where(champion, true_labels, "").tolist(),
             recent=(draw.random(photos) < 0.2).tolist(),
             metrics=GOOD,
             champion_metrics=GOOD,
@@ -192,9 +192,9 @@ def test_a_worse_model_passes_rarely_also_on_few_photos() -> None:
 @pytest.mark.parametrize(("photos", "passes"), [(1, True), (2, False), (3, False)])
 def test_a_small_class_is_not_forgotten_for_the_sake_of_others(photos: int, passes: bool) -> None:
     """Chance alone explains losing three of three in 12 % of cases, and a class of twenty photos has no more."""
-    truths = ["a"] * 50 + ["b"] * 50 + ["c"] * photos
+    true_labels = ["a"] * 50 + ["b"] * 50 + ["c"] * photos
     champion = [True] * 40 + [False] * 10 + [True] * 50 + [True] * photos
     candidate = [True] * 100 + [False] * photos
-    decision = judge(evidence(truths, champion, candidate), LIMITS)
+    decision = judge(evidence(true_labels, champion, candidate), LIMITS)
     assert decision.promote is passes
     assert names(decision) == ([] if passes else ["class c"])

@@ -1,4 +1,4 @@
-"""Files of truths are read line by line, whatever is in them."""
+"""Files of labels are read line by line, whatever is in them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from dandelion.domain import Feedback
 from dandelion.errors import FeedbackError, FeedbackFileError
-from dandelion.feedback.labels import Kind, read_truths
+from dandelion.feedback.labels import Kind, read_labels
 from dandelion.monitoring.accuracy import seconds_of, wilson
 
 ONE, TWO = "01900000-0000-7000-8000-000000000001", "01900000-0000-7000-8000-000000000002"
 
 
 def read(text: str | bytes, kind: Kind = "csv") -> list[tuple[int, Feedback | FeedbackError]]:
-    return list(read_truths(text.encode() if isinstance(text, str) else text, kind))
+    return list(read_labels(text.encode() if isinstance(text, str) else text, kind))
 
 
 @pytest.mark.parametrize(

@@ -74,13 +74,13 @@ def test_figures_come_with_the_first_full_window_and_name_what_is_strange(packag
     monitor = DriftMonitor(MonitoringSettings(drift_window_photos=500))
     for _ in range(4):
         monitor.look(seen(package, ONE, 100, shade=10))
-    assert monitor.figures() == (ONE, [])
+    assert monitor.features() == (ONE, [])
     monitor.look(seen(package, ONE, 100, shade=10))
-    found = monitor.figures()
+    found = monitor.features()
     assert found is not None
-    ref, figures = found
+    ref, features = found
     assert ref == ONE
-    assert {"brightness", "contrast"} <= {each.feature for each in figures if each.score >= 1}
+    assert {"brightness", "contrast"} <= {each.feature for each in features if each.score >= 1}
     scores = {sample.labels["feature"]: sample.value for sample in next(iter(instruments.DRIFT.collect())).samples}
     assert scores["brightness"] >= 1
 
@@ -89,7 +89,7 @@ def test_another_model_begins_a_window_of_its_own_and_nothing_unsaved_is_lost(pa
     monitor = DriftMonitor(MonitoringSettings(drift_window_photos=50))
     monitor.look(seen(package, ONE, 60))
     monitor.look(seen(package, TWO, 7))
-    found = monitor.figures()
+    found = monitor.features()
     assert found is not None
     assert found[0] == TWO
     assert found[1] == []

@@ -19,8 +19,8 @@ from dandelion.retraining.page import render_page
 from dandelion.retraining.scores import Scores
 from dandelion.retraining.train import train_candidate
 from dandelion.settings import Settings
-from dandelion.training.figures import draw_worst
 from dandelion.training.photos import describe_photo
+from dandelion.training.plots import plot_worst
 from dandelion.training.report import thumbnail
 from dandelion.training.sample import draw_sample
 from dandelion.training.scoring import Scored
@@ -74,7 +74,7 @@ def test_the_worst_mistakes_name_photos_of_predictions_and_show_the_others() -> 
     wrong = Scored(np.array([1, 1]), np.array([[2, 0], [3, 0]], np.float32), np.zeros(2, np.float32))
     photos = np.zeros((2, 8, 8, 3), np.uint8)
     paths, identity = [Path("put.jpg"), Path("sent.jpg")], str(uuid7())
-    figure = draw_worst(wrong, 1.0, ("dandelion", "grass"), photos, paths, [None, identity])
+    figure = plot_worst(wrong, 1.0, ("dandelion", "grass"), photos, paths, [None, identity])
     shown = {axes.get_title().rpartition("; ")[2]: axes for axes in figure.axes if axes.get_title()}
     assert (len(shown["put.jpg"].images), len(shown["sent.jpg"].images)) == (1, 0)
     assert [identity in text.get_text() for text in shown["sent.jpg"].texts] == [True]
@@ -99,7 +99,7 @@ def test_a_retraining_keeps_pictures_of_no_photo_that_may_be_erased(
     settings = Settings.model_validate({"home": tmp_path / "home", "retraining": recipe})
     registry = create_registry(settings)
     made = train_candidate(settings, store, registry, dataset, None, tmp_path / "run", command="tests")
-    figure = registry.client.download_artifacts(str(made.version.run_id), "figures/worst_mistakes.png")
+    figure = registry.client.download_artifacts(str(made.version.run_id), "plots/worst_mistakes.png")
     with Image.open(figure) as picture:
         pixels = np.asarray(picture.convert("RGB"))
     # One epoch teaches little: there are mistakes, of which photos are coloured and words are grey.

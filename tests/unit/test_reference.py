@@ -89,8 +89,8 @@ def test_the_starter_tells_other_things_from_photos_that_it_never_saw() -> None:
     unseen = [each.path for each in assign_splits(scan_photos(photos_folder())) if each.split is Split.TEST]
     known = scores([path.read_bytes() for path in unseen])
     strange = scores([encode(picture) for make in STRANGE.values() for picture in make(26, 7)])
-    truth = np.r_[np.zeros(len(known)), np.ones(len(strange))]
-    area = roc_auc_score(truth, np.r_[known, strange])
+    true_label = np.r_[np.zeros(len(known)), np.ones(len(strange))]
+    area = roc_auc_score(true_label, np.r_[known, strange])
     print(f"AUROC {area:.3f}, {(known > threshold).sum()} of {len(known)} unseen photos taken for strange")
     assert area >= 0.95
     # Of 37 photos two are to be expected; more than six come in one of a hundred tries.

@@ -28,7 +28,7 @@ from dandelion.retraining.lake import (
     surviving,
 )
 from dandelion.retraining.notice import Notice
-from dandelion.retraining.performance import Figures, judge_need
+from dandelion.retraining.performance import LiveMetrics, judge_need
 from dandelion.retraining.quality import Quality, judge_quality, stop_for_label_noise
 from dandelion.retraining.request import RetrainingRequest
 from dandelion.retraining.run import Run
@@ -38,7 +38,7 @@ from dandelion.training.sample import draw_sample
 from dandelion.training.versions import DatasetVersion
 
 LIMITS = RetrainingSettings(min_photos_per_class=10, min_new_photos=5)
-WELL = Figures("Database", accuracy=0.95, truths=200, tested=0.96, outliers=0.05, error_ratio=0.0, p95_seconds=0.1)
+WELL = LiveMetrics("Database", accuracy=0.95, labels=200, tested=0.96, outliers=0.05, error_ratio=0.0, p95_seconds=0.1)
 
 
 @pytest.fixture
@@ -68,13 +68,13 @@ def look(store: ObjectStore, parent: DatasetVersion | None = None, **options: ob
 def test_nothing_is_done_while_all_is_well() -> None:
     need = judge_need(WELL, RetrainingRequest(), RetrainingSettings())
     assert not need.retrain
-    assert "accuracy 95.0% of 200 truths" in need.message
+    assert "accuracy 95.0% of 200 labels" in need.message
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"accuracy": 0.85}, "Live accuracy 85.0% (200 truths in 24h) lies below 90%"),
+        ({"accuracy": 0.85}, "Live accuracy 85.0% (200 labels in 24h) lies below 90%"),
         ({"accuracy": 0.905}, "5.5 points below 96.0% on test photos"),
         ({"outliers": 0.3}, "30.0% of photos resemble nothing known"),
         ({"drift": (1.4, "brightness")}, "brightness scores 1.40"),
@@ -86,18 +86,18 @@ def test_a_figure_that_falls_asks_for_a_retraining_and_says_which(change: dict[s
     assert words in need.message
 
 
-def test_few_truths_make_no_accuracy() -> None:
+def test_few_labels_make_no_accuracy() -> None:
     assert not judge_need(
-        dataclasses.replace(WELL, accuracy=0.2, truths=10), RetrainingRequest(), RetrainingSettings()
+        dataclasses.replace(WELL, accuracy=0.2, labels=10), RetrainingRequest(), RetrainingSettings()
     ).retrain
 
 
 @pytest.mark.parametrize("fault", [{"error_ratio": 0.2}, {"p95_seconds": 3.0}])
 def test_a_service_that_fails_is_mended_first_unless_somebody_insists(fault: dict[str, float]) -> None:
-    figures = dataclasses.replace(WELL, accuracy=0.5, **fault)  # type: ignore[arg-type]
-    assert not judge_need(figures, RetrainingRequest(), RetrainingSettings()).retrain
-    assert judge_need(figures, RetrainingRequest(force=True), RetrainingSettings()).retrain
-    assert judge_need(figures, RetrainingRequest(alert="ModelAccuracyDrop"), RetrainingSettings()).retrain
+    metrics = dataclasses.replace(WELL, accuracy=0.5, **fault)  # type: ignore[arg-type]
+    assert not judge_need(metrics, RetrainingRequest(), RetrainingSettings()).retrain
+    assert judge_need(metrics, RetrainingRequest(force=True), RetrainingSettings()).retrain
+    assert judge_need(metrics, RetrainingRequest(alert="ModelAccuracyDrop"), RetrainingSettings()).retrain
 
 
 def test_an_alert_is_reason_enough() -> None:

@@ -216,7 +216,7 @@ def test_a_run_ends_in_a_sound_package_registered_with_its_plots(photos: Path, t
     assert trained.version.aliases == ("challenger", "champion")
     assert registry.download(trained.version, tmp_path / "cache").digest == package.digest
     run = registry.client.get_run(str(trained.version.run_id))
-    plots = {Path(each.path).name for each in registry.client.list_artifacts(run.info.run_id, "figures")}
+    plots = {Path(each.path).name for each in registry.client.list_artifacts(run.info.run_id, "plots")}
     assert plots == {
         "learning_curves.png",
         "confusion_matrix.png",

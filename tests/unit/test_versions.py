@@ -79,7 +79,7 @@ def test_the_same_photos_make_the_same_version_whatever_their_order() -> None:
     assert draft_version(some, None).digest == draft_version(reversed(some), None).digest
 
 
-def test_a_truth_that_was_told_again_replaces_the_label_and_not_the_split() -> None:
+def test_a_label_that_was_told_again_replaces_the_label_and_not_the_split() -> None:
     some = photos(50)
     first = draft_version(some, None)
     told = Labelled(photo=replace(some[0].photo, label="grass"), origin=some[0].origin, key=some[0].key)

@@ -10,13 +10,13 @@ from litestar import Request, get
 from dandelion.api.access import needs
 from dandelion.api.problems import documented
 from dandelion.journal import Journal
-from dandelion.monitoring import AccuracyFigure, measure_accuracy
+from dandelion.monitoring import WindowAccuracy, measure_accuracy
 
 
 class Accuracies(msgspec.Struct, kw_only=True):
     """Figures of every version that was told about, window by window."""
 
-    figures: list[AccuracyFigure]
+    windows: list[WindowAccuracy]
 
 
 @get(
@@ -26,8 +26,8 @@ class Accuracies(msgspec.Struct, kw_only=True):
     responses=documented({503: "The database does not answer"}),
 )
 async def get_accuracy(request: Request[Any, Any, Any]) -> Accuracies:
-    """Accuracy from feedback with its 95 % interval; a window counts truths told within it."""
+    """Accuracy from feedback with its 95 % interval; a window counts labels given within it."""
     journal: Journal = request.app.state.journal
     await journal.prepare()
     windows = request.app.state.settings.monitoring.accuracy_windows
-    return Accuracies(figures=await measure_accuracy(request.app.state.engine, windows))
+    return Accuracies(windows=await measure_accuracy(request.app.state.engine, windows))

@@ -28,8 +28,8 @@ class PhotoOperation(Operation):
 
 
 @dataclass
-class TruthsOperation(Operation):
-    """A route that takes a file of truths."""
+class LabelFileOperation(Operation):
+    """A route that takes a file of labels."""
 
     def __post_init__(self) -> None:
         text = Schema(type=OpenAPIType.STRING)

@@ -11,7 +11,7 @@ from litestar import Request, get
 from dandelion.api.access import needs
 from dandelion.api.problems import documented
 from dandelion.db import drift, transact
-from dandelion.domain import Drift, DriftFigure, MergedDrift
+from dandelion.domain import Drift, FeatureDrift, MergedDrift
 from dandelion.inference.service import PredictionService
 from dandelion.journal import Journal
 from dandelion.monitoring import MERGED_FOR, DriftMonitor
@@ -31,8 +31,8 @@ async def get_drift(request: Request[Any, Any, Any]) -> Drift:
     monitor: DriftMonitor = request.app.state.monitor
     journal: Journal = request.app.state.journal
     version = service.serving.ref.version
-    seen = monitor.figures()
-    figures = seen[1] if seen is not None and seen[0].version == version else []
+    seen = monitor.features()
+    features = seen[1] if seen is not None and seen[0].version == version else []
     await journal.prepare()
     since = datetime.now(UTC) - MERGED_FOR
     saved = await transact(
@@ -40,14 +40,14 @@ async def get_drift(request: Request[Any, Any, Any]) -> Drift:
     )
     return Drift(
         version=version,
-        photos=figures[0].photos if figures else 0,
-        figures=figures,
+        photos=features[0].photos if features else 0,
+        features=features,
         merged=[
             MergedDrift(
                 version=each.model_version,
                 at=each.at,
                 photos=each.photos,
-                figures=msgspec.convert(each.figures, list[DriftFigure]),
+                features=msgspec.convert(each.features, list[FeatureDrift]),
             )
             for each in saved
         ],

@@ -17,7 +17,7 @@ from litestar.params import FromPath, JSONBody, Parameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dandelion.api.access import caller_of, needs
-from dandelion.api.bodies import TruthsOperation
+from dandelion.api.bodies import LabelFileOperation
 from dandelion.api.problems import BODY_REFUSALS, documented
 from dandelion.api.uploads import read_body
 from dandelion.concurrency.executor import BoundedExecutor
@@ -25,7 +25,7 @@ from dandelion.db import feedback, predictions, transact
 from dandelion.db.arrivals import wait_for_arrival
 from dandelion.domain import LABEL_LENGTH, BulkVerdict, Page, StoredPrediction
 from dandelion.errors import MediaTypeError, ObjectNotFoundError, PredictionNotFoundError
-from dandelion.feedback.labels import Kind, Line, give_truths, observe_lag, read_truths
+from dandelion.feedback.labels import Kind, Line, observe_lag, read_labels, store_labels
 from dandelion.journal import Journal
 from dandelion.objects import DATA_LAKE, PHOTO_TYPES, ObjectStore
 from dandelion.telemetry import instruments
@@ -39,7 +39,7 @@ _Probability = Annotated[float | None, Parameter(ge=0, le=1, schema_extra={"mini
 
 
 class Verdict(msgspec.Struct, kw_only=True):
-    """What the truth made of the answer."""
+    """Whether the label agrees with the prediction."""
 
     prediction_id: UUID
     label: str
@@ -61,7 +61,7 @@ async def list_predictions(
     min_confidence: _Probability = None,
     max_confidence: _Probability = None,
     verdict: Annotated[
-        Literal["right", "wrong", "unknown"] | None, Parameter(description="What the truth made of it.")
+        Literal["right", "wrong", "unknown"] | None, Parameter(description="Whether its label agrees.")
     ] = None,
     in_distribution: Annotated[bool | None, Parameter(description="Whether the photo resembled known ones.")] = None,
     limit: Annotated[int, Parameter(ge=1, le=predictions.MAX_PAGE, description="Most in one page.")] = 50,
@@ -90,7 +90,7 @@ async def list_predictions(
     responses=_PROBLEMS | _MISSING,
 )
 async def get_prediction(request: Request[Any, Any, Any], prediction_id: FromPath[UUID]) -> StoredPrediction:
-    """One prediction with its truth, once that was told."""
+    """One prediction with its label, once there is one."""
     return await _fresh(request, prediction_id, lambda on: existing(on, str(prediction_id)))
 
 
@@ -119,7 +119,7 @@ async def get_photo(request: Request[Any, Any, Any], prediction_id: FromPath[UUI
     "/feedback",
     opt=needs("feedback"),
     status_code=200,
-    summary="Tell the truth about an answer",
+    summary="Label a prediction",
     responses=_PROBLEMS | _MISSING | _NO_CLASS | documented(BODY_REFUSALS),
 )
 async def give_feedback(request: Request[Any, Any, Any], data: JSONBody[Line]) -> Verdict:
@@ -137,7 +137,7 @@ async def give_feedback(request: Request[Any, Any, Any], data: JSONBody[Line]) -
     "/feedback/{prediction_id:uuid}",
     opt=needs("feedback"),
     status_code=204,
-    summary="Take a truth back",
+    summary="Withdraw a label",
     responses=_PROBLEMS | _MISSING,
 )
 async def withdraw_feedback(request: Request[Any, Any, Any], prediction_id: FromPath[UUID]) -> None:
@@ -151,8 +151,8 @@ async def withdraw_feedback(request: Request[Any, Any, Any], prediction_id: From
     "/feedback/bulk",
     opt=needs("feedback"),
     status_code=200,
-    summary="Tell many truths",
-    operation_class=TruthsOperation,
+    summary="Send many labels",
+    operation_class=LabelFileOperation,
     responses={
         200: ResponseSpec(BulkVerdict, description="What they made of the answers"),
         **_PROBLEMS,
@@ -166,13 +166,13 @@ async def give_bulk_feedback(request: Request[Any, Any, Any]) -> BulkVerdict:
         raise MediaTypeError(
             f"A body of type {media_type or 'none'!r} is not taken here.", "Send text/csv or application/x-ndjson."
         )
-    truths = read_truths(await read_body(request, request.app.state.settings.api), KINDS[media_type])
+    true_labels = read_labels(await read_body(request, request.app.state.settings.api), KINDS[media_type])
     journal: Journal = request.app.state.journal
     await journal.prepare()
     await _ship(journal)  # they may be about answers of a moment ago
-    done = await give_truths(
+    done = await store_labels(
         request.app.state.engine,
-        truths,
+        true_labels,
         actor=caller_of(request).name,
         ship_seconds=request.app.state.settings.journal.ship_seconds,
     )

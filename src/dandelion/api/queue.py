@@ -28,7 +28,7 @@ MOST = 100
 log = structlog.get_logger(__name__)
 
 _PROBLEMS = documented({400: "A value that cannot be read", 503: "The database does not answer"})
-_MISSING = documented({404: "No such photo waits for its truth"})
+_MISSING = documented({404: "No such photo waits for a label"})
 
 
 @get("/queue", opt=needs("feedback"), summary="Photos most worth labelling", responses=_PROBLEMS)
@@ -36,7 +36,7 @@ async def list_queue(
     request: Request[Any, Any, Any],
     limit: Annotated[int, Parameter(ge=1, le=MOST, description="Most that are wanted.")] = 20,
 ) -> Queue:
-    """Photos that are kept and whose truth nobody told: disputed by the version on trial, unlike all known, unsure."""
+    """Photos that are kept and without a label: disputed by the version on trial, unlike all known, unsure."""
     state = request.app.state
     journal: Journal = state.journal
     await journal.prepare()
@@ -65,7 +65,7 @@ async def list_queue(
     },
 )
 async def get_queued_photo(request: Request[Any, Any, Any], prediction_id: FromPath[UUID]) -> Response[bytes]:
-    """The photo, while it waits for its truth, or when you told it: who may label need not be let into the history."""
+    """The photo, while it waits for a label, or when you told it: who may label need not be let into the history."""
     state = request.app.state
     journal: Journal = state.journal
     await journal.prepare()
@@ -76,5 +76,5 @@ async def get_queued_photo(request: Request[Any, Any, Any], prediction_id: FromP
 
     found, teller = await transact(state.engine, ask, patience_seconds=PATIENCE_SECONDS)
     if found.photo_key is None or teller not in {None, caller_of(request).name}:
-        raise ObjectNotFoundError(f"No photo of {prediction_id} waits for its truth.", "Take one from GET /queue.")
+        raise ObjectNotFoundError(f"No photo of {prediction_id} waits for a label.", "Take one from GET /queue.")
     return await send_photo(request, found.photo_key)

@@ -1,4 +1,4 @@
-"""`dandelion feedback`: a file of truths."""
+"""`dandelion feedback`: a file of labels."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def _remote(url: str, key: str | None, data: bytes, kind: Kind) -> BulkVerdict:
 
 
 def _local(data: bytes, kind: Kind) -> BulkVerdict:
-    from dandelion.feedback.labels import give_truths, read_truths
+    from dandelion.feedback.labels import read_labels, store_labels
     from dandelion.settings import load_settings
 
-    truths = read_truths(data, kind)
+    true_labels = read_labels(data, kind)
     pause = load_settings().journal.ship_seconds
-    return with_engine(lambda engine: give_truths(engine, truths, actor=actor(), ship_seconds=pause))
+    return with_engine(lambda engine: store_labels(engine, true_labels, actor=actor(), ship_seconds=pause))

@@ -34,7 +34,7 @@ def run(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead
             table = Table(title=f"Version {drift.version}, {drift.photos} photos", title_justify="left")
             for name in ("feature", "test", "distance", "threshold", "score"):
                 table.add_column(name)
-            for each in drift.figures:
+            for each in drift.features:
                 score = f"{each.score:.2f}" + (" drifted" if each.score >= 1 else "")
                 table.add_row(each.feature, each.test, f"{each.distance:.3f}", f"{each.threshold:.3f}", score)
             out.print(table)

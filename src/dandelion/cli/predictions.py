@@ -43,11 +43,11 @@ def export(
     label: Annotated[str | None, typer.Option(help="Only answers of this class.")] = None,
     version: Annotated[str | None, typer.Option(help="Only answers of this model version.")] = None,
     verdict: Annotated[
-        Literal["right", "wrong", "unknown"] | None, typer.Option(help="Only what the truth made so.")
+        Literal["right", "wrong", "unknown"] | None, typer.Option(help="Only those with this verdict.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
-    """Write predictions with their truth into a Parquet file, oldest first, for pandas, DuckDB or Spark."""
+    """Write predictions with their labels into a Parquet file, oldest first, for pandas, DuckDB or Spark."""
     from dandelion.db.predictions import Filter
 
     now = datetime.now(UTC)

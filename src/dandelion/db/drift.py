@@ -40,13 +40,13 @@ class SavedDrift:
     Attributes:
         model_version: The model's version.
         photos: How many photos.
-        figures: As JSON has them.
+        features: As JSON has them.
         at: When, UTC.
     """
 
     model_version: str
     photos: int
-    figures: Sequence[Mapping[str, Any]]
+    features: Sequence[Mapping[str, Any]]
     at: datetime
 
 
@@ -70,10 +70,10 @@ async def prune(connection: AsyncConnection, older_than: datetime) -> None:
 
 
 async def add_drift(
-    connection: AsyncConnection, *, model_version: str, photos: int, figures: Sequence[Mapping[str, Any]]
+    connection: AsyncConnection, *, model_version: str, photos: int, features: Sequence[Mapping[str, Any]]
 ) -> None:
     """Keep what all processes' photos said."""
-    row = {"id": str(uuid7()), "model_version": model_version, "photos": photos, "figures": list(figures)}
+    row = {"id": str(uuid7()), "model_version": model_version, "photos": photos, "features": list(features)}
     await connection.execute(insert(drift_reports), [row])
 
 
@@ -84,6 +84,6 @@ async def last_drift(connection: AsyncConnection, since: datetime) -> list[Saved
     )
     found: dict[str, SavedDrift] = {}
     for row in rows:
-        saved = SavedDrift(row.model_version, row.photos, row.figures, moment_of(row.id))
+        saved = SavedDrift(row.model_version, row.photos, row.features, moment_of(row.id))
         found.setdefault(row.model_version, saved)
     return list(found.values())

@@ -1,4 +1,4 @@
-"""The truth about predictions, as people tell it."""
+"""Labels of predictions, as people give them."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ CLOCK_SKEW = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What was told of one model version.
+    """Labels of one model version.
 
     Attributes:
         version: Which.
-        told: How many truths.
+        labelled: Number of labels.
         right: How many of them were what the model had answered.
     """
 
     version: str
-    told: int
+    labelled: int
     right: int
 
 
@@ -46,24 +46,26 @@ class Tenth(Tally):
     confidence: float
 
 
-async def give(connection: AsyncConnection, told: Feedback, *, actor: str) -> bool:
-    """Store the truth about a prediction and return whether the answer was right.
+async def give(connection: AsyncConnection, labelled: Feedback, *, actor: str) -> bool:
+    """Store the label of a prediction and return whether the answer was right.
 
     Told twice, the last word counts; the audit log keeps both.
 
     Raises:
         PredictionNotFoundError: No such prediction is stored.
-        FeedbackError: The model that answered has no such class, or it was told in the future.
+        FeedbackError: The model that answered has no such class, or the label lies in the future.
     """
-    (outcome,) = await give_all(connection, [told], actor=actor)
+    (outcome,) = await give_all(connection, [labelled], actor=actor)
     if isinstance(outcome, DandelionError):
         raise outcome
     return outcome
 
 
-async def give_all(connection: AsyncConnection, told: Sequence[Feedback], *, actor: str) -> list[bool | DandelionError]:
+async def give_all(
+    connection: AsyncConnection, labelled: Sequence[Feedback], *, actor: str
+) -> list[bool | DandelionError]:
     """The same for some hundred at once, in a handful of statements; what is wrong with one spoils no other."""
-    ids = sorted({each.prediction_id for each in told})
+    ids = sorted({each.prediction_id for each in labelled})
     # Writing first takes the rows on MySQL and the file on SQLite: of two who tell at once, one waits for the other.
     these = predictions.c.id.in_(ids)
     await connection.execute(update(predictions).where(these).values(verdict=predictions.c.verdict))
@@ -73,7 +75,7 @@ async def give_all(connection: AsyncConnection, told: Sequence[Feedback], *, act
     outcomes: list[bool | DandelionError] = []
     words: dict[str, dict[str, object]] = {}  # the last one about each
     heard: list[Feedback] = []
-    for each in told:
+    for each in labelled:
         answer = answered.get(each.prediction_id)
         if answer is None:
             outcomes.append(
@@ -114,7 +116,7 @@ async def give_all(connection: AsyncConnection, told: Sequence[Feedback], *, act
 
 
 async def withdraw(connection: AsyncConnection, prediction_id: str, *, actor: str) -> None:
-    """Forget the truth about a prediction; harmless when nobody told it.
+    """Remove the label of a prediction; harmless when there is none.
 
     Raises:
         PredictionNotFoundError: No such prediction is stored.
@@ -123,20 +125,20 @@ async def withdraw(connection: AsyncConnection, prediction_id: str, *, actor: st
     await connection.execute(update(predictions).where(this).values(verdict=None))
     if await connection.scalar(select(predictions.c.id).where(this)) is None:
         raise PredictionNotFoundError(f"No prediction {prediction_id} is stored.", "Check the id.")
-    told = await connection.scalar(select(feedback.c.label).where(feedback.c.prediction_id == prediction_id))
-    if told is not None:
+    labelled = await connection.scalar(select(feedback.c.label).where(feedback.c.prediction_id == prediction_id))
+    if labelled is not None:
         await connection.execute(delete(feedback).where(feedback.c.prediction_id == prediction_id))
         await audit.record(
-            connection, actor=actor, action="feedback withdrawn", subject=prediction_id, detail={"label": told}
+            connection, actor=actor, action="feedback withdrawn", subject=prediction_id, detail={"label": labelled}
         )
 
 
 async def tally(connection: AsyncConnection, since: datetime) -> list[Tally]:
-    """What was told since a moment, by model version."""
+    """Labels since a moment, by model version."""
     right = func.sum(type_coerce(feedback.c.correct, Integer))
     query = select(feedback.c.model_version, func.count(), right).where(feedback.c.created_at >= since)
     rows = await connection.execute(query.group_by(feedback.c.model_version))
-    return [Tally(version, told, int(correct)) for version, told, correct in rows]
+    return [Tally(version, labelled, int(correct)) for version, labelled, correct in rows]
 
 
 async def tally_tenths(connection: AsyncConnection, since: datetime) -> list[Tenth]:
@@ -149,36 +151,39 @@ async def tally_tenths(connection: AsyncConnection, since: datetime) -> list[Ten
     rows = await connection.execute(
         query.where(feedback.c.created_at >= since).group_by(feedback.c.model_version, tenth)
     )
-    return [Tenth(version, told, int(correct), int(each), float(sure)) for version, told, correct, each, sure in rows]
+    return [
+        Tenth(version, labelled, int(correct), int(each), float(sure))
+        for version, labelled, correct, each, sure in rows
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class ToldPhoto:
-    """A photo whose true class somebody told.
+    """A photo whose true class somebody gave.
 
     Attributes:
         prediction_id: The answer it was about.
         label: The true class.
         photo_key: Where the photo lies in the bucket `data-lake`.
-        told_at: When it was told, UTC.
+        labelled_at: When it was given, UTC.
     """
 
     prediction_id: str
     label: str
     photo_key: str
-    told_at: datetime
+    labelled_at: datetime
 
 
-async def told_photos(
+async def labelled_photos(
     connection: AsyncConnection, *, after: str | None, limit: int, since: datetime | None = None
 ) -> list[ToldPhoto]:
-    """Photos that are kept and whose truth is told, in the order of their ids.
+    """Photos that are kept and whose label is known, in the order of their ids.
 
     Args:
         connection: Inside a transaction.
         after: Id of the last one of the turn before.
         limit: Most in one turn.
-        since: Only truths told then or later.
+        since: Only labels given then or later.
     """
     key = predictions.c.photo_key
     query = (

@@ -1,4 +1,4 @@
-"""Photos without a truth, and who told how many."""
+"""Photos without a label, and who gave how many."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_COUNTED = 1000
 
 
 async def unlabelled(connection: AsyncConnection, since: datetime, *, limit: int) -> list[StoredPrediction]:
-    """Answers since a moment whose photo is kept and whose truth nobody told.
+    """Answers since a moment whose photo is kept and without a label.
 
     At most `limit` that resembled nothing known, then at most `limit` that did; the least sure of each first.
     """
@@ -36,7 +36,7 @@ async def count_unlabelled(connection: AsyncConnection, since: datetime) -> int:
 
 
 async def labellers(connection: AsyncConnection, since: datetime) -> Sequence[Labeller]:
-    """Who told how many truths since a moment, the busiest first."""
+    """Who gave how many labels since a moment, the busiest first."""
     many = func.count()
     query = select(feedback.c.actor, many).where(feedback.c.created_at >= since).group_by(feedback.c.actor)
     rows = await connection.execute(query.order_by(many.desc(), feedback.c.actor).limit(100))
@@ -44,7 +44,7 @@ async def labellers(connection: AsyncConnection, since: datetime) -> Sequence[La
 
 
 async def teller(connection: AsyncConnection, prediction_id: str) -> str | None:
-    """Who told the truth about a prediction, if anybody did."""
+    """Who labelled a prediction, if anybody did."""
     return await connection.scalar(select(feedback.c.actor).where(feedback.c.prediction_id == prediction_id))
 
 

@@ -66,7 +66,7 @@ class Filter:
         version: Model version that answered.
         min_confidence: At least as sure.
         max_confidence: At most as sure.
-        verdict: What the truth made of it; `unknown` while nobody told.
+        verdict: Whether its label agrees; `unknown` without a label.
         in_distribution: Whether the photo resembled what the model knows.
     """
 
@@ -89,7 +89,7 @@ class Summary:
         strange: How many of them were out of distribution.
         confidence: Their mean confidence; 0 without any.
         duration_ms: How long they took, mean.
-        told: How many truths are known.
+        labelled: Number of labels.
         right: How many answers were right.
     """
 
@@ -97,7 +97,7 @@ class Summary:
     strange: int
     confidence: float
     duration_ms: float
-    told: int
+    labelled: int
     right: int
 
 
@@ -117,8 +117,8 @@ async def summarise(connection: AsyncConnection, since: datetime, until: datetim
         share(table.verdict == "right"),
     )
     query = select(*columns).where(table.id >= first_id(since), table.id < first_id(until))
-    photos, strange, confidence, duration, told, right = (await connection.execute(query)).one()
-    return Summary(int(photos), int(strange), float(confidence), float(duration), int(told), int(right))
+    photos, strange, confidence, duration, labelled, right = (await connection.execute(query)).one()
+    return Summary(int(photos), int(strange), float(confidence), float(duration), int(labelled), int(right))
 
 
 async def add(connection: AsyncConnection, entries: Sequence[JournalEntry]) -> None:
@@ -128,7 +128,7 @@ async def add(connection: AsyncConnection, entries: Sequence[JournalEntry]) -> N
 
 async def find(connection: AsyncConnection, prediction_id: str) -> StoredPrediction | None:
     """One prediction, or None."""
-    row = (await connection.execute(_with_truth().where(predictions.c.id == prediction_id))).one_or_none()
+    row = (await connection.execute(_with_label().where(predictions.c.id == prediction_id))).one_or_none()
     return None if row is None else stored(row)
 
 
@@ -148,7 +148,7 @@ async def page(
         before: Id of the last one of the page before, if any.
         limit: Most that are wanted, 1 to `MAX_PAGE`.
     """
-    query = _with_truth().where(and_(True, *_conditions(wanted)))
+    query = _with_label().where(and_(True, *_conditions(wanted)))
     if before is not None:
         query = query.where(predictions.c.id < before)
     query = query.order_by(predictions.c.id.desc()).limit(min(limit, MAX_PAGE))
@@ -167,7 +167,7 @@ async def page(
 
 async def walk(connection: AsyncConnection, wanted: Filter, *, after: str | None, limit: int) -> list[StoredPrediction]:
     """Predictions, oldest first, for those who want all of them; `after` is the id of the last one before."""
-    query = _with_truth().where(and_(True, *_conditions(wanted)))
+    query = _with_label().where(and_(True, *_conditions(wanted)))
     if after is not None:
         query = query.where(predictions.c.id > after)
     rows = await connection.execute(query.order_by(predictions.c.id).limit(limit))
@@ -267,10 +267,10 @@ def _row(entry: JournalEntry) -> dict[str, object]:
     }
 
 
-def _with_truth() -> Select[Any]:
+def _with_label() -> Select[Any]:
     # A subquery for the rows of the page, not a join: MySQL joined all rows by hash before it sorted and cut.
-    truth = select(feedback.c.label).where(feedback.c.prediction_id == predictions.c.id).scalar_subquery()
-    return select(predictions, truth.label("true_label"))
+    true_label = select(feedback.c.label).where(feedback.c.prediction_id == predictions.c.id).scalar_subquery()
+    return select(predictions, true_label.label("true_label"))
 
 
 def _conditions(wanted: Filter) -> list[Any]:
@@ -319,7 +319,7 @@ def _indexes(wanted: Filter) -> list[str]:
 
 
 def stored(row: Row[Any]) -> StoredPrediction:
-    """A row of the table as what it says; without a truth where the query did not ask for one."""
+    """A row of the table as what it says; without a label where the query did not ask for one."""
     return StoredPrediction(
         prediction_id=row.id,
         created_at=moment_of(row.id),

@@ -106,7 +106,7 @@ predictions = Table(
     Column("duration_ms", Double, nullable=False),
     Column("photo_key", String(255)),
     Column("client", String(64)),
-    Column("verdict", String(5)),  # right or wrong once the truth is known: it spares history queries a join
+    Column("verdict", String(5)),  # right or wrong once the label is known: it spares history queries a join
     Index(None, "label", "id"),
     Index(None, "model_version", "id"),
     Index(None, "confidence", "id"),
@@ -195,7 +195,7 @@ drift_reports = Table(
     Column("id", Id, primary_key=True),
     Column("model_version", String(32), nullable=False),
     Column("photos", Integer, nullable=False),
-    Column("figures", JSON, nullable=False),
+    Column("features", JSON, nullable=False),
     **MYSQL,
 )
 

@@ -1,7 +1,7 @@
 """The values that travel between parts: frozen, validated where they enter, free of I/O."""
 
 from dandelion.domain.access import AccessScope, ApiKey, Identity
-from dandelion.domain.drift import Drift, DriftFigure, DriftTest, MergedDrift
+from dandelion.domain.drift import Drift, DriftTest, FeatureDrift, MergedDrift
 from dandelion.domain.feedback import BulkVerdict, Feedback, Labeller, Queue, QueuedPhoto, Reason, RefusedLine
 from dandelion.domain.flows import FlowRun, FlowStep, Retraining, TriggeredRetraining
 from dandelion.domain.models import (
@@ -36,8 +36,8 @@ __all__ = [
     "ApiKey",
     "BulkVerdict",
     "Drift",
-    "DriftFigure",
     "DriftTest",
+    "FeatureDrift",
     "Feedback",
     "FlowRun",
     "FlowStep",

@@ -10,7 +10,7 @@ import msgspec
 DriftTest = Literal["kolmogorov-smirnov", "chi-square", "hotelling"]
 
 
-class DriftFigure(msgspec.Struct, frozen=True, kw_only=True):
+class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     """How far one feature is from training.
 
     Attributes:
@@ -38,13 +38,13 @@ class MergedDrift(msgspec.Struct, frozen=True, kw_only=True):
         version: Model version.
         at: When it was found, UTC.
         photos: How many photos it rests on.
-        figures: Feature by feature, the farthest first.
+        features: Feature by feature, the farthest first.
     """
 
     version: str
     at: datetime
     photos: int
-    figures: list[DriftFigure]
+    features: list[FeatureDrift]
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,11 +53,11 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         version: The model that this process serves.
         photos: How many of this process's photos the figures rest on; 0 until a window is full.
-        figures: Feature by feature, the farthest first; a score of 1 or more has drifted.
+        features: Feature by feature, the farthest first; a score of 1 or more has drifted.
         merged: What hourly monitoring over all processes found last, model by model.
     """
 
     version: str
     photos: int
-    figures: list[DriftFigure]
+    features: list[FeatureDrift]
     merged: list[MergedDrift]

@@ -28,7 +28,7 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Labeller(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who told truths.
+    """Somebody who gave labels.
 
     Attributes:
         name: As in the audit log.
@@ -40,7 +40,7 @@ class Labeller(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueuedPhoto(msgspec.Struct, frozen=True, kw_only=True):
-    """A photo that waits for its truth.
+    """A photo that waits for a label.
 
     Attributes:
         prediction: What was answered.
@@ -59,7 +59,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         photos: Those most worth a look, first the worthiest.
         waiting: How many photos of the last 30 days wait, up to 1000.
-        labellers: Who told how many truths in the last 30 days.
+        labellers: Who gave how many labels in the last 30 days.
     """
 
     photos: list[QueuedPhoto]
@@ -68,7 +68,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefusedLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of a file of truths that was not kept.
+    """A line of a file of labels that was not kept.
 
     Attributes:
         line: Its number, from 1.
@@ -80,7 +80,7 @@ class RefusedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BulkVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file of truths made of the answers.
+    """What a file of labels came to.
 
     Attributes:
         right: Answers that were right.

@@ -94,8 +94,8 @@ class StoredPrediction(msgspec.Struct, frozen=True, kw_only=True):
         track: Release track that answered.
         duration_ms: How long it took.
         photo_key: Where its photo lies in the bucket `data-lake`, if it is kept.
-        true_label: The truth, once somebody told it.
-        verdict: `right` or `wrong`, once the truth is known.
+        true_label: The true label, once somebody gave it.
+        verdict: `right` or `wrong`, once the label is known.
     """
 
     prediction_id: str

@@ -1,4 +1,4 @@
-"""Files of truths: CSV or one JSON object a line, good lines kept though others are bad."""
+"""Files of labels: CSV or one JSON object a line, good lines kept though others are bad."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _EXAMPLE = "The first line of a CSV names the columns: prediction_id,label and, 
 
 
 class Line(msgspec.Struct, kw_only=True):
-    """One truth.
+    """One label.
 
     Attributes:
         prediction_id: From the answer.
@@ -55,8 +55,8 @@ class Line(msgspec.Struct, kw_only=True):
         return Feedback(prediction_id=str(self.prediction_id), label=self.label, at=told_at)
 
 
-def read_truths(data: bytes, kind: Kind) -> Iterator[tuple[int, Feedback | FeedbackError]]:
-    """Line numbers, from 1, with the truth on that line or what is wrong with it; empty lines are passed over.
+def read_labels(data: bytes, kind: Kind) -> Iterator[tuple[int, Feedback | FeedbackError]]:
+    """Line numbers, from 1, with the label on that line or what is wrong with it; empty lines are passed over.
 
     Raises:
         FeedbackFileError: The file as a whole cannot be read.
@@ -70,16 +70,16 @@ def read_truths(data: bytes, kind: Kind) -> Iterator[tuple[int, Feedback | Feedb
     return _read_csv(text) if kind == "csv" else _read_lines(text)
 
 
-async def give_truths(
-    engine: AsyncEngine, truths: Iterator[tuple[int, Feedback | FeedbackError]], *, actor: str, ship_seconds: float
+async def store_labels(
+    engine: AsyncEngine, labels: Iterator[tuple[int, Feedback | FeedbackError]], *, actor: str, ship_seconds: float
 ) -> BulkVerdict:
     """Store what can be stored, some hundred lines a transaction, and tell of the rest.
 
     Args:
         engine: Where the predictions are.
-        truths: Line numbers and what stands there.
+        labels: Line numbers and what stands there.
         actor: Who tells.
-        ship_seconds: How long after an answer its prediction may arrive; truths about such ones wait for them.
+        ship_seconds: How long after an answer its prediction may arrive; labels of such ones wait for them.
 
     Raises:
         FeedbackFileError: The file as a whole cannot be read.
@@ -88,7 +88,7 @@ async def give_truths(
     right = wrong = refused = 0
     shown: list[RefusedLine] = []
     # In a thread: a file may have millions of lines that say nothing, and others wait for their answers.
-    while lines := await asyncio.to_thread(lambda: list(islice(truths, AT_ONCE))):
+    while lines := await asyncio.to_thread(lambda: list(islice(labels, AT_ONCE))):
         outcomes = await _give(engine, [found for _, found in lines], actor, ship_seconds)
         for (number, _), outcome in zip(lines, outcomes, strict=True):
             if isinstance(outcome, DandelionError):
@@ -137,7 +137,7 @@ def _read_csv(text: str) -> Iterator[tuple[int, Feedback | FeedbackError]]:
         elif len(row) > len(names):
             yield number, FeedbackError(f"There are {len(row)} fields for {len(names)} columns.")
         elif any(field.strip() for field in row):
-            yield number, _truth({k: v.strip() for k, v in zip(names, row, strict=False) if v.strip()})
+            yield number, _label({k: v.strip() for k, v in zip(names, row, strict=False) if v.strip()})
 
 
 def _read_rows(
@@ -195,18 +195,18 @@ def _read_lines(text: str) -> Iterator[tuple[int, Feedback | FeedbackError]]:
     for number, line in enumerate(io.StringIO(text), 1):
         if line.strip():
             try:
-                yield number, _truth(msgspec.json.decode(line))
+                yield number, _label(msgspec.json.decode(line))
             except (msgspec.DecodeError, RecursionError) as error:
                 yield number, FeedbackError(f"This is no JSON ({error}).")
 
 
 def observe_lag(told: Feedback) -> None:
-    """Measure how long after its answer a truth came."""
+    """Measure how long after its prediction a label came."""
     told_at = told.at or datetime.now(UTC)
     instruments.FEEDBACK_LAG.observe(max(0.0, (told_at - moment_of(told.prediction_id)).total_seconds()))
 
 
-def _truth(fields: object) -> Feedback | FeedbackError:
+def _label(fields: object) -> Feedback | FeedbackError:
     try:
         return msgspec.convert(fields, Line).as_feedback()
     except FeedbackError as error:

@@ -1,17 +1,17 @@
 """How well the model does on what it meets, and whether that still looks like what it was trained on."""
 
-from dandelion.monitoring.accuracy import AccuracyFigure, LiveAccuracy, measure_accuracy, seconds_of
+from dandelion.monitoring.accuracy import LiveAccuracy, WindowAccuracy, measure_accuracy, seconds_of
 from dandelion.monitoring.merged import MonitoringRun, run_monitoring, save_sketches
 from dandelion.monitoring.monitor import DriftMonitor
 from dandelion.monitoring.records import MERGED_FOR, Records
 
 __all__ = [
     "MERGED_FOR",
-    "AccuracyFigure",
     "DriftMonitor",
     "LiveAccuracy",
     "MonitoringRun",
     "Records",
+    "WindowAccuracy",
     "measure_accuracy",
     "run_monitoring",
     "save_sketches",

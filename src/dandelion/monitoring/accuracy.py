@@ -1,6 +1,6 @@
-"""Accuracy on the truths that people told lately.
+"""Accuracy on the labels that people gave lately.
 
-A window is about when a truth was told, not about when its photo came: labels come late, and a window of photos would
+A window is about when a label was given, not about when its photo came: labels come late, and a window of photos would
 stand empty just when people tell what went wrong.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import msgspec
 import structlog
@@ -27,13 +28,13 @@ _UNITS = {"m": 60, "h": 3600, "d": 86400}
 log = structlog.get_logger(__name__)
 
 
-class AccuracyFigure(msgspec.Struct, frozen=True, kw_only=True):
+class WindowAccuracy(msgspec.Struct, frozen=True, kw_only=True):
     """One version's accuracy in one window.
 
     Attributes:
         version: Model version.
         window: How far back, as in the settings.
-        told: How many truths it rests on.
+        labelled: Number of labels.
         right: How many of them the model had answered.
         accuracy: Their share.
         low: Lower end of its 95 % interval.
@@ -43,7 +44,7 @@ class AccuracyFigure(msgspec.Struct, frozen=True, kw_only=True):
 
     version: str
     window: str
-    told: int
+    labelled: int
     right: int
     accuracy: float
     low: float
@@ -56,51 +57,51 @@ def seconds_of(window: str) -> float:
     return float(int(window[:-1]) * _UNITS[window[-1]])
 
 
-def wilson(right: int, told: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927), which holds for few truths and for shares near 1, too."""
-    share, z2 = right / told, _Z * _Z
-    middle = share + z2 / (2 * told)
-    spread = _Z * math.sqrt(share * (1 - share) / told + z2 / (4 * told * told))
-    scale = 1 + z2 / told
+def wilson(right: int, labelled: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927), which holds for few labels and for shares near 1, too."""
+    share, z2 = right / labelled, _Z * _Z
+    middle = share + z2 / (2 * labelled)
+    spread = _Z * math.sqrt(share * (1 - share) / labelled + z2 / (4 * labelled * labelled))
+    scale = 1 + z2 / labelled
     return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
 
 
-async def measure_accuracy(engine: AsyncEngine, windows: Sequence[str]) -> list[AccuracyFigure]:
-    """Every version's figures, window by window; versions that nobody told about are left out.
+async def measure_accuracy(engine: AsyncEngine, windows: Sequence[str]) -> list[WindowAccuracy]:
+    """Every version's accuracy, window by window; versions without labels are left out.
 
     Raises:
         DatabaseError: The database does not answer.
     """
     now = datetime.now(UTC)
-    figures = []
+    accuracies: list[WindowAccuracy] = []
     for window in windows:
         since = now - timedelta(seconds=seconds_of(window))
-        told = await transact(engine, lambda on: feedback.tally_tenths(on, since), patience_seconds=PATIENCE_SECONDS)  # noqa: B023 -- runs here
-        versions = sorted({each.version for each in told})
-        figures += [_figure(window, [each for each in told if each.version == version]) for version in versions]
-    return figures
+        found = await transact(engine, partial(feedback.tally_tenths, since=since), patience_seconds=PATIENCE_SECONDS)
+        versions = sorted({each.version for each in found})
+        accuracies += [_accuracy(window, [each for each in found if each.version == version]) for version in versions]
+    return accuracies
 
 
-def _figure(window: str, tenths: Sequence[feedback.Tenth]) -> AccuracyFigure:
-    told, right = sum(each.told for each in tenths), sum(each.right for each in tenths)
-    low, high = wilson(right, told)
-    return AccuracyFigure(
+def _accuracy(window: str, tenths: Sequence[feedback.Tenth]) -> WindowAccuracy:
+    labelled, right = sum(each.labelled for each in tenths), sum(each.right for each in tenths)
+    low, high = wilson(right, labelled)
+    return WindowAccuracy(
         version=tenths[0].version,
         window=window,
-        told=told,
+        labelled=labelled,
         right=right,
-        accuracy=right / told,
+        accuracy=right / labelled,
         low=low,
         high=high,
-        calibration_error=sum(abs(each.right - each.confidence) for each in tenths) / told,
+        calibration_error=sum(abs(each.right - each.confidence) for each in tenths) / labelled,
     )
 
 
-_GAUGES: dict[Gauge, Callable[[AccuracyFigure], float]] = {
+_GAUGES: dict[Gauge, Callable[[WindowAccuracy], float]] = {
     instruments.MODEL_ACCURACY: lambda figure: figure.accuracy,
     instruments.ACCURACY_LOWER: lambda figure: figure.low,
     instruments.ACCURACY_UPPER: lambda figure: figure.high,
-    instruments.ACCURACY_SAMPLES: lambda figure: figure.told,
+    instruments.ACCURACY_SAMPLES: lambda figure: figure.labelled,
     instruments.CALIBRATION_ERROR: lambda figure: figure.calibration_error,
 }
 
@@ -109,7 +110,7 @@ class LiveAccuracy:
     """Keeps `model_accuracy{window}` and its company true for the version that serves.
 
     Args:
-        engine: Where truths are.
+        engine: Where labels are.
         windows: How far back.
         version: Tells what serves now.
     """
@@ -120,19 +121,19 @@ class LiveAccuracy:
         self._version = version
 
     async def refresh(self) -> None:
-        """Measure again; a window without truths, or without a database, has no figure rather than an old one."""
+        """Measure again; a window without labels, or without a database, has no figure rather than an old one."""
         try:
             version = self._version()
-            figures = {
+            measured = {
                 each.window: each
                 for each in await measure_accuracy(self._engine, self._windows)
                 if each.version == version
             }
         except DandelionError as error:
             log.debug("accuracy_unknown", reason=str(error))
-            figures = {}
+            measured = {}
         for window in self._windows:
-            figure = figures.get(window)
+            figure = measured.get(window)
             for gauge, value in _GAUGES.items():
                 if figure is not None:
                     gauge.labels(window).set(value(figure))

@@ -1,4 +1,4 @@
-"""Whether photos still look like those of training, without anybody telling the truth about them.
+"""Whether photos still look like those of training, without labels.
 
 Every feature has a two-sample test of live photos against training, and two bars that a difference must pass: it is
 beyond chance (`SIGMAS`), and it is large enough to matter. Chance is judged far more strictly than for one experiment:
@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from dandelion.domain import DriftFigure, DriftTest
+from dandelion.domain import DriftTest, FeatureDrift
 from dandelion.monitoring.sketch import CLASSES, Sketch, Spread
 
 EMBEDDING = "embedding"
@@ -26,17 +26,17 @@ MIN_W = 0.2
 MIN_SHIFT = 0.1
 
 
-def compare(sketch: Sketch) -> list[DriftFigure]:
+def compare(sketch: Sketch) -> list[FeatureDrift]:
     """Every feature's figure, the farthest first; none for a sketch of no photo."""
     if not sketch.photos:
         return []
-    figures = [_embedding(sketch)]
+    features = [_embedding(sketch)]
     for name, spread in sketch.expected.spreads.items():
-        figures.append((_classes if name == CLASSES else _spread)(name, sketch, spread))
-    return sorted(figures, key=lambda figure: -figure.score)
+        features.append((_classes if name == CLASSES else _spread)(name, sketch, spread))
+    return sorted(features, key=lambda figure: -figure.score)
 
 
-def _spread(name: str, sketch: Sketch, spread: Spread) -> DriftFigure:
+def _spread(name: str, sketch: Sketch, spread: Spread) -> FeatureDrift:
     """Kolmogorov and Smirnov's test on bins, which can only make the gap smaller."""
     gaps = np.cumsum(sketch.counts[name]) / sketch.photos - np.cumsum(spread.shares)
     if name == CONFIDENCE:
@@ -48,7 +48,7 @@ def _spread(name: str, sketch: Sketch, spread: Spread) -> DriftFigure:
     return _figure(name, "kolmogorov-smirnov", float(np.abs(gaps).max()), threshold, sketch)
 
 
-def _classes(name: str, sketch: Sketch, spread: Spread) -> DriftFigure:
+def _classes(name: str, sketch: Sketch, spread: Spread) -> FeatureDrift:
     live, trained = np.array(sketch.counts[name]) / sketch.photos, np.array(spread.shares)
     both = (live * sketch.photos + trained * spread.photos) / (sketch.photos + spread.photos)
     seen = both > 0
@@ -57,7 +57,7 @@ def _classes(name: str, sketch: Sketch, spread: Spread) -> DriftFigure:
     return _figure(name, "chi-square", w, max(MIN_W, math.sqrt(chance)), sketch)
 
 
-def _embedding(sketch: Sketch) -> DriftFigure:
+def _embedding(sketch: Sketch) -> FeatureDrift:
     """Hotelling's T-square with the training photos' spread, which is known axis by axis."""
     axes = len(sketch.sums)
     distance = math.sqrt(float(np.square(np.array(sketch.sums) / sketch.photos).mean()))
@@ -65,8 +65,8 @@ def _embedding(sketch: Sketch) -> DriftFigure:
     return _figure(EMBEDDING, "hotelling", distance, max(MIN_SHIFT, math.sqrt(chance)), sketch)
 
 
-def _figure(name: str, test: DriftTest, distance: float, threshold: float, sketch: Sketch) -> DriftFigure:
-    return DriftFigure(
+def _figure(name: str, test: DriftTest, distance: float, threshold: float, sketch: Sketch) -> FeatureDrift:
+    return FeatureDrift(
         feature=name,
         test=test,
         distance=distance,

@@ -13,7 +13,7 @@ from dandelion.db import create_engine, drift, transact
 from dandelion.db.drift import SavedSketch
 from dandelion.domain import MergedDrift
 from dandelion.errors import DandelionError
-from dandelion.monitoring.accuracy import AccuracyFigure, measure_accuracy
+from dandelion.monitoring.accuracy import WindowAccuracy, measure_accuracy
 from dandelion.monitoring.drift import compare
 from dandelion.monitoring.monitor import DriftMonitor, sum_of
 from dandelion.monitoring.sketch import Sketch
@@ -37,12 +37,12 @@ class MonitoringRun(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     drift: list[MergedDrift]
-    accuracy: list[AccuracyFigure]
+    accuracy: list[WindowAccuracy]
 
     @property
     def drifted(self) -> list[str]:
         """Features of the model that answered last that have drifted, the farthest first."""
-        return [each.feature for each in self.drift[0].figures if each.score >= 1] if self.drift else []
+        return [each.feature for each in self.drift[0].features if each.score >= 1] if self.drift else []
 
     @property
     def message(self) -> str:
@@ -53,9 +53,9 @@ class MonitoringRun(msgspec.Struct, frozen=True, kw_only=True):
             newest = self.drift[0]
             words = f"{', '.join(self.drifted) or 'Nothing'} drifted over {newest.photos} photos of {newest.version}."
         if self.accuracy:
-            best = max(self.accuracy, key=lambda each: each.told)
+            best = max(self.accuracy, key=lambda each: each.labelled)
             words += (
-                f" Version {best.version} was right on {best.accuracy:.1%} of {best.told} truths in {best.window} "
+                f" Version {best.version} was right on {best.accuracy:.1%} of {best.labelled} labels in {best.window} "
                 f"({best.low:.1%} to {best.high:.1%})."
             )
         return words
@@ -67,10 +67,10 @@ class MonitoringRun(msgspec.Struct, frozen=True, kw_only=True):
             f"| {each.version} | {figure.feature} | {figure.test} | {figure.distance:.3f} | {figure.threshold:.3f} "
             f"| {'**drifted**' if figure.score >= 1 else 'as in training'} |"
             for each in self.drift
-            for figure in each.figures
+            for figure in each.features
         ]
         accuracy = [
-            f"| {each.version} | {each.window} | {each.told} "
+            f"| {each.version} | {each.window} | {each.labelled} "
             f"| {each.accuracy:.1%} | {each.low:.1%} to {each.high:.1%} |"
             for each in self.accuracy
         ]
@@ -79,7 +79,7 @@ class MonitoringRun(msgspec.Struct, frozen=True, kw_only=True):
             head = "| Version | Feature | Test | Distance | Threshold | |\n|---|---|---|---:|---:|---|"
             parts.append("\n".join([head, *drift]))
         if accuracy:
-            head = "| Version | Window | Truths | Accuracy | 95 % interval |\n|---|---|---:|---:|---|"
+            head = "| Version | Window | Labels | Accuracy | 95 % interval |\n|---|---|---:|---:|---|"
             parts.append("\n".join([head, *accuracy]))
         return "\n\n".join(parts)
 
@@ -118,8 +118,8 @@ async def run_monitoring(settings: Settings) -> MonitoringRun:
 
         async def keep(on: AsyncConnection) -> None:
             for each in found:
-                figures = msgspec.to_builtins(each.figures)
-                await drift.add_drift(on, model_version=each.version, photos=each.photos, figures=figures)
+                features = msgspec.to_builtins(each.features)
+                await drift.add_drift(on, model_version=each.version, photos=each.photos, features=features)
             await drift.prune(on, now - KEPT)
 
         await transact(engine, keep, patience_seconds=PATIENCE_SECONDS)
@@ -139,5 +139,5 @@ def merge(saved: Sequence[SavedSketch], now: datetime, window_photos: int) -> li
     for (version, _), parts in chosen.items():
         sketch = sum_of([msgspec.convert(each.sketch, Sketch) for each in parts])
         if sketch.photos >= window_photos:
-            found.append(MergedDrift(version=version, at=now, photos=sketch.photos, figures=compare(sketch)))
+            found.append(MergedDrift(version=version, at=now, photos=sketch.photos, features=compare(sketch)))
     return found

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from dandelion.domain import DriftFigure, ModelRef
+from dandelion.domain import FeatureDrift, ModelRef
 from dandelion.domain.arrays import Floats, Pixels
 from dandelion.imaging.statistics import NAMES, SIZE, measure_pixels, measure_size
 from dandelion.monitoring.drift import compare
@@ -59,7 +59,7 @@ class Watched:
         reference: What it was trained on.
         window: The last photos, in `PANES` parts, the newest last.
         unsaved: What `take` has not taken yet.
-        figures: What the last full window said.
+        features: What the last full window said.
     """
 
     ref: ModelRef
@@ -68,7 +68,7 @@ class Watched:
     expected: Expected
     window: deque[Sketch]
     unsaved: Sketch
-    figures: list[DriftFigure] = field(default_factory=list)
+    features: list[FeatureDrift] = field(default_factory=list)
 
 
 class DriftMonitor:
@@ -129,7 +129,7 @@ class DriftMonitor:
             self._changed.notify()
 
     def look(self, seen: Seen) -> None:
-        """Add photos to the window; once it is full, every pane renews the figures."""
+        """Add photos to the window; once it is full, every pane compares them again."""
         with self._lock:
             watched = self._of(seen)
             measured = measure_pixels(seen.pixels)
@@ -146,14 +146,14 @@ class DriftMonitor:
             instruments.MONITORED.inc(photos.photos)
             if watched.window[-1].photos >= self._pane_photos:
                 if len(watched.window) == PANES:
-                    watched.figures = compare(sum_of(watched.window))
+                    watched.features = compare(sum_of(watched.window))
                     self._report(watched)
                 watched.window.append(Sketch.empty(watched.expected))
 
-    def figures(self) -> tuple[ModelRef, list[DriftFigure]] | None:
+    def features(self) -> tuple[ModelRef, list[FeatureDrift]] | None:
         """The model that was seen last, and what its last full window said: nothing before it is full."""
         with self._lock:
-            return None if self._watched is None else (self._watched.ref, self._watched.figures)
+            return None if self._watched is None else (self._watched.ref, self._watched.features)
 
     def take(self) -> list[tuple[ModelRef, str, Sketch]]:
         """Model, digest and sketch of all photos since the last time, to be saved."""
@@ -181,7 +181,7 @@ class DriftMonitor:
         return watched
 
     def _report(self, watched: Watched) -> None:
-        for figure in watched.figures:
+        for figure in watched.features:
             instruments.DRIFT.labels(figure.feature, watched.ref.version).set(figure.score)
             instruments.DRIFT_PHOTOS.set(figure.photos)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dandelion.domain import DriftFigure
+from dandelion.domain import FeatureDrift
 from dandelion.imaging.statistics import SIZE
 from dandelion.monitoring.accuracy import wilson
 from dandelion.monitoring.sketch import CLASSES, Sketch
@@ -24,19 +24,19 @@ COLUMNS = 3
 LIVE, TRAINED, ALARM = "#2a7f3f", "#9aa0a6", "#c0392b"
 
 
-def draw_periods(periods: Sequence[tuple[datetime, Summary]]) -> str:
+def plot_periods(periods: Sequence[tuple[datetime, Summary]]) -> str:
     """Accuracy with its interval, and what else changed, period by period."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 5.2), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
-    told = [(start, summary) for start, summary in periods if summary.told]
-    if told:
-        shares = np.array([summary.right / summary.told for _, summary in told])
-        ends = np.array([wilson(summary.right, summary.told) for _, summary in told])
+    labelled = [(start, summary) for start, summary in periods if summary.labelled]
+    if labelled:
+        shares = np.array([summary.right / summary.labelled for _, summary in labelled])
+        ends = np.array([wilson(summary.right, summary.labelled) for _, summary in labelled])
         errors = np.abs(ends.T - shares)
         above.errorbar(
-            [start for start, _ in told], shares, errors, fmt="o-", color=LIVE, capsize=3, label="accuracy, 95 %"
+            [start for start, _ in labelled], shares, errors, fmt="o-", color=LIVE, capsize=3, label="accuracy, 95 %"
         )
     sure = [(start, summary.confidence) for start, summary in periods if summary.photos]
     above.plot(
@@ -53,13 +53,13 @@ def draw_periods(periods: Sequence[tuple[datetime, Summary]]) -> str:
     return _svg(figure)
 
 
-def draw_scores(figures: Sequence[DriftFigure]) -> str:
+def plot_scores(features: Sequence[FeatureDrift]) -> str:
     """Every feature's score against the line from which on photos have drifted."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 0.6 + 0.34 * len(figures)), layout="constrained")
+    figure = Figure(figsize=(10, 0.6 + 0.34 * len(features)), layout="constrained")
     axes = figure.subplots()
-    found = list(reversed(figures))
+    found = list(reversed(features))
     axes.barh(
         [each.feature for each in found],
         [each.score for each in found],
@@ -70,7 +70,7 @@ def draw_scores(figures: Sequence[DriftFigure]) -> str:
     return _svg(figure)
 
 
-def draw_spreads(sketch: Sketch, classes: Sequence[str], drifted: Sequence[str]) -> str:
+def plot_spreads(sketch: Sketch, classes: Sequence[str], drifted: Sequence[str]) -> str:
     """Every feature of live photos beside that of training."""
     from matplotlib.figure import Figure
 
@@ -78,7 +78,7 @@ def draw_spreads(sketch: Sketch, classes: Sequence[str], drifted: Sequence[str])
     rows = -(-len(names) // COLUMNS)
     figure = Figure(figsize=(10, 2.1 * rows), layout="constrained")
     for axes, name in zip(figure.subplots(rows, COLUMNS, squeeze=False).flat, names, strict=False):
-        _draw_spread(axes, name, sketch, classes)
+        _plot_spread(axes, name, sketch, classes)
         title = "size, log2 of pixels" if name == SIZE else name.replace("_", " - ")
         axes.set_title(title, fontsize=10, color=ALARM if name in drifted else "black")
     for axes in list(figure.axes)[len(names) :]:
@@ -87,7 +87,7 @@ def draw_spreads(sketch: Sketch, classes: Sequence[str], drifted: Sequence[str])
     return _svg(figure)
 
 
-def _draw_spread(axes: Axes, name: str, sketch: Sketch, classes: Sequence[str]) -> None:
+def _plot_spread(axes: Axes, name: str, sketch: Sketch, classes: Sequence[str]) -> None:
     spread = sketch.expected.spreads[name]
     live = np.array(sketch.counts[name]) / max(1, sketch.photos)
     if name == CLASSES:

@@ -53,7 +53,7 @@ async def _read(connection: AsyncConnection) -> None:
         {
             (str(figure["feature"]), merged.model_version): float(figure["score"])
             for merged in found_drift
-            for figure in merged.figures
+            for figure in merged.features
         }
     )
 

@@ -17,10 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from dandelion import __version__
 from dandelion.db import create_engine, drift, predictions, transact
 from dandelion.db.predictions import Filter, Summary
-from dandelion.domain import DriftFigure, StoredPrediction
+from dandelion.domain import FeatureDrift, StoredPrediction
 from dandelion.errors import DandelionError
 from dandelion.imaging import decode
-from dandelion.monitoring.accuracy import AccuracyFigure, measure_accuracy
+from dandelion.monitoring.accuracy import WindowAccuracy, measure_accuracy
 from dandelion.monitoring.drift import compare
 from dandelion.monitoring.monitor import sum_of
 from dandelion.monitoring.sketch import Sketch
@@ -58,8 +58,8 @@ class Findings:
     since: datetime
     until: datetime
     periods: list[tuple[datetime, Summary]]
-    accuracy: list[AccuracyFigure]
-    drifts: list[tuple[str, Sketch, list[DriftFigure]]]
+    accuracy: list[WindowAccuracy]
+    drifts: list[tuple[str, Sketch, list[FeatureDrift]]]
     examples: dict[str, list[tuple[StoredPrediction, str]]]
 
 
@@ -187,7 +187,7 @@ def render(findings: Findings) -> str:
         from dandelion.files.templates import create_environment
         from dandelion.monitoring import plots
 
-        drawn = plots.draw_periods(findings.periods)
+        drawn = plots.plot_periods(findings.periods)
     except ImportError as error:
         raise DandelionError(f"The report needs {error.name}.", "pip install 'dandelion[all]'") from error
     template = create_environment("dandelion.monitoring").get_template("report.html.jinja")
@@ -195,18 +195,18 @@ def render(findings: Findings) -> str:
         {
             "version": version,
             "photos": sketch.photos,
-            "figures": figures,
-            "drifted": [each.feature for each in figures if each.score >= 1],
-            "scores": plots.draw_scores(figures),
-            "spreads": plots.draw_spreads(sketch, _classes(findings), [f.feature for f in figures if f.score >= 1]),
+            "features": features,
+            "drifted": [each.feature for each in features if each.score >= 1],
+            "scores": plots.plot_scores(features),
+            "spreads": plots.plot_spreads(sketch, _classes(findings), [f.feature for f in features if f.score >= 1]),
         }
-        for version, sketch, figures in findings.drifts
+        for version, sketch, features in findings.drifts
     ]
     return template.render(
         findings=findings,
         photos=sum(summary.photos for _, summary in findings.periods),
         strange=sum(summary.strange for _, summary in findings.periods),
-        told=sum(summary.told for _, summary in findings.periods),
+        labelled=sum(summary.labelled for _, summary in findings.periods),
         periods=drawn,
         sections=sections,
         release=__version__,

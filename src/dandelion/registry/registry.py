@@ -37,7 +37,7 @@ DATASET_TAG = "dandelion.dataset_digest"
 FILE = "mlflow.db"
 ARTIFACTS = "artifacts"
 FOLDER = "model"
-FIGURES = "figures"
+PLOTS = "plots"
 
 T = TypeVar("T")
 
@@ -165,7 +165,7 @@ class Registry:
         if version.run_id is None:
             return []
         with self.asking(f"list the plots of version {version.version}"):
-            found = self._mlflow.list_artifacts(version.run_id, FIGURES)
+            found = self._mlflow.list_artifacts(version.run_id, PLOTS)
         return sorted(Path(each.path).name for each in found if each.path.endswith(".png"))
 
     def read_plot(self, version: ModelVersion, name: str) -> bytes:
@@ -176,7 +176,7 @@ class Registry:
         """
         if name not in self.list_plots(version):
             raise VersionNotFoundError(f"Version {version.version} has no plot {name!r}.")
-        return self._read(version, f"{FIGURES}/{name}")
+        return self._read(version, f"{PLOTS}/{name}")
 
     def set_alias(self, alias: str, version: str) -> None:
         """Point `alias` at `version`."""

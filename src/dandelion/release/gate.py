@@ -51,7 +51,7 @@ class Evidence:
     """What the gate judges by; the sequences have one entry a photo, in one order.
 
     Attributes:
-        truths: True classes.
+        labels: True classes.
         candidate: What the candidate answered.
         champion: What the champion answered; None while there is none.
         recent: Whether the photo came from traffic of late.
@@ -59,7 +59,7 @@ class Evidence:
         champion_metrics: The champion's.
     """
 
-    truths: Sequence[str]
+    true_labels: Sequence[str]
     candidate: Sequence[str]
     champion: Sequence[str] | None
     recent: Sequence[bool]
@@ -101,18 +101,18 @@ class Decision:
 
 def judge(evidence: Evidence, limits: ReleaseSettings) -> Decision:
     """Promote or reject; every check is made, so that a rejection names all that is wrong."""
-    truths = np.asarray(evidence.truths)
-    right = np.asarray(evidence.candidate) == truths
+    true_labels = np.asarray(evidence.true_labels)
+    right = np.asarray(evidence.candidate) == true_labels
     difference = None
-    if len(truths) < limits.min_photos:
-        message = f"{len(truths)} labelled photos to compare on; {limits.min_photos} are needed."
+    if len(true_labels) < limits.min_photos:
+        message = f"{len(true_labels)} labelled photos to compare on; {limits.min_photos} are needed."
         return Decision(False, message, (Check("photos", False, message),))
     if evidence.champion is None:
-        checks = [_alone(truths, right), *_bounds(evidence, limits)]
+        checks = [_alone(true_labels, right), *_bounds(evidence, limits)]
     else:
-        before = np.asarray(evidence.champion) == truths
+        before = np.asarray(evidence.champion) == true_labels
         accuracy, difference = _accuracy(before, right, limits)
-        slices = [(f"class {name}", truths == name) for name in sorted(set(evidence.truths))]
+        slices = [(f"class {name}", true_labels == name) for name in sorted(set(evidence.true_labels))]
         recent = np.asarray(evidence.recent, dtype=bool)
         if recent.any():
             slices.append(("recent", recent))
@@ -200,9 +200,9 @@ def _slice(name: str, before: Bools, after: Bools, limits: ReleaseSettings) -> C
     return Check(name, passed, message)
 
 
-def _alone(truths: npt.NDArray[np.str_], right: Bools) -> Check:
+def _alone(true_labels: npt.NDArray[np.str_], right: Bools) -> Check:
     """Without a champion: better than always naming the most frequent class."""
-    frequent = max(np.unique(truths, return_counts=True)[1]) / len(truths)
+    frequent = max(np.unique(true_labels, return_counts=True)[1]) / len(true_labels)
     message = (
         f"Right on {right.mean():.1%} of {len(right)} photos, with no champion to compare with; "
         f"always naming the most frequent class is right on {frequent:.1%}."

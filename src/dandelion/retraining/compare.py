@@ -57,7 +57,7 @@ def compare(
 ) -> Comparison:
     """Judge the candidate by what both answered."""
     evidence = Evidence(
-        truths=[photo.label for photo in photos],
+        true_labels=[photo.label for photo in photos],
         candidate=candidate.labels,
         champion=champion.labels if champion else None,
         recent=[photo.recent for photo in photos],
@@ -68,7 +68,7 @@ def compare(
 
 
 async def told_lately(engine: AsyncEngine, days: float) -> dict[str, tuple[str, str]]:
-    """Origin to key in the data lake and class, of photos whose truth was told within so many days.
+    """Origin to key in the data lake and class, of photos labelled within so many days.
 
     Raises:
         DatabaseError: The database does not answer.

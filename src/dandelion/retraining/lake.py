@@ -1,4 +1,4 @@
-"""Labelled photos in the bucket `data-lake`: those whose truth somebody told, and those that somebody put there.
+"""Labelled photos in the bucket `data-lake`: those with a label, and those that somebody put there.
 
     data-lake/predicted/YEAR/MONTH/DAY/ID.jpg    kept by the API; its class is the feedback's
     data-lake/uploads/CLASS/NAME.jpg             put there by `dandelion data upload` or any S3 tool
@@ -68,7 +68,7 @@ class Inspected:
 
 
 async def list_told(engine: AsyncEngine, *, since: datetime | None = None) -> list[Source]:
-    """Every kept photo whose truth is told, or was told since then, oldest first.
+    """Every kept photo with a label, or with one given since then, oldest first.
 
     Raises:
         DatabaseError: The database does not answer.
@@ -78,7 +78,7 @@ async def list_told(engine: AsyncEngine, *, since: datetime | None = None) -> li
     while True:
         some = await transact(
             engine,
-            lambda on: feedback.told_photos(on, after=after, limit=ROWS_AT_ONCE, since=since),  # noqa: B023 -- runs here
+            lambda on: feedback.labelled_photos(on, after=after, limit=ROWS_AT_ONCE, since=since),  # noqa: B023 -- runs here
             patience_seconds=PATIENCE_SECONDS,
         )
         found += [Source(each.photo_key, each.label, f"{FEEDBACK}/{each.prediction_id}") for each in some]
@@ -157,9 +157,9 @@ def news(sources: Sequence[Source], parent: DatasetVersion | None) -> list[Sourc
 
 
 async def list_withdrawn(engine: AsyncEngine, parent: DatasetVersion | None, sources: Sequence[Source]) -> set[str]:
-    """Origins in the last version whose prediction is still there, and whose truth no longer is.
+    """Origins in the last version whose prediction is still there, and whose label no longer is.
 
-    A prediction that was pruned took its truth along, which nobody withdrew.
+    A prediction that was pruned took its label along, which nobody withdrew.
 
     Raises:
         DatabaseError: The database does not answer.
@@ -177,7 +177,7 @@ async def list_withdrawn(engine: AsyncEngine, parent: DatasetVersion | None, sou
 def surviving(
     parent: DatasetVersion | None, sources: Sequence[Source], store: ObjectStore, withdrawn: Collection[str] = ()
 ) -> DatasetVersion | None:
-    """The last version without photos that were erased, whose upload was removed, or whose truth was withdrawn.
+    """The last version without photos that were erased, whose upload was removed, or whose label was withdrawn.
 
     Raises:
         ObjectStoreError: The store does not answer.
@@ -226,7 +226,7 @@ def inspect(store: ObjectStore, sources: Sequence[Source]) -> list[Inspected]:
 
 
 def _read(store: ObjectStore, source: Source) -> bytes:
-    """A photo of the data lake, or its frozen copy once it has expired there: its truth may be told anew."""
+    """A photo of the data lake, or its frozen copy once it has expired there: its label may be given anew."""
     try:
         return store.get(DATA_LAKE, source.key)
     except ObjectNotFoundError:

@@ -1,4 +1,4 @@
-"""The gate's decision as a page for people: figures, classes side by side, and the photos whose answer changed."""
+"""The gate's decision as a page for people: metrics, classes side by side, and the photos whose answer changed."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class ClassRow:
 
 def class_rows(comparison: Comparison) -> Iterator[ClassRow]:
     """Every class by name, with how many of its photos each model gets right."""
-    truths = [photo.label for photo in comparison.photos]
-    for label in sorted(set(truths)):
-        of_class = [index for index, truth in enumerate(truths) if truth == label]
+    true_labels = [photo.label for photo in comparison.photos]
+    for label in sorted(set(true_labels)):
+        of_class = [index for index, true_label in enumerate(true_labels) if true_label == label]
 
         def share(labels: tuple[str, ...], label: str = label, of_class: list[int] = of_class) -> float:
             return sum(labels[index] == label for index in of_class) / len(of_class)
@@ -73,7 +73,7 @@ def render_page(comparison: Comparison, *, candidate: str, champion: str | None)
             {
                 "prediction": photo.prediction_id,
                 "thumbnail": None if photo.prediction_id else thumbnail(photo.data),
-                "truth": photo.label,
+                "true-label": photo.label,
                 "before": before.labels[index] if before else "",
                 "after": comparison.candidate.labels[index],
             }

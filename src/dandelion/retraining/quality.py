@@ -98,7 +98,7 @@ def _stops(
     draft: DatasetVersion, good: int, bad: int, wanted: Sequence[str], limits: RetrainingSettings, *, force: bool
 ) -> Iterator[str]:
     if not draft.photos:
-        yield "No labelled photo. Bring some by `dandelion data upload photos/`, or tell truths about kept photos."
+        yield "No labelled photo. Bring some by `dandelion data upload photos/`, or label stored photos."
         return
     if good + bad and bad / (good + bad) > limits.max_bad_share:
         yield f"{bad} of {good + bad} new photos are unreadable, blank, tiny or labelled twice."

@@ -47,7 +47,7 @@ class Scores:
     Attributes:
         labels: What it said of each photo; `UNREADABLE` where it could not decode it.
         confidences: How sure it was.
-        metrics: Its other figures.
+        metrics: Its other metrics.
     """
 
     labels: tuple[str, ...]

@@ -37,7 +37,7 @@ class Candidate:
 
     Attributes:
         version: The registered version, on which no alias points yet.
-        message: Where it came from, and its figures.
+        message: Where it came from, and its metrics.
     """
 
     version: ModelVersion

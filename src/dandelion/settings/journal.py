@@ -28,7 +28,7 @@ class JournalSettings(Section):
     )
     ship_seconds: Annotated[float, Field(gt=0, le=10)] = Field(
         0.5,
-        description="How long predictions wait at most before they are shipped while the database answers; a truth "
+        description="How long predictions wait at most before they are shipped while the database answers; a label "
         "about an answer of the last moment waits as long.",
     )
     batch_rows: Annotated[int, Field(ge=1, le=10_000)] = Field(1000, description="Most rows in one transaction.")

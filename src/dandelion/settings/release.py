@@ -27,7 +27,7 @@ class ReleaseSettings(Section):
         0.05, description="No class, and not the photos of late, may fall by more, beyond chance."
     )
     min_photos: Annotated[int, Field(ge=1)] = Field(30, description="Fewer labelled photos decide nothing.")
-    recent_days: Annotated[float, Field(gt=0)] = Field(30.0, description="Truths of so many days are `recent`.")
+    recent_days: Annotated[float, Field(gt=0)] = Field(30.0, description="Labels of so many days are `recent`.")
     max_ece: Annotated[float, Field(gt=0, le=1)] = Field(
         0.1, description="Largest expected calibration error, unless the champion's is larger."
     )

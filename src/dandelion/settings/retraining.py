@@ -24,7 +24,7 @@ class RetrainingSettings(Section):
     max_accuracy_drop: Annotated[float, Field(gt=0, le=1)] = Field(
         0.05, description="Retrain when the live accuracy lies so much below the champion's on test photos."
     )
-    min_truths: Annotated[int, Field(ge=1)] = Field(50, description="Fewer truths make no accuracy.")
+    min_labels: Annotated[int, Field(ge=1)] = Field(50, description="Fewer labels make no accuracy.")
     max_outliers: Annotated[float, Field(gt=0, le=1)] = Field(
         0.2, description="Retrain when a larger share of photos resembles nothing known; 0.05 is normal."
     )

@@ -74,12 +74,12 @@ ACCURACY_LOWER = Gauge(
 ACCURACY_UPPER = Gauge("model_accuracy_upper", "Upper end of it.", ["window"], registry=REGISTRY)
 CALIBRATION_ERROR = Gauge(
     "model_calibration_error",
-    "Mean distance of confidence from accuracy, over answers whose truth was told.",
+    "Mean distance of confidence from accuracy, over answers with a label.",
     ["window"],
     registry=REGISTRY,
 )
 ACCURACY_SAMPLES = Gauge(
-    "model_accuracy_samples", "Truths that the accuracy of a window rests on.", ["window"], registry=REGISTRY
+    "model_accuracy_samples", "Labels that the accuracy of a window rests on.", ["window"], registry=REGISTRY
 )
 
 CONFIDENCE = Histogram(
@@ -148,12 +148,12 @@ PHOTOS_LOST = Counter(
     ["reason"],
     registry=REGISTRY,
 )
-FEEDBACK = Counter("feedback", "Truths told, by what they made of the answer.", ["verdict"], registry=REGISTRY)
+FEEDBACK = Counter("feedback", "Labels given, by verdict.", ["verdict"], registry=REGISTRY)
 
 
 FEEDBACK_LAG = Histogram(
     "feedback_lag_seconds",
-    "From an answer to the truth about it.",
+    "From a prediction to its label.",
     buckets=_LAG_SECONDS,
     registry=REGISTRY,
 )

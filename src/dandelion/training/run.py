@@ -35,9 +35,9 @@ from dandelion.training.card import Facts, write_card
 from dandelion.training.config import TrainingConfig
 from dandelion.training.dataset import PhotoSet
 from dandelion.training.epoch import Epoch
-from dandelion.training.figures import draw_all
 from dandelion.training.fit import fit, predict_embeddings, predict_logits
 from dandelion.training.photos import Photo, scan_photos
+from dandelion.training.plots import plot_all
 from dandelion.training.reference import find_neighbours, find_reference, outlier_threshold
 from dandelion.training.scoring import Scored, find_temperature, measure
 from dandelion.training.splits import assign_folds, assign_splits, dataset_digest
@@ -179,8 +179,8 @@ def train(
         package = _write_package(output, facts, exported, classifier, reference)
         tracked.log_metrics(metrics)
         named = [(sent or {}).get(photo.sha256) for photo in data.splits[Split.TEST]]
-        figures = draw_all(history, tested, temperature, data.classes, test.served(), test.paths, named)
-        for name, figure in figures:
+        plots = plot_all(history, tested, temperature, data.classes, test.served(), test.paths, named)
+        for name, figure in plots:
             tracked.log_figure(name, figure)
         version = tracked.register(package)
     for checkpoint in output.glob("*.ckpt"):

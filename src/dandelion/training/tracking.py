@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dandelion.registry import Registry
     from dandelion.training.epoch import Epoch
 
-FIGURES = "figures"
+PLOTS = "plots"
 _NOTE = "run.json"
 
 
@@ -86,7 +86,7 @@ class Tracker:
 
 class _Unregistered:
     def __init__(self, output: Path) -> None:
-        self._figures = output / FIGURES
+        self._plots = output / PLOTS
 
     def log_epoch(self, stage: str, epoch: Epoch) -> None:
         """Nothing to write: the checkpoint has it."""
@@ -96,8 +96,8 @@ class _Unregistered:
 
     def log_figure(self, name: str, figure: Figure) -> None:
         """Save the plot in the output folder."""
-        self._figures.mkdir(parents=True, exist_ok=True)
-        figure.savefig(self._figures / name, dpi=120)
+        self._plots.mkdir(parents=True, exist_ok=True)
+        figure.savefig(self._plots / name, dpi=120)
 
     def register(self, package: Path) -> ModelVersion | None:
         """Register nothing: nobody asked for it."""
@@ -139,7 +139,7 @@ class _Registered(_Unregistered):
         """Save the plot in the output folder and with the run."""
         super().log_figure(name, figure)
         with self._registry.asking("write a plot"):
-            self._registry.client.log_artifact(self._run_id, str(self._figures / name), FIGURES)
+            self._registry.client.log_artifact(self._run_id, str(self._plots / name), PLOTS)
 
     def register(self, package: Path) -> ModelVersion:
         """A new version; where it is on trial, in service too when nothing serves yet."""

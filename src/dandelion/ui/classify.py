@@ -1,4 +1,4 @@
-"""The tab that answers photos, shows where the model looked, and takes the truth."""
+"""The tab that answers photos, shows where the model looked, and takes a label."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Answer:
     Attributes:
         prediction: The API's answer, if there is one.
         problem: Else why there is none.
-        truth: The class that the visitor told.
+        true_label: The class that the visitor gave.
     """
 
     prediction: Prediction | None = None
     problem: str = ""
-    truth: str | None = None
+    true_label: str | None = None
 
 
 Answers = dict[str, Answer]
@@ -82,7 +82,9 @@ class ClassifyTab:
                     with gr.Row(elem_id="feedback"):
                         self._right = gr.Button(words("classify.right"), variant="primary", min_width=100)
                         self._wrong = gr.Button(words("classify.wrong"), min_width=100)
-                    self._truth = gr.Radio([], label=words("classify.truth"), visible=False, elem_id="truth")
+                    self._true_label = gr.Radio(
+                        [], label=words("classify.true_label"), visible=False, elem_id="true-label"
+                    )
                     self._heatmap = gr.Image(
                         label=words("classify.heatmap"),
                         alt_text=words("classify.heatmap_alt"),
@@ -99,7 +101,7 @@ class ClassifyTab:
         self._listen()
 
     def _listen(self) -> None:
-        one = [self._answers, self._selected, self._answer, self._result, self._truth]
+        one = [self._answers, self._selected, self._answer, self._result, self._true_label]
         hidden: dict[str, Any] = {"outputs": one, "show_progress": "hidden"}
         many: dict[str, Any] = {
             "outputs": [*one, self._dropped, self._photos, self._clear],
@@ -118,7 +120,7 @@ class ClassifyTab:
         self._clear.click(lambda: self._show_all({}, ""), None, **many).then(**look)
         self._right.click(self._tell_right, remembered, **hidden)
         self._wrong.click(self._tell_wrong, remembered, **hidden)
-        self._truth.input(self._tell, [*remembered, self._truth], **hidden)
+        self._true_label.input(self._tell, [*remembered, self._true_label], **hidden)
         self._strength.change(**look, trigger_mode="always_last")
 
     async def _take_dropped(self, files: Files, answers: Answers, request: gr.Request) -> AsyncIterator[Updates]:
@@ -213,7 +215,7 @@ class ClassifyTab:
         others = self._others(answers[selected])
         if len(others) == 1:
             return await self._tell(selected, answers, others[0], request)
-        return {self._truth: gr.Radio(others, value=None, visible=True)}
+        return {self._true_label: gr.Radio(others, value=None, visible=True)}
 
     async def _tell(self, selected: str, answers: Answers, label: str, request: gr.Request) -> Updates:
         answer = answers.get(selected)
@@ -224,7 +226,7 @@ class ClassifyTab:
         except DandelionError as error:
             self._page.warn(error)
             return gr.skip()
-        return self._show({**answers, selected: replace(answer, truth=label)}, selected)
+        return self._show({**answers, selected: replace(answer, true_label=label)}, selected)
 
     def _show(self, answers: Answers, selected: str) -> Updates:
         """Everything on the right side, for the photo that is selected."""
@@ -240,7 +242,7 @@ class ClassifyTab:
             self._selected: selected,
             self._answer: shown,
             self._result: gr.Column(visible=given is not None),
-            self._truth: gr.Radio(visible=False),
+            self._true_label: gr.Radio(visible=False),
         }
 
     def _show_all(self, answers: Answers, selected: str) -> Updates:

@@ -70,7 +70,7 @@ class HistoryTab:
                     self._older = gr.Button(words("history.older"), interactive=False, min_width=120)
             with gr.Column(scale=2, min_width=300, visible=False, elem_id="prediction") as self._opened:
                 self._detail = gr.HTML(js_on_load=LOCAL_TIMES)
-                self._truth: Any = gr.Radio([], label=words("history.truth"))
+                self._true_label: Any = gr.Radio([], label=words("history.true_label"))
                 self._close = gr.Button(words("history.close"), size="sm", min_width=120)
         self._view: Any = gr.State(View())
         self._chosen: Any = gr.State("")
@@ -87,7 +87,7 @@ class HistoryTab:
             "show_progress": "hidden",
         }
         one: dict[str, Any] = {
-            "outputs": [self._opened, self._detail, self._truth, self._chosen],
+            "outputs": [self._opened, self._detail, self._true_label, self._chosen],
             "show_progress": "hidden",
         }
         self.refresh: dict[str, Any] = {"fn": self._show, **shown}
@@ -99,7 +99,7 @@ class HistoryTab:
         self._newer.click(self._back, **shown)
         self._table.select(self._open, None, scroll_to_output=True, **one)
         self._close.click(lambda: (gr.Column(visible=False), "", gr.Radio(value=None), ""), None, **one)
-        told = self._truth.input(self._tell, [self._chosen, self._truth], **one)
+        told = self._true_label.input(self._tell, [self._chosen, self._true_label], **one)
         told.then(self._show, **shown)
 
     async def _choose(self, request: gr.Request) -> tuple[Any, Any]:
@@ -164,7 +164,7 @@ class HistoryTab:
         return {
             self._opened: gr.Column(visible=True),
             self._detail: self._page.render("prediction", found=found),
-            self._truth: gr.Radio(list(found.probabilities), value=found.true_label),
+            self._true_label: gr.Radio(list(found.probabilities), value=found.true_label),
             self._chosen: found.prediction_id,
         }
 

@@ -19,7 +19,7 @@ _ACTIONS: dict[Outcome, str] = {
     "promoted": "Way back: dandelion models rollback",
     "rejected": "The champion stays. Look at gate/report.html of the candidate's MLflow run; if you know better: "
     "dandelion models promote {version}",
-    "stopped": "Bring photos (dandelion data upload photos/) or tell truths, then: dandelion retrain",
+    "stopped": "Bring photos (dandelion data upload photos/) or label photos, then: dandelion retrain",
     "skipped": "",
     "failed": "Mend the cause, then: dandelion retrain. It goes on where it stopped.",
     "rolled_back": "The champion of before serves. Look at the golden photos and at the log of the pods.",

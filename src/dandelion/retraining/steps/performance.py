@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dandelion.errors import MonitoringError
-from dandelion.retraining.figures import ask_database, ask_prometheus
 from dandelion.retraining.guard import why_not_now, with_database
 from dandelion.retraining.lake import list_told, list_uploads, list_withdrawn, news, surviving
-from dandelion.retraining.performance import Figures, judge_need
+from dandelion.retraining.metrics import ask_database, ask_prometheus
+from dandelion.retraining.performance import LiveMetrics, judge_need
 from dandelion.retraining.run import Run, Step
 from dandelion.training.versions import last_version
 
@@ -22,7 +22,7 @@ def check_performance(run: Run) -> Step:
     if run.dataset_digest is not None:
         of = f" of run {run.earlier.id}" if run.earlier is not None else ""
         return Step(f"Goes on with the photos{of} that were frozen as {run.dataset_digest[:12]}.")
-    need = judge_need(_figures(run), run.asked, run.settings.retraining)
+    need = judge_need(_metrics(run), run.asked, run.settings.retraining)
     if not need.retrain:
         return run.end("skipped", need.message)
     run.sources = [*with_database(run.settings, list_told), *list_uploads(run.store)]
@@ -33,7 +33,7 @@ def check_performance(run: Run) -> Step:
     return Step(f"{need.message} {len(run.news)} labelled photos are new.")
 
 
-def _figures(run: Run) -> Figures:
+def _metrics(run: Run) -> LiveMetrics:
     limits, champion = run.settings.retraining, run.champion
     version = champion.version if champion else ""
     tested = champion.package.metrics().get("accuracy") if champion else None

@@ -15,7 +15,7 @@ GATE_TAG = "dandelion.gate"
 REASON_TAG = "dandelion.gate_reason"
 AGAINST_TAG = "dandelion.gate_against"
 PAGE = "gate/report.html"
-FIGURES = "gate/decision.json"
+DECISION = "gate/decision.json"
 
 
 def validate_model(run: Run) -> Step:
@@ -65,7 +65,7 @@ def _write_down(
     if run_id is None:
         return
     page = render_page(comparison, candidate=version, champion=against)
-    figures = {
+    metrics = {
         "promote": decision.promote,
         "reason": decision.reason,
         "difference": decision.difference,
@@ -73,4 +73,4 @@ def _write_down(
     }
     with registry.asking("write the gate's page"):
         registry.client.log_text(run_id, page, PAGE)
-        registry.client.log_text(run_id, json.dumps(figures, indent=2), FIGURES)
+        registry.client.log_text(run_id, json.dumps(metrics, indent=2), DECISION)

@@ -1,4 +1,4 @@
-"""Count truths by time and version from an index alone."""
+"""Count labels by time and version from an index alone."""
 
 from __future__ import annotations
 

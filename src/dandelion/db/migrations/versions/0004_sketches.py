@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("id", Id(length=16), nullable=False),
         sa.Column("model_version", sa.String(length=32), nullable=False),
         sa.Column("photos", sa.Integer(), nullable=False),
-        sa.Column("figures", sa.JSON(), nullable=False),
+        sa.Column("features", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_drift_reports")),
         **MYSQL,
     )

@@ -1,4 +1,4 @@
-"""Find the photos most worth labelling, and who told how many truths, by an index."""
+"""Find the photos most worth labelling, and who gave how many labels, by an index."""
 
 from __future__ import annotations
 

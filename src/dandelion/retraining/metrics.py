@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from dandelion.db import feedback, predictions, transact
 from dandelion.errors import MonitoringError
 from dandelion.monitoring import seconds_of
-from dandelion.retraining.performance import Figures
+from dandelion.retraining.performance import LiveMetrics
 from dandelion.settings import RetrainingSettings
 
 PATIENCE_SECONDS = 10.0
@@ -19,8 +19,8 @@ TIMEOUT_SECONDS = 10.0
 _FAILURES = "internal|overloaded|not_ready|journal_full"
 
 
-def ask_prometheus(limits: RetrainingSettings, version: str, *, tested: float | None) -> Figures:
-    """Figures of the last window over all pods.
+def ask_prometheus(limits: RetrainingSettings, version: str, *, tested: float | None) -> LiveMetrics:
+    """Metrics of the last window over all pods.
 
     Args:
         limits: Where Prometheus is, and how far back to look.
@@ -44,16 +44,16 @@ def ask_prometheus(limits: RetrainingSettings, version: str, *, tested: float | 
         # The champion's alone: a canary's pods tell of another version.
         serving = f'and on (job, instance) model_info{{version="{version}"}}'
         accuracy = ask(f'max(model_accuracy{{window="{window}"}} {serving})')
-        truths = ask(f'max(model_accuracy_samples{{window="{window}"}} {serving})')
+        true_labels = ask(f'max(model_accuracy_samples{{window="{window}"}} {serving})')
         outliers = ask(f"{strange} / ({own} > 0)")
         drift = ask(f'topk(1, max by (feature) (drift_merged_score{{version="{version}"}}))')
         # Without any failure there is no such series, which is a ratio of 0.
         errors = ask(f"({failed} or vector(0)) / (({answered} + ({failed} or vector(0))) > 0)")
         slowest = ask(f"histogram_quantile(0.95, {buckets})")
-    return Figures(
+    return LiveMetrics(
         source="Prometheus",
         accuracy=accuracy[0] if accuracy else None,
-        truths=int(truths[0]) if truths else 0,
+        labels=int(true_labels[0]) if true_labels else 0,
         tested=tested,
         outliers=outliers[0] if outliers else None,
         drift=(drift[0], drift[1].get("feature", "")) if drift else None,
@@ -64,7 +64,7 @@ def ask_prometheus(limits: RetrainingSettings, version: str, *, tested: float | 
 
 async def ask_database(
     engine: AsyncEngine, limits: RetrainingSettings, version: str, *, tested: float | None
-) -> Figures:
+) -> LiveMetrics:
     """The same from what is stored; failed photos are not, so the error ratio stays unknown.
 
     Raises:
@@ -72,13 +72,13 @@ async def ask_database(
     """
     since = datetime.now(UTC) - timedelta(seconds=seconds_of(limits.window))
 
-    async def look(on: AsyncConnection) -> Figures:
-        told = {each.version: each for each in await feedback.tally(on, since)}.get(version)
+    async def look(on: AsyncConnection) -> LiveMetrics:
+        labelled = {each.version: each for each in await feedback.tally(on, since)}.get(version)
         traffic = await predictions.traffic(on, since, version)
-        return Figures(
+        return LiveMetrics(
             source="Database",
-            accuracy=told.right / told.told if told else None,
-            truths=told.told if told else 0,
+            accuracy=labelled.right / labelled.labelled if labelled else None,
+            labels=labelled.labelled if labelled else 0,
             tested=tested,
             outliers=traffic.outliers / traffic.photos if traffic.photos else None,
             p95_seconds=traffic.p95_ms / 1000 if traffic.p95_ms is not None else None,

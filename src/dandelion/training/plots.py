@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WORST = 12
 
 
-def draw_all(
+def plot_all(
     history: Sequence[Epoch],
     scored: Scored,
     temperature: float,
@@ -29,14 +29,14 @@ def draw_all(
     sent: Sequence[str | None],
 ) -> Iterator[tuple[str, Figure]]:
     """Every figure of a run with its file name; `scored`, `photos`, `paths` and `sent` are of the test split."""
-    yield "learning_curves.png", draw_learning_curves(history)
-    yield "confusion_matrix.png", draw_confusion(scored, temperature, classes)
-    yield "roc.png", draw_roc(scored, temperature, classes)
-    yield "reliability.png", draw_reliability(scored, temperature)
-    yield "worst_mistakes.png", draw_worst(scored, temperature, classes, photos, paths, sent)
+    yield "learning_curves.png", plot_learning_curves(history)
+    yield "confusion_matrix.png", plot_confusion(scored, temperature, classes)
+    yield "roc.png", plot_roc(scored, temperature, classes)
+    yield "reliability.png", plot_reliability(scored, temperature)
+    yield "worst_mistakes.png", plot_worst(scored, temperature, classes, photos, paths, sent)
 
 
-def draw_learning_curves(history: Sequence[Epoch]) -> Figure:
+def plot_learning_curves(history: Sequence[Epoch]) -> Figure:
     """Loss and accuracy by epoch."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -50,7 +50,7 @@ def draw_learning_curves(history: Sequence[Epoch]) -> Figure:
     return figure
 
 
-def draw_confusion(scored: Scored, temperature: float, classes: tuple[str, ...]) -> Figure:
+def plot_confusion(scored: Scored, temperature: float, classes: tuple[str, ...]) -> Figure:
     """True against predicted classes."""
     figure = Figure(figsize=(3 + len(classes), 3 + len(classes)), layout="constrained")
     axes = figure.subplots()
@@ -67,21 +67,21 @@ def draw_confusion(scored: Scored, temperature: float, classes: tuple[str, ...])
     return figure
 
 
-def draw_roc(scored: Scored, temperature: float, classes: tuple[str, ...]) -> Figure:
+def plot_roc(scored: Scored, temperature: float, classes: tuple[str, ...]) -> Figure:
     """One curve a class, each against the others."""
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
     probabilities = scored.probabilities(temperature)
     for index, name in enumerate(classes):
-        truth = scored.targets == index
-        if truth.any() and not truth.all():
-            RocCurveDisplay.from_predictions(truth, probabilities[:, index], name=name, ax=axes)
+        true_label = scored.targets == index
+        if true_label.any() and not true_label.all():
+            RocCurveDisplay.from_predictions(true_label, probabilities[:, index], name=name, ax=axes)
     axes.plot([0, 1], [0, 1], linestyle=":", color="grey")
     axes.set_title("ROC, one class against the others")
     return figure
 
 
-def draw_reliability(scored: Scored, temperature: float) -> Figure:
+def plot_reliability(scored: Scored, temperature: float) -> Figure:
     """How often the model is right at each confidence, before and after calibration."""
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
@@ -105,7 +105,7 @@ def draw_reliability(scored: Scored, temperature: float) -> Figure:
     return figure
 
 
-def draw_worst(
+def plot_worst(
     scored: Scored,
     temperature: float,
     classes: tuple[str, ...],
@@ -130,6 +130,6 @@ def draw_worst(
             else:
                 axes.text(0.5, 0.5, f"prediction\n{prediction}", ha="center", va="center", fontsize=8)
             sure = probabilities[index].max()
-            truth, taken = classes[scored.targets[index]], classes[predicted[index]]
-            axes.set_title(f"{truth}, taken for\n{taken} ({sure:.0%}); {paths[index].name}", fontsize=9)
+            true_label, taken = classes[scored.targets[index]], classes[predicted[index]]
+            axes.set_title(f"{true_label}, taken for\n{taken} ({sure:.0%}); {paths[index].name}", fontsize=9)
     return figure
