@@ -21,7 +21,7 @@ def monitor(days: int = 7) -> State[Any]:
     from dandelion.monitoring import run_monitoring
     from dandelion.monitoring.report import make_report, publish_report
     from dandelion.objects import create_store
-    from dandelion.orchestration.page import show_text
+    from dandelion.orchestration.artifacts import show_text
     from dandelion.settings import load_settings
 
     settings, log = load_settings(), get_run_logger()

@@ -24,7 +24,7 @@ def predict_batch(source: str, out: str, model: str = "") -> State[Any]:
     """
     from dandelion.batch import batch, predict
     from dandelion.objects import create_store
-    from dandelion.orchestration.page import ProgressBar
+    from dandelion.orchestration.artifacts import ProgressBar
     from dandelion.orchestration.shards import run_shards
     from dandelion.settings import load_settings
 

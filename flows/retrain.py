@@ -52,16 +52,16 @@ def prepare_data(run: Run) -> State[Any]:
     """Freeze the photos as a dataset version."""
     from dandelion.orchestration.shards import cut, run_shards
     from dandelion.retraining import steps
-    from dandelion.retraining.lake import keep_shard
+    from dandelion.retraining.lake import store_shard
 
-    run_shards(keep_shard, cut(run.copies, run.settings.prefect.shard_photos), run.settings.prefect)
+    run_shards(store_shard, cut(run.copies, run.settings.prefect.shard_photos), run.settings.prefect)
     return as_state(steps.prepare_data(run))
 
 
 @task(cache_policy=NO_CACHE)
 def train_model(run: Run) -> State[Any]:
     """Train a candidate."""
-    from dandelion.orchestration.page import ProgressBar
+    from dandelion.orchestration.artifacts import ProgressBar
     from dandelion.retraining import steps
 
     bar = ProgressBar()
@@ -77,7 +77,7 @@ def train_model(run: Run) -> State[Any]:
 @task(cache_policy=NO_CACHE)
 def validate_model(run: Run) -> State[Any]:
     """Compare the candidate with the champion, and let the gate decide."""
-    from dandelion.orchestration.page import show_text
+    from dandelion.orchestration.artifacts import show_text
     from dandelion.retraining import steps
 
     step = steps.validate_model(run)

@@ -9,7 +9,7 @@ import pytest
 
 from dandelion.errors import ObjectStoreError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store
-from dandelion.objects.accounts import Account, keep_accounts
+from dandelion.objects.accounts import Account, ensure_accounts
 from dandelion.privacy.erasures import MONITORING_REPORT, erase_page, erased_ids, note_erasure, photo_places, purge
 from dandelion.settings import S3Settings, Settings
 from tests.chart.chart import Manifest, of_kind
@@ -36,7 +36,7 @@ def signed_in(
 
     def sign_in(name: str) -> ObjectStore:
         account = Account(name, f"chart-{name}", "a secret of the chart", json.loads(policies[f"{name}.json"]))
-        keep_accounts(S3Settings.model_validate(minio.settings()), [account])
+        ensure_accounts(S3Settings.model_validate(minio.settings()), [account])
         keys = {"access_key": account.access_key, "secret_key": account.secret_key}
         return create_store(Settings(objects=minio.settings(**keys)))
 

@@ -130,4 +130,4 @@ def test_disputes_come_before_strangers_and_those_before_doubts() -> None:
     found = [stored(0.95), stored(0.6), stored(0.9, known=False), stored(0.99), stored(0.5)]
     queue = rank(found, {"0.99": "dandelion", "0.6": "grass"})
     assert [each.prediction.confidence for each in queue] == [0.99, 0.9, 0.5, 0.6, 0.95]
-    assert [each.reasons for each in queue] == [["disputed"], ["unlike"], ["unsure"], ["unsure"], []]
+    assert [each.reasons for each in queue] == [["disputed"], ["out_of_distribution"], ["unsure"], ["unsure"], []]

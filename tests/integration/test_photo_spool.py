@@ -104,7 +104,7 @@ async def keep(photos: Photos, engine: AsyncEngine, count: int) -> list[str]:
     given = [make_prediction() for _ in range(count)]
     entries = [make_entry(each) for each in given]
     await transact(engine, lambda on: predictions.add(on, entries), patience_seconds=5)
-    await photos.keep([(each, jpeg()) for each in given])
+    await photos.store([(each, jpeg()) for each in given])
     return [each.prediction_id for each in given]
 
 
@@ -226,7 +226,7 @@ async def test_what_is_left_of_a_disk_is_for_rows_and_photos_are_let_go(
     before = lost("full")
     photos, journal, given = Photos(settings, engine, lake, ready), Journal(settings, engine), make_prediction()
     journal.append([given])
-    await photos.keep([(given, jpeg())])
+    await photos.store([(given, jpeg())])
     assert await journal.ship() == 1
     assert await photos.ship() == (1 if spare else 0)
     assert lake.ids() == ([given.prediction_id] if spare else [])
@@ -278,7 +278,7 @@ async def test_of_sure_answers_only_those_about_what_resembles_nothing_known_are
     some = {"photos": "some", "photo_rate": 0.0, "photo_below_confidence": 0.0, "photo_outliers": outliers}
     settings = make_settings(journal=some)
     known, strange = make_prediction(), make_prediction(is_known=False)
-    await Photos(settings, engine, lake, ready).keep([(known, jpeg()), (strange, jpeg())])
+    await Photos(settings, engine, lake, ready).store([(known, jpeg()), (strange, jpeg())])
     kept = [path.stem for path in settings.photo_spool.glob("*")]
     assert kept == ([strange.prediction_id] if outliers else [])
 

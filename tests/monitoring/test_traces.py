@@ -88,7 +88,7 @@ def test_a_traced_request_shows_the_stages_of_its_prediction(
     spans = collector.of(TRACE)
     root = spans["POST /predict"]
     assert root.parent_span_id.hex() == "00f067aa0ba902b7"
-    stages = ["read upload", "queue", "decode", "inference", "keep"]
+    stages = ["read upload", "queue", "decode", "inference", "store"]
     assert spans.keys() == {"POST /predict", *stages}
     for name in stages:
         assert spans[name].parent_span_id == root.span_id, name

@@ -34,7 +34,7 @@ SUITES: dict[str, tuple[str, ...]] = {
     "inference/": ("tests/unit/test_classifier.py", "tests/integration/test_registry.py"),
     "journal/": ("tests/integration/test_journal.py", "tests/integration/test_photos.py"),
     "objects/": ("tests/integration/test_objects.py", "tests/integration/test_object_commands.py"),
-    "orchestration/": ("tests/flows/test_page.py", "tests/flows/test_loop.py"),
+    "orchestration/": ("tests/flows/test_artifacts.py", "tests/flows/test_loop.py"),
     "package/": ("tests/unit/test_package.py", "tests/unit/test_reference.py"),
     "registry/": (
         "tests/unit/test_rest.py",

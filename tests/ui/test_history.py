@@ -64,7 +64,7 @@ def test_the_filters_choose_and_the_export_has_what_they_chose(open_page: Open, 
         assert len(rows) == count
         assert {row["verdict"] for row in rows} == {"wrong"}
         visitor.page.get_by_label("Kind").click()
-        visitor.page.get_by_role("option", name="unlike").click()
+        visitor.page.get_by_role("option", name="out_of_distribution").click()
         visitor.page.get_by_label("Confidence at least, %", exact=False).last.fill("100")
         visitor.wait_for_text("#history", "No prediction matches")
 

@@ -25,7 +25,7 @@ def test_others_rules_stay_as_they_came(namespace: str) -> None:
     lifecycle = Lifecycle(read_document(HTTPResponse(document.encode())))
     assert not lifecycle.has_ours
     for days in (7, 8):
-        assert lifecycle.keep("predicted/", days)
+        assert lifecycle.retain("predicted/", days)
         assert lifecycle.has_ours
         text = lifecycle.write().decode()
         assert THEIRS in text
@@ -36,19 +36,19 @@ def test_others_rules_stay_as_they_came(namespace: str) -> None:
 @pytest.mark.parametrize(("prefix", "days"), [("predicted/", 7), ("", 35), ("", None)])
 def test_a_rule_that_is_there_is_not_written_again(prefix: str, days: int | None) -> None:
     lifecycle = Lifecycle()
-    assert lifecycle.keep(prefix, days)
+    assert lifecycle.retain(prefix, days)
     told = ET.fromstring(lifecycle.write())  # noqa: S314 -- of our own making
     for each in told:
         each[:] = reversed(each)
     answer = HTTPResponse(ET.tostring(told))
-    assert not Lifecycle(read_document(answer)).keep(prefix, days)
-    assert Lifecycle(read_document(answer)).keep(prefix, 3)
+    assert not Lifecycle(read_document(answer)).retain(prefix, days)
+    assert Lifecycle(read_document(answer)).retain(prefix, 3)
 
 
 @pytest.mark.parametrize(("days", "earlier"), [(90, "1"), (None, "30")])
 def test_what_expires_is_gone_a_day_later(days: int | None, earlier: str) -> None:
     lifecycle = Lifecycle()
-    lifecycle.keep("predicted/", days)
+    lifecycle.retain("predicted/", days)
     assert f"<NoncurrentDays>{earlier}</NoncurrentDays>" in lifecycle.write().decode()
 
 

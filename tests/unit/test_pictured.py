@@ -15,7 +15,7 @@ from dandelion.objects.folder import FolderStore
 from dandelion.registry import create_registry
 from dandelion.release.gate import Decision, ModelMetrics
 from dandelion.retraining.compare import Comparison, judged_photos
-from dandelion.retraining.page import render_page
+from dandelion.retraining.report import render_report
 from dandelion.retraining.scores import Scores
 from dandelion.retraining.train import train_candidate
 from dandelion.settings import Settings
@@ -64,7 +64,7 @@ def test_the_gates_page_names_photos_of_predictions_and_shows_those_that_somebod
     photos = judged_photos(store, dataset, told)
     before, after = (Scores((label,) * len(photos), (0.9,) * len(photos), STANDING) for label in ("grass", "dandelion"))
     comparison = Comparison(tuple(photos), after, before, Decision(False, "It is worse.", ()))
-    page = render_page(comparison, candidate="2", champion="1")
+    page = render_report(comparison, candidate="2", champion="1")
     assert page.count("<img") == 1
     assert str(thumbnail(uploaded)) in page
     assert page.count(f">{known}<") == page.count(f">{fresh}<") == 1

@@ -75,10 +75,10 @@ async def predict(request: Request[Any, Any, Any]) -> Response[bytes]:
     answered = [
         (result, photo) for result, photo in zip(results, photos, strict=True) if isinstance(result, Prediction)
     ]
-    kept: Photos = state.photos
-    with tracing.stage("keep"):
+    stored: Photos = state.photos
+    with tracing.stage("store"):
         if journal.append([result for result, _ in answered], client=_client(request)):
-            await kept.keep(answered)
+            await stored.store(answered)
     if len(results) == 1:
         only = results[0]
         if not isinstance(only, Prediction):

@@ -36,7 +36,7 @@ async def list_queue(
     request: Request[Any, Any, Any],
     limit: Annotated[int, Parameter(ge=1, le=MOST, description="Most that are wanted.")] = 20,
 ) -> Queue:
-    """Photos that are kept and without a label: disputed by the version on trial, unlike all known, unsure."""
+    """Photos that are kept and without a label: disputed by the version on trial, out of distribution, unsure."""
     state = request.app.state
     journal: Journal = state.journal
     await journal.prepare()

@@ -57,11 +57,11 @@ def accounts(
     ],
 ) -> None:
     """Keep accounts on a MinIO server, each with its own policy; run with the administrator's keys."""
-    from dandelion.objects.accounts import keep_accounts, read_accounts
+    from dandelion.objects.accounts import ensure_accounts, read_accounts
     from dandelion.settings import load_settings
 
     wanted = read_accounts(folder)
-    made = keep_accounts(load_settings().objects, wanted)
+    made = ensure_accounts(load_settings().objects, wanted)
     console().print(f"{len(wanted)} accounts are there, {len(made)} of them new.")
 
 

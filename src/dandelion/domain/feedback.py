@@ -10,7 +10,7 @@ import msgspec
 from dandelion.domain.predictions import StoredPrediction
 
 # Why a photo is worth a look.
-Reason = Literal["disputed", "unlike", "unsure"]
+Reason = Literal["disputed", "out_of_distribution", "unsure"]
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):

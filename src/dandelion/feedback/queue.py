@@ -8,8 +8,8 @@ from dandelion.domain import QueuedPhoto, Reason, StoredPrediction
 
 UNSURE = 0.8
 # Added to the uncertainty, which is at most 1: a dispute between two versions shows where one of them is wrong (query
-# by committee, Seung 1992), and a photo unlike all others teaches most.
-_DISPUTED, _UNLIKE = 2.0, 1.0
+# by committee, Seung 1992), and a photo out of distribution teaches most.
+_WORTH: dict[Reason, float] = {"disputed": 2.0, "out_of_distribution": 1.0, "unsure": 0.0}
 
 
 def rank(found: Iterable[StoredPrediction], others: Mapping[str, str]) -> list[QueuedPhoto]:
@@ -30,12 +30,11 @@ def rank(found: Iterable[StoredPrediction], others: Mapping[str, str]) -> list[Q
 def _reasons(given: StoredPrediction, other: str | None) -> list[Reason]:
     holds: dict[Reason, bool] = {
         "disputed": other is not None and other != given.label,
-        "unlike": not given.in_distribution,
+        "out_of_distribution": not given.in_distribution,
         "unsure": given.confidence < UNSURE,
     }
     return [reason for reason, is_so in holds.items() if is_so]
 
 
 def _worth(photo: QueuedPhoto) -> float:
-    uncertainty = 1 - photo.prediction.confidence
-    return uncertainty + _DISPUTED * ("disputed" in photo.reasons) + _UNLIKE * ("unlike" in photo.reasons)
+    return 1 - photo.prediction.confidence + sum(_WORTH[reason] for reason in photo.reasons)

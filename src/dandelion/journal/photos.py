@@ -29,7 +29,7 @@ from dandelion.settings import Settings
 from dandelion.telemetry import instruments
 
 AT_ONCE = 64
-KEEPERS = 2
+WRITERS = 2
 # Many photos at a time hide how far away a store is, but each takes time of this processor that answers need: only as
 # many as bring this many a second over.
 FEWEST_SHIPPERS, MOST_SHIPPERS = 2, 16
@@ -60,8 +60,8 @@ class Photos:
         self._engine = engine
         self._store = store
         self._one_at_a_time = asyncio.Lock()
-        # Threads of their own: answers wait for keepers, who must never queue behind a slow store.
-        self._keepers = ThreadPoolExecutor(KEEPERS, "photo-keeper")
+        # Threads of their own: answers wait for these, who must never queue behind a slow store.
+        self._writers = ThreadPoolExecutor(WRITERS, "photo-writer")
         self._shippers = ThreadPoolExecutor(MOST_SHIPPERS, "photo-shipper")
         self._side_by_side = FEWEST_SHIPPERS
         self._prepared = False
@@ -80,10 +80,10 @@ class Photos:
             or random.random() < options.photo_rate  # noqa: S311 -- a sample, not a secret
         )
 
-    async def keep(self, taken: Sequence[tuple[Prediction, bytes]]) -> None:
+    async def store(self, taken: Sequence[tuple[Prediction, bytes]]) -> None:
         """Spool the photos that are wanted, without metadata; one that finds no room is counted and let go."""
         if wanted := [(given.prediction_id, photo) for given, photo in taken if self.wants(given)]:
-            await asyncio.get_running_loop().run_in_executor(self._keepers, self._keep, wanted)
+            await asyncio.get_running_loop().run_in_executor(self._writers, self._write, wanted)
 
     async def run(self) -> None:
         """Ship what waits, every `ship_seconds`, until cancelled; while either side is down, less and less often."""
@@ -95,7 +95,7 @@ class Photos:
 
         That may never come where the disk goes with the process, so the log says how much was left.
         """
-        self._keepers.shutdown()
+        self._writers.shutdown()
         if self._settings.enabled:
             await ship_at_last("photos", self.ship)
         self._shippers.shutdown(wait=False, cancel_futures=True)
@@ -122,7 +122,7 @@ class Photos:
                     self._spool.release()
         return shipped
 
-    def _keep(self, wanted: Sequence[tuple[str, bytes]]) -> None:
+    def _write(self, wanted: Sequence[tuple[str, bytes]]) -> None:
         for prediction_id, photo in wanted:
             try:
                 cleaned = clean(photo)

@@ -58,7 +58,7 @@ def read_accounts(folder: Path) -> list[Account]:
     return found
 
 
-def keep_accounts(options: S3Settings, accounts: Sequence[Account]) -> list[str]:
+def ensure_accounts(options: S3Settings, accounts: Sequence[Account]) -> list[str]:
     """Make the accounts that are missing and give the others their secret and policy again; return what was made.
 
     Args:

@@ -34,7 +34,7 @@ class Lifecycle:
         """Whether a rule of ours is among them."""
         return self._ours is not None
 
-    def keep(self, prefix: str, days: int | None) -> bool:
+    def retain(self, prefix: str, days: int | None) -> bool:
         """Let what begins with `prefix` expire after so many days; return whether that is new.
 
         Args:

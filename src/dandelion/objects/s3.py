@@ -189,7 +189,7 @@ class S3Store(ObjectStore):
 
     def _set_retention(self, bucket: str) -> None:
         lifecycle = self._lifecycle(bucket)
-        if lifecycle.keep(EXPIRING.get(bucket, ""), self._retention.get(bucket)):
+        if lifecycle.retain(EXPIRING.get(bucket, ""), self._retention.get(bucket)):
             body = lifecycle.write()
             headers: dict[str, str | list[str] | tuple[str]] = {"Content-MD5": md5sum_hash(body) or ""}
             self._client._execute(

@@ -71,7 +71,7 @@ class PrefectApi:
     def __init__(self, settings: Settings) -> None:
         options = settings.prefect
         self.url = prefect_url(options)
-        self._page = (options.page_url or self.url).rstrip("/")
+        self._page = (options.ui_url or self.url).rstrip("/")
         auth = options.auth.get_secret_value().partition(":") if options.auth else None
         self._http = httpx.AsyncClient(
             base_url=f"{self.url}/api/", timeout=TIMEOUT_SECONDS, auth=(auth[0], auth[2]) if auth else None

@@ -241,7 +241,7 @@ def inspect_shard(shard: Sequence[Source]) -> list[Inspected]:
     return inspect(create_store(load_settings()), shard)
 
 
-def keep_shard(shard: Sequence[tuple[str, str, str]]) -> int:
+def store_shard(shard: Sequence[tuple[str, str, str]]) -> int:
     """`keep` with the store that the environment's settings name, wherever it runs."""
     return keep(create_store(load_settings()), shard)
 

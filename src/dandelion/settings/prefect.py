@@ -18,10 +18,10 @@ class PrefectSettings(Section):
         pattern=r"^https?://",
         description="Prefect server, `http://host:4200`; none means the embedded one of `dandelion up`.",
     )
-    page_url: str | None = Field(
+    ui_url: str | None = Field(
         None,
         pattern=r"^https?://",
-        description="Where people open Prefect's page, if they reach it by another address.",
+        description="Where people open Prefect's web page, if that is another address.",
     )
     host: str = Field("127.0.0.1", description="Address of the embedded Prefect page.")
     port: Port = Field(4200, description="Port of the embedded Prefect page.")

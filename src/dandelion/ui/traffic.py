@@ -32,7 +32,7 @@ class Reading:
 
     Attributes:
         answered: Photos answered.
-        strange: Of them, those unlike all known ones.
+        strange: Of them, those out of distribution ones.
         refused: Requests or photos refused.
         within: Answers by their longest duration, seconds; each number holds the ones before it.
         backlog_bytes: Predictions that wait for the database.

@@ -7,7 +7,7 @@ import json
 from dandelion.registry import Registry
 from dandelion.retraining.compare import Comparison, compare, judged_photos, told_lately
 from dandelion.retraining.guard import with_database
-from dandelion.retraining.page import render_markdown, render_page
+from dandelion.retraining.report import render_markdown, render_report
 from dandelion.retraining.run import Run, Step
 from dandelion.retraining.scores import score
 
@@ -64,7 +64,7 @@ def _write_down(
     )
     if run_id is None:
         return
-    page = render_page(comparison, candidate=version, champion=against)
+    page = render_report(comparison, candidate=version, champion=against)
     metrics = {
         "promote": decision.promote,
         "reason": decision.reason,

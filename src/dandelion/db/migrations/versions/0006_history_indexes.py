@@ -1,4 +1,4 @@
-"""Find rare predictions by an index: photos unlike the known ones, and a label or a verdict of one version."""
+"""Find rare predictions by an index: photos out of distribution, and a label or a verdict of one version."""
 
 from __future__ import annotations
 

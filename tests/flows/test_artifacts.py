@@ -14,7 +14,7 @@ from prefect import flow, runtime
 from prefect.client.orchestration import get_client
 import httpx
 from dandelion.orchestration import page
-from dandelion.orchestration.page import ProgressBar, show_text
+from dandelion.orchestration.artifacts import ProgressBar, show_text
 
 def lose(*_, **__):
     raise httpx.ReadTimeout("no answer")

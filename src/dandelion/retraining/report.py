@@ -48,7 +48,7 @@ def class_rows(comparison: Comparison) -> Iterator[ClassRow]:
         yield ClassRow(label, len(of_class), before, share(comparison.candidate.labels))
 
 
-def render_page(comparison: Comparison, *, candidate: str, champion: str | None) -> str:
+def render_report(comparison: Comparison, *, candidate: str, champion: str | None) -> str:
     """The page as HTML that needs nothing beside it; what comes from labels is escaped.
 
     It stays in MLflow, where no erasure comes: photos that may be erased are named rather than shown.
@@ -60,7 +60,7 @@ def render_page(comparison: Comparison, *, candidate: str, champion: str | None)
     """
     from dandelion.files.templates import create_environment
 
-    template = create_environment("dandelion.retraining").get_template("page.html.jinja")
+    template = create_environment("dandelion.retraining").get_template("report.html.jinja")
     changed = comparison.changed
     before = comparison.champion
     return template.render(
