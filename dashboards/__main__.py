@@ -1,4 +1,4 @@
-"""Write dashboards/*.json."""
+"""Writes dashboards/*.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""*Drift*: whether photos still look like those of training."""
+"""*Drift*: whether photos still look like the training data."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ VERSION = f'{IN}, version=~"$version"'
 PAGE = Dashboard(
     "dandelion-drift",
     "Drift",
-    "Whether photos still look like those that the model was trained on.",
+    "Whether photos still look like the training data.",
     [
         Row(
-            "Over all processes",
+            "All processes",
             [
                 Panel(
                     "Farthest feature",
-                    "The largest score that hourly monitoring found last; from 1 on photos have drifted.",
+                    "The largest score of the last hourly monitoring run. Photos have drifted when it is 1 or more.",
                     "short",
                     [Query(f"max(drift_merged_score{{{VERSION}}})", "score")],
                     "DataDrift",
@@ -27,7 +27,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Last monitoring run",
-                    "How long ago hourly monitoring ran over all processes; over two hours means that it stopped.",
+                    "Time since hourly monitoring last ran. More than two hours means that it has stopped.",
                     "s",
                     [Query(f"time() - max(drift_merged_timestamp_seconds{{{IN}}})", "ago")],
                     "monitoring",
@@ -37,7 +37,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Score by feature",
-                    "How far each feature is from training, over the photos of all processes, in thresholds.",
+                    "Distance of each feature from the training data, for the photos of all processes, in thresholds.",
                     "short",
                     [Query(f"max by (feature) (drift_merged_score{{{VERSION}}})", "{{feature}}")],
                     "DataDrift",
@@ -47,11 +47,11 @@ PAGE = Dashboard(
             ],
         ),
         Row(
-            "Process by process",
+            "Each process",
             [
                 Panel(
-                    "What photos look like",
-                    "Brightness, contrast, sharpness, colours and size of the last photos of each process, the farthest one.",
+                    "Features of the photos",
+                    "Brightness, contrast, sharpness, colours and size of the last photos, for the process that drifted farthest.",
                     "short",
                     [
                         Query(
@@ -64,8 +64,8 @@ PAGE = Dashboard(
                     limit=1,
                 ),
                 Panel(
-                    "What the model makes of them",
-                    "Embedding, confidence and class mix of the last photos of each process, the farthest one.",
+                    "Features of the predictions",
+                    "Embedding, confidence and class mix of the last photos, for the process that drifted farthest.",
                     "short",
                     [
                         Query(
@@ -79,22 +79,22 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Farthest feature by process",
-                    "One process alone means that one source of photos changed, all of them that the world did.",
+                    "If one process drifts, one source of photos has changed. If all drift, the world has changed.",
                     "short",
                     [Query(f"max by (instance) (drift_score{{{VERSION}}})", "{{instance}}")],
                     "DataDrift",
                     limit=1,
                 ),
                 Panel(
-                    "Photos looked at",
-                    "Photos a second that are compared; under load it is a sample.",
+                    "Monitored photos",
+                    "Photos per second that are compared with the training data; a sample under load.",
                     "ops",
                     [Query(f"sum(rate(watch_photos_total{{{IN}}}[{RATE}]))", "photos/s")],
                     "DataDrift",
                 ),
                 Panel(
-                    "Photos in a window",
-                    "How many photos each process's scores rest on; 0 until its first window is full.",
+                    "Photos in the window",
+                    "Number of photos behind each process's scores; 0 until its first window is full.",
                     "short",
                     [Query(f"drift_window_photos{{{IN}}}", "{{instance}}")],
                     "DataDrift",

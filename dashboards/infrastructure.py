@@ -1,4 +1,4 @@
-"""*Platform*: what everything stands on."""
+"""*Platform*: the infrastructure below the service."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ CONTAINERS = f'{IN}, container!="", container!="POD"'
 PAGE = Dashboard(
     "dandelion-platform",
     "Platform",
-    "What everything stands on: database, object store, MLflow, Prefect, volumes, pods, nodes.",
+    "The infrastructure below the service: database, object store, MLflow, Prefect, volumes, pods, nodes.",
     [
         Row(
             "Database",
             [
                 Panel(
-                    "MySQL answers",
-                    "1 while its exporter can sign in.",
+                    "MySQL up",
+                    "1 while the exporter can connect.",
                     "short",
                     [Query(f"min by (instance) (mysql_up{{{IN}}})", "{{instance}}")],
                     "DatabaseDown",
@@ -26,7 +26,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Queries",
-                    "Queries a second.",
+                    "Queries per second.",
                     "ops",
                     [Query(f"sum by (instance) (rate(mysql_global_status_queries{{{IN}}}[{RATE}]))", "{{instance}}")],
                     "DatabaseDown",
@@ -34,11 +34,11 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Connections",
-                    "Open now, and the most that may be.",
+                    "Open connections and their limit.",
                     "short",
                     [
                         Query(f"max(mysql_global_status_threads_connected{{{IN}}})", "open"),
-                        Query(f"max(mysql_global_variables_max_connections{{{IN}}})", "most"),
+                        Query(f"max(mysql_global_variables_max_connections{{{IN}}})", "limit"),
                     ],
                     "DatabaseDown",
                     span=6,
@@ -57,8 +57,8 @@ PAGE = Dashboard(
             "Object store",
             [
                 Panel(
-                    "Used and usable",
-                    "Bytes in MinIO's volumes.",
+                    "Capacity",
+                    "Usable and free bytes of MinIO's volumes.",
                     "bytes",
                     [
                         Query(f"sum(minio_cluster_capacity_usable_total_bytes{{{IN}}})", "usable"),
@@ -75,7 +75,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Requests",
-                    "S3 requests a second by call, and those that failed.",
+                    "S3 requests per second by call, and failed requests.",
                     "reqps",
                     [
                         Query(f"sum by (api) (rate(minio_s3_requests_total{{{IN}}}[{RATE}]))", "{{api}}"),
@@ -89,8 +89,8 @@ PAGE = Dashboard(
             "MLflow and Prefect",
             [
                 Panel(
-                    "Parts that answer",
-                    "Every target that Prometheus scrapes: 1 is up.",
+                    "Targets up",
+                    "All targets that Prometheus scrapes: 1 means up.",
                     "short",
                     [Query(f"min by (job) (up{{{IN}}})", "{{job}}")],
                     "APIDown",
@@ -99,7 +99,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "MLflow requests",
-                    "Requests to MLflow by status, where its exporter is on.",
+                    "Requests to MLflow by status, if its exporter is enabled.",
                     "reqps",
                     [Query(f"sum by (status) (rate(mlflow_http_request_total{{{IN}}}[{RATE}]))", "{{status}}")],
                     "ModelReloadFailing",
@@ -125,7 +125,7 @@ PAGE = Dashboard(
             [
                 Panel(
                     "Volumes",
-                    "Share of each volume that is left; below 10 % an alert is raised.",
+                    "Free share of each volume. Below 10 %, an alert fires.",
                     "percentunit",
                     [
                         Query(
@@ -138,7 +138,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Restarts",
-                    "Containers that started anew within the hour.",
+                    "Container restarts within the last hour.",
                     "short",
                     [
                         Query(
@@ -151,7 +151,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Certificates",
-                    "Time until each certificate runs out.",
+                    "Time until each certificate expires.",
                     "s",
                     [
                         Query(
@@ -176,7 +176,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Memory by container",
-                    "Working set; at the limit a container is killed.",
+                    "Working set. A container that reaches its limit is killed.",
                     "bytes",
                     [
                         Query(
@@ -194,7 +194,7 @@ PAGE = Dashboard(
             [
                 Panel(
                     "Processor",
-                    "Share of each node's cores that is busy.",
+                    "Busy share of each node's cores.",
                     "percentunit",
                     [
                         Query(
@@ -208,7 +208,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Memory",
-                    "Share of each node's memory that is taken.",
+                    "Used share of each node's memory.",
                     "percentunit",
                     [Query("1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes", "{{instance}}")],
                     "PodRestarting",
@@ -217,7 +217,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Disk",
-                    "Share of each file system that is taken.",
+                    "Used share of each file system.",
                     "percentunit",
                     [
                         Query(
@@ -232,7 +232,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Network",
-                    "Bytes a second in and out.",
+                    "Bytes per second in and out.",
                     "Bps",
                     [
                         Query(

@@ -1,4 +1,4 @@
-"""*Model*: what serves, how right it is, and how sure."""
+"""*Model*: the serving model, its live accuracy, and its predictions."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ LIVE = f'{IN}, window!="test"'
 PAGE = Dashboard(
     "dandelion-model",
     "Model",
-    "What serves, how right it is, and how sure.",
+    "The serving model, its live accuracy, and its predictions.",
     [
         Row(
-            "What serves",
+            "Serving model",
             [
                 Panel(
                     "Version timeline",
-                    "Which version each process serves, and since when.",
+                    "Version of the serving model in each process over time.",
                     "short",
                     [
                         Query(
@@ -32,7 +32,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Age of the model",
-                    "Since it was trained; after 30 days it counts as stale. The bundled starter does not say.",
+                    "Time since training. A model is stale after 30 days. The bundled starter model has no age.",
                     "s",
                     [
                         Query(
@@ -45,8 +45,8 @@ PAGE = Dashboard(
                     limit=30 * 86400,
                 ),
                 Panel(
-                    "Looks at the alias",
-                    "How often processes asked which model to serve, by outcome.",
+                    "Checks of the alias",
+                    "How often processes checked which model to load, by outcome.",
                     "ops",
                     [Query(f"sum by (outcome) (rate(model_reloads_total{{{IN}}}[{RATE}]))", "{{outcome}}")],
                     "ModelReloadFailing",
@@ -55,11 +55,11 @@ PAGE = Dashboard(
             ],
         ),
         Row(
-            "How right it is",
+            "Live accuracy",
             [
                 Panel(
                     "Accuracy with its 95 % interval",
-                    "Share of right answers among those labelled within the window; 90 % is the least.",
+                    "Share of right predictions among those labelled within the window; the minimum is 90 %.",
                     "percentunit",
                     [
                         Query(f"min by (window) (model_accuracy{{{LIVE}}})", "{{window}}"),
@@ -73,8 +73,8 @@ PAGE = Dashboard(
                     top=1,
                 ),
                 Panel(
-                    "Labels behind it",
-                    "How many labels each accuracy rests on; below 50 no alert is raised.",
+                    "Labels in the window",
+                    "Number of labels behind each accuracy. Below 50, no alert fires.",
                     "short",
                     [Query(f"max by (window) (model_accuracy_samples{{{LIVE}}})", "{{window}}")],
                     "ModelAccuracyDrop",
@@ -82,23 +82,23 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Calibration error",
-                    "Mean distance of confidence from accuracy; below 5 % the confidence means what it says.",
+                    "Mean distance between confidence and accuracy. Below 5 %, the confidence is reliable.",
                     "percentunit",
                     [Query(f"max by (window) (model_calibration_error{{{LIVE}}})", "{{window}}")],
                     "ModelAccuracyDrop",
                     span=6,
                 ),
                 Panel(
-                    "Labels given",
-                    "By what they made of the answer.",
+                    "Labels received",
+                    "Labels per second by verdict on the prediction.",
                     "ops",
                     [Query(f"sum by (verdict) (rate(feedback_total{{{IN}}}[{RATE}]))", "{{verdict}}")],
                     "ModelAccuracyDrop",
                     span=12,
                 ),
                 Panel(
-                    "How late labels come",
-                    "Half and nine tenths of labels come within so long of their answer.",
+                    "Delay of labels",
+                    "Time from a prediction to its label: median and 90th percentile.",
                     "s",
                     [
                         Query(
@@ -113,11 +113,11 @@ PAGE = Dashboard(
             ],
         ),
         Row(
-            "What it answers",
+            "Predictions",
             [
                 Panel(
                     "Classes",
-                    "Share of each class among the answers.",
+                    "Share of each class among the predictions.",
                     "percentunit",
                     [
                         Query(
@@ -132,7 +132,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Confidence",
-                    "Answers by confidence; a band that moves down means that the model is less sure.",
+                    "Predictions by confidence. A band that moves down means that the model is less sure.",
                     "percentunit",
                     [
                         Query(
@@ -145,7 +145,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Out of distribution",
-                    "Share of photos that resemble nothing the model was trained on; 5 % is normal, 20 % raises an alert.",
+                    "Share of photos that are unlike the training data. 5 % is normal; at 20 %, an alert fires.",
                     "percentunit",
                     [
                         Query(

@@ -1,4 +1,4 @@
-"""Panels that all look alike: each has a unit, a sentence that says what to see in it, and a way to its runbook."""
+"""Uniform panels: each has a unit, a description, and a link to its runbook."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TAG = "dandelion"
 WIDTH = 24
 HEIGHT = 8
 
-# What every dashboard can be narrowed to; ".*" also takes series without the label, as outside of a cluster.
+# Every dashboard can be filtered by these; ".*" also matches series without the label, as outside a cluster.
 VARIABLES = {
     "namespace": "label_values(dandelion_build_info, namespace)",
     "track": 'label_values(model_info{namespace=~"$namespace"}, track)',
@@ -46,7 +46,7 @@ class Query:
 
     Attributes:
         expr: PromQL.
-        legend: What it is called, `{{label}}` for a label's value.
+        legend: Its name in the legend; `{{label}}` stands for a label's value.
     """
 
     expr: str
@@ -55,18 +55,18 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """What a panel shows.
+    """One panel.
 
     Attributes:
-        title: What it is about.
-        description: What to see in it, and what is normal.
-        unit: Grafana's word for the unit.
-        queries: PromQL with its legend.
-        runbook: The alert whose page tells what to do, or a page of docs/.
-        kind: How it is drawn.
+        title: Its title.
+        description: What it shows, and what is normal.
+        unit: Grafana's name of the unit.
+        queries: Its lines.
+        runbook: An alert with a runbook, or a page of docs/.
+        kind: How it is plotted.
         span: Columns of 24.
-        limit: A value that is drawn as a line, where one is promised.
-        top: The largest value that there can be.
+        limit: A threshold to show as a line.
+        top: The largest possible value.
     """
 
     title: str
@@ -90,14 +90,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """One page.
+    """One dashboard.
 
     Attributes:
-        uid: Part of its address, for ever.
-        title: Its name.
-        description: What it answers.
-        rows: What is on it.
-        since: How far back it looks at first.
+        uid: Part of its address; must never change.
+        title: Its title.
+        description: What it is for.
+        rows: Its rows.
+        since: Start of the initial time range.
     """
 
     uid: str
@@ -108,7 +108,7 @@ class Dashboard:
 
 
 def build(page: Dashboard) -> str:
-    """The page as Grafana reads it."""
+    """Return the dashboard as JSON for Grafana."""
     builder = (
         dashboards.Dashboard(f"Dandelion / {page.title}")
         .uid(page.uid)
@@ -119,7 +119,7 @@ def build(page: Dashboard) -> str:
         .timezone("browser")
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .link(
-            dashboards.DashboardLink("Other pages")
+            dashboards.DashboardLink("Other dashboards")
             .type(DashboardLinkType.DASHBOARDS)
             .tags([TAG])
             .as_dropdown(True)
@@ -198,6 +198,6 @@ _KINDS: dict[Kind, Any] = {
     "stack": _stack,
     "number": stat.Panel,
     "heatmap": heatmap.Panel,
-    # As Grafana has it without being told; its library writes it down either way.
+    # Grafana's defaults; its library always writes them.
     "states": lambda: statetimeline.Panel().line_width(0).fill_opacity(70),
 }

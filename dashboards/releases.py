@@ -1,4 +1,4 @@
-"""*Retraining and releases*: what ran, what was decided, and how the canary does."""
+"""*Retraining and releases*: runs, decisions, and the canary compared with the stable track."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ BOTH = f'{IN}, track=~"stable|canary"'
 PAGE = Dashboard(
     "dandelion-releases",
     "Retraining and releases",
-    "What ran, what was decided, and how a canary does beside the stable track.",
+    "Runs, decisions, and the canary compared with the stable track.",
     [
         Row(
             "Retraining",
             [
                 Panel(
-                    "Since the last one",
-                    "How long ago a retraining ran to its end; it runs daily.",
+                    "Since the last retraining",
+                    "Time since a retraining last completed; it runs daily.",
                     "s",
                     [Query(f"time() - max(retraining_last_success_timestamp_seconds{{{IN}}})", "ago")],
                     "RetrainingOverdue",
@@ -26,8 +26,8 @@ PAGE = Dashboard(
                     limit=2 * 86400,
                 ),
                 Panel(
-                    "How long it took",
-                    "The last retraining.",
+                    "Duration",
+                    "Duration of the last retraining.",
                     "s",
                     [Query(f"max(retraining_last_duration_seconds{{{IN}}})", "duration")],
                     "RetrainingFailed",
@@ -36,7 +36,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Runs and decisions",
-                    "Retrainings that ended, by outcome and decision.",
+                    "Finished retrainings by outcome and decision.",
                     "short",
                     [
                         Query(
@@ -53,7 +53,7 @@ PAGE = Dashboard(
             "Releases",
             [
                 Panel(
-                    "Releases by how they ended",
+                    "Releases by state",
                     "All releases so far.",
                     "short",
                     [Query(f"max by (state) (model_releases_total{{{IN}}})", "{{state}}")],
@@ -62,7 +62,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Traffic by track and version",
-                    "How photos are shared between tracks and versions.",
+                    "Photos per second by track and version.",
                     "ops",
                     [
                         Query(
@@ -75,8 +75,8 @@ PAGE = Dashboard(
                     12,
                 ),
                 Panel(
-                    "Error ratio, canary against stable",
-                    "Share of /predict that failed on our side.",
+                    "Error ratio, canary and stable",
+                    "Share of /predict requests with a server error.",
                     "percentunit",
                     [
                         Query(
@@ -89,14 +89,14 @@ PAGE = Dashboard(
                     "CanaryWorse",
                 ),
                 Panel(
-                    "95th percentile, canary against stable",
+                    "95th percentile, canary and stable",
                     "Duration of /predict.",
                     "s",
                     [Query(quantile(0.95, "prediction_duration_seconds", BOTH, ", track"), "{{track}}")],
                     "CanaryWorse",
                 ),
                 Panel(
-                    "Accuracy, canary against stable",
+                    "Accuracy, canary and stable",
                     "Live accuracy of the version on each track, 24 h.",
                     "percentunit",
                     [
@@ -117,7 +117,7 @@ PAGE = Dashboard(
             [
                 Panel(
                     "Since the last backup",
-                    "How old the last backup that ended well is; 26 hours is the limit.",
+                    "Time since the last successful backup; the limit is 26 hours.",
                     "s",
                     [
                         Query(f"time() - max(backup_last_success_timestamp_seconds{{{IN}}})", "flow"),
@@ -132,8 +132,8 @@ PAGE = Dashboard(
                     limit=26 * 3600,
                 ),
                 Panel(
-                    "Backups that ended",
-                    "By outcome.",
+                    "Backups by outcome",
+                    "All backups so far.",
                     "short",
                     [Query(f"max by (outcome) (backup_runs_total{{{IN}}})", "{{outcome}}")],
                     "BackupTooOld",

@@ -1,4 +1,4 @@
-"""*Service*: whether photos are answered, how fast, and what they wait for."""
+"""*Service*: traffic, errors, latency and saturation of the API."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ RATE = "$__rate_interval"
 
 
 def quantile(q: float, metric: str, selector: str, by: str = "") -> str:
-    """A quantile of a histogram."""
+    """Return PromQL for a quantile of a histogram."""
     return f"histogram_quantile({q}, sum by (le{by}) (rate({metric}_bucket{{{selector}}}[{RATE}])))"
 
 
 def mean(metric: str) -> str:
-    """The mean of a histogram."""
+    """Return PromQL for the mean of a histogram."""
     return f"sum(rate({metric}_sum{{{IN}}}[{RATE}])) / sum(rate({metric}_count{{{IN}}}[{RATE}]))"
 
 
 PAGE = Dashboard(
     "dandelion-service",
     "Service",
-    "Whether photos are answered, how fast, and what they wait for.",
+    "Traffic, errors, latency and saturation of the API.",
     [
         Row(
             "At a glance",
             [
                 Panel(
-                    "Photos answered",
-                    "Photos a second over all processes.",
+                    "Predictions",
+                    "Photos per second over all processes.",
                     "ops",
                     [Query(f"sum(rate(predictions_total{{{TRACK}}}[{RATE}]))", "photos/s")],
                     "NoTraffic",
@@ -39,7 +39,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Availability, 1 h",
-                    "Share of /predict that did not fail on our side; 99.9 % is promised.",
+                    "Share of /predict requests without a server error; the objective is 99.9 %.",
                     "percentunit",
                     [
                         Query(
@@ -53,8 +53,8 @@ PAGE = Dashboard(
                     6,
                 ),
                 Panel(
-                    "95 % are faster than",
-                    "95th percentile of /predict; a second is the limit.",
+                    "95th percentile",
+                    "95th percentile of the duration of /predict; the limit is one second.",
                     "s",
                     [Query(quantile(0.95, "prediction_duration_seconds", TRACK), "p95")],
                     "APIHighLatency",
@@ -64,7 +64,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Processes up",
-                    "API processes that Prometheus reaches, and those that it should.",
+                    "API processes that Prometheus reaches, out of all that it knows.",
                     "short",
                     [
                         Query(f'sum(up{{job="dandelion", {IN}}})', "up"),
@@ -81,15 +81,15 @@ PAGE = Dashboard(
             [
                 Panel(
                     "Requests by route",
-                    "All requests by route.",
+                    "Requests per second by route.",
                     "reqps",
                     [Query(f"sum by (route) (rate(http_requests_total{{{TRACK}}}[{RATE}]))", "{{route}}")],
                     "NoTraffic",
                     "stack",
                 ),
                 Panel(
-                    "Answers to /predict by status",
-                    "4xx are the callers' mistakes, 5xx are ours and burn the error budget.",
+                    "Responses of /predict by status",
+                    "4xx are errors of the clients. 5xx are errors of the server and burn the error budget.",
                     "reqps",
                     [Query(f"sum by (status) (rate(http_requests_total{{{PREDICT}}}[{RATE}]))", "{{status}}")],
                     "ErrorBudgetBurnFast",
@@ -97,7 +97,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Refused, by reason",
-                    "Photos or requests that got no answer, by reason.",
+                    "Photos or requests without a prediction, by reason.",
                     "ops",
                     [Query(f"sum by (reason) (rate(prediction_errors_total{{{IN}}}[{RATE}]))", "{{reason}}")],
                     "ErrorBudgetBurnSlow",
@@ -108,8 +108,8 @@ PAGE = Dashboard(
             "Latency",
             [
                 Panel(
-                    "How long answers take",
-                    "Every answer of /predict by its duration; a second band above the first means that something queues.",
+                    "Latency",
+                    "Responses of /predict by duration. A second band above the first means that requests queue.",
                     "s",
                     [Query(f"sum by (le) (increase(prediction_duration_seconds_bucket{{{TRACK}}}[{RATE}]))", "{{le}}")],
                     "APIHighLatency",
@@ -118,7 +118,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Percentiles by track",
-                    "Median, 95th and 99th percentile of /predict.",
+                    "Median, 95th and 99th percentile of the duration of /predict.",
                     "s",
                     [
                         Query(
@@ -132,7 +132,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Where the time goes",
-                    "Mean wait for a worker, decoding of a photo, and inference of a batch.",
+                    "Mean time to wait for a worker, decode a photo, and run a batch.",
                     "s",
                     [
                         Query(mean("prediction_queue_seconds"), "queue"),
@@ -143,10 +143,10 @@ PAGE = Dashboard(
                     span=12,
                 ),
                 Panel(
-                    "Photos run together",
-                    "Mean batch; it grows with the load.",
+                    "Batch size",
+                    "Mean number of photos in a batch; it grows with the load.",
                     "short",
-                    [Query(mean("prediction_batch_photos"), "photos a batch")],
+                    [Query(mean("prediction_batch_photos"), "photos per batch")],
                     "APIHighLatency",
                     span=12,
                 ),
@@ -157,7 +157,7 @@ PAGE = Dashboard(
             [
                 Panel(
                     "Queue",
-                    "Share of the places for waiting photos that are taken; at 100 % photos are refused.",
+                    "Used share of the queue for photos. At 100 %, photos are refused.",
                     "percentunit",
                     [
                         Query(
@@ -171,7 +171,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "In flight",
-                    "Photos taken and not yet answered.",
+                    "Accepted photos without a response yet.",
                     "short",
                     [Query(f"sum by (instance) (predictions_in_flight{{{IN}}})", "{{instance}}")],
                     "APIHighLatency",
@@ -197,7 +197,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Journal backlog",
-                    "Predictions and photos on disk that have not reached the database and the object store.",
+                    "Predictions and photos in the local queue on disk, not yet in the database and the object store.",
                     "bytes",
                     [
                         Query(f"sum(journal_backlog_bytes{{{IN}}})", "predictions"),
@@ -207,7 +207,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Age of the backlog",
-                    "How long the oldest prediction on disk has waited; seconds are normal.",
+                    "Age of the oldest prediction in the local queue; seconds are normal.",
                     "s",
                     [Query(f"max(journal_backlog_age_seconds{{{IN}}})", "oldest")],
                     "JournalBacklog",
@@ -215,7 +215,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Lost",
-                    "Predictions and photos that were not kept, by reason; none is normal.",
+                    "Predictions and photos that were not stored, by reason; none is normal.",
                     "short",
                     [
                         Query(
@@ -230,7 +230,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Shipped",
-                    "Predictions that reached the database, and photos that reached the object store.",
+                    "Predictions stored in the database and photos stored in the object store, per second.",
                     "ops",
                     [
                         Query(f"sum(rate(journal_shipped_total{{{IN}}}[{RATE}]))", "predictions"),
@@ -245,20 +245,20 @@ PAGE = Dashboard(
             [
                 Panel(
                     "Replicas",
-                    "Pods of each autoscaler now, wanted, and at most.",
+                    "Pods of each autoscaler: current, desired and maximum.",
                     "short",
                     [
                         Query(
                             f"kube_horizontalpodautoscaler_status_current_replicas{{{IN}}}",
-                            "{{horizontalpodautoscaler}} now",
+                            "{{horizontalpodautoscaler}} current",
                         ),
                         Query(
                             f"kube_horizontalpodautoscaler_status_desired_replicas{{{IN}}}",
-                            "{{horizontalpodautoscaler}} wanted",
+                            "{{horizontalpodautoscaler}} desired",
                         ),
                         Query(
                             f"kube_horizontalpodautoscaler_spec_max_replicas{{{IN}}}",
-                            "{{horizontalpodautoscaler}} most",
+                            "{{horizontalpodautoscaler}} maximum",
                         ),
                     ],
                     "APIHighLatency",
@@ -266,7 +266,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Pods that are not ready",
-                    "Pods by phase that cannot answer; none is normal.",
+                    "Pods that receive no requests; none is normal.",
                     "short",
                     [Query(f'sum by (pod) (kube_pod_status_ready{{{IN}, condition="false"}})', "{{pod}}")],
                     "PodRestarting",

@@ -366,7 +366,7 @@ secretKeyRef:
 {{- $number := regexFind "^[0-9.]+" $text | float64 -}}
 {{- $unit := regexFind "[A-Za-z]*$" $text -}}
 {{- $factors := dict "Ki" 0.0009765625 "Mi" 1.0 "Gi" 1024.0 "Ti" 1048576.0 "M" 0.95367431640625 "G" 953.67431640625 "T" 953674.31640625 "" 0.00000095367431640625 -}}
-{{- if not (hasKey $factors $unit) }}{{ fail (printf "%q is no quantity of memory or storage: write 512Mi or 2Gi" $text) }}{{ end -}}
+{{- if not (hasKey $factors $unit) }}{{ fail (printf "%q is not a quantity of memory or storage: write it like 512Mi or 2Gi" $text) }}{{ end -}}
 {{- mulf $number (index $factors $unit) | ceil | int64 -}}
 {{- end -}}
 

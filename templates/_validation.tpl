@@ -1,6 +1,6 @@
 {{/*
-Values that contradict each other fail here, with what to set. What is wrong in itself (types, unknown keys, ranges) fails
-in values.schema.json before.
+Fails for values that contradict each other, and says what to set. values.schema.json checks types, unknown keys and ranges
+before.
 */}}
 {{- define "dandelion.validate" -}}
 {{- $ := . -}}
@@ -44,7 +44,7 @@ in values.schema.json before.
 {{- end -}}
 
 {{- if and $global.access.jwksUrl (not $global.access.jwtAudience) -}}
-{{- $wrong = append $wrong "global.access.jwksUrl is set: set global.access.jwtAudience, else tokens that were made for other programs would open the API" -}}
+{{- $wrong = append $wrong "global.access.jwksUrl is set: set global.access.jwtAudience, else the API would accept tokens for other programs" -}}
 {{- end -}}
 
 {{- if .Values.api.enabled -}}
@@ -55,11 +55,11 @@ in values.schema.json before.
 {{- end -}}
 {{- range $name := list "DANDELION_API__HOST" "DANDELION_API__PORT" "DANDELION_API__MONITORING_PORT" -}}
 {{- if hasKey $.Values.api.settings $name -}}
-{{- $wrong = append $wrong (printf "api.settings.%s is set: leave it out, for probes, Services, monitors and policies ask every address of a pod on port 8000" $name) -}}
+{{- $wrong = append $wrong (printf "api.settings.%s is set: remove it, since probes, Services, monitors and policies use port 8000 of all addresses of a pod" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- if and (eq $release.strategy "blue-green") (not $release.blueGreen.activeSlot) -}}
-{{- $wrong = append $wrong "api.release.strategy is blue-green: set api.release.blueGreen.activeSlot to blue or green (or to stable, while you come from another strategy)" -}}
+{{- $wrong = append $wrong "api.release.strategy is blue-green: set api.release.blueGreen.activeSlot to blue or green (or to stable, during a change from another strategy)" -}}
 {{- end -}}
 {{- if and (ne $release.strategy "blue-green") $release.blueGreen.activeSlot -}}
 {{- $wrong = append $wrong (printf "api.release.blueGreen.activeSlot is %q and the strategy %s: canary and blue-green exclude each other; set api.release.strategy=blue-green, or leave the slot empty" $release.blueGreen.activeSlot $release.strategy) -}}
@@ -68,20 +68,20 @@ in values.schema.json before.
 {{- $wrong = append $wrong (printf "api.release.canary.weight is %d and the strategy %s: canary and blue-green exclude each other; set api.release.strategy=canary, or the weight to 0" (int $release.canary.weight) $release.strategy) -}}
 {{- end -}}
 {{- if and (eq $release.strategy "canary") (gt (int $release.canary.weight) 0) (eq (int $release.canary.replicas) 0) -}}
-{{- $wrong = append $wrong (printf "api.release.canary.weight is %d and nobody would answer: set api.release.canary.replicas to 1 or more" (int $release.canary.weight)) -}}
+{{- $wrong = append $wrong (printf "api.release.canary.weight is %d and the canary has no pods: set api.release.canary.replicas to 1 or more" (int $release.canary.weight)) -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled .Values.ingress.apiHost (eq $release.strategy "canary") -}}
-{{- $wrong = append $wrong "an Ingress splits no traffic: use gateway.enabled for a canary, or api.release.strategy=rolling" -}}
+{{- $wrong = append $wrong "an Ingress cannot split traffic: use gateway.enabled for a canary, or api.release.strategy=rolling" -}}
 {{- end -}}
 {{- if and .Values.gateway.enabled .Values.gateway.previewHost (ne $release.strategy "blue-green") -}}
 {{- $wrong = append $wrong (printf "gateway.previewHost is %q and only blue-green releases have a slot to preview: leave it empty" .Values.gateway.previewHost) -}}
 {{- end -}}
 {{- $spool := include "dandelion.mebi" .Values.api.spool.size | int -}}
 {{- if lt $spool 256 -}}
-{{- $wrong = append $wrong (printf "api.spool.size is %s: set it to 256Mi or more, for models and what waits" .Values.api.spool.size) -}}
+{{- $wrong = append $wrong (printf "api.spool.size is %s: set it to 256Mi or more, for models and for waiting predictions and photos" .Values.api.spool.size) -}}
 {{- end -}}
 {{- if le (int .Values.api.drain.graceSeconds) (add (int .Values.api.drain.preStopSeconds) (int .Values.api.drain.seconds) 5 | int) -}}
-{{- $wrong = append $wrong (printf "api.drain.graceSeconds is %d: set it to more than preStopSeconds + seconds + 5, or pods are killed while they answer" (int .Values.api.drain.graceSeconds)) -}}
+{{- $wrong = append $wrong (printf "api.drain.graceSeconds is %d: set it to more than preStopSeconds + seconds + 5, or pods are killed during open requests" (int .Values.api.drain.graceSeconds)) -}}
 {{- end -}}
 {{- end -}}
 
@@ -102,14 +102,14 @@ in values.schema.json before.
 
 {{- if .Values.backups.enabled -}}
 {{- if and (not .Values.mysql.enabled) (not .Values.backups.mirror.url) -}}
-{{- $wrong = append $wrong "backups.enabled is true and there is nothing to do: an external database is backed up where it is, and backups.mirror.url names no second S3 server" -}}
+{{- $wrong = append $wrong "backups.enabled is true and there is nothing to do: an external database needs a backup of its own, and backups.mirror.url names no second S3 server" -}}
 {{- end -}}
 {{- if and .Values.backups.mirror.url (not .Values.backups.mirror.existingSecret) -}}
 {{- $wrong = append $wrong "backups.mirror.url is set: name the Secret with its keys in backups.mirror.existingSecret" -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.backups.restore.enabled (not .Values.mysql.enabled) -}}
-{{- $wrong = append $wrong "backups.restore is for the bundled MySQL: an external database is restored where it is" -}}
+{{- $wrong = append $wrong "backups.restore supports only the bundled MySQL: restore an external database with its own tools" -}}
 {{- end -}}
 
 {{- if .Values.quota.enabled -}}
@@ -118,7 +118,7 @@ in values.schema.json before.
 {{- $units := dict "cpu" "m" "memory" "Mi" "storage" "Mi" "pods" "" -}}
 {{- range $what, $given := $given -}}
 {{- if lt (int $given) (index $needed $what | int) -}}
-{{- $wrong = append $wrong (printf "quota.%s is %v and %d%s are needed with a rollout, its Jobs and a flow run going on: set quota.%s to that or more" $what (index $.Values.quota $what) (index $needed $what | int) (index $units $what) $what) -}}
+{{- $wrong = append $wrong (printf "quota.%s is %v and %d%s are needed during a rollout with its Jobs and a flow run: set quota.%s to that or more" $what (index $.Values.quota $what) (index $needed $what | int) (index $units $what) $what) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -128,7 +128,7 @@ in values.schema.json before.
 {{- end -}}
 {{- if .Values.api.enabled -}}
 {{- with include "dandelion.steps.first" . -}}
-{{- fail (printf "\n\nRequests would go to pods that are not there yet:\n- %s (docs/releases.md)\n" .) -}}
+{{- fail (printf "\n\nRequests would go to pods that do not exist yet:\n- %s (docs/releases.md)\n" .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -1,4 +1,4 @@
-"""A running `dandelion up` and a browser before it."""
+"""A running `dandelion up` and a browser."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
 
 @pytest.fixture(scope="session")
 def up(launch: Launcher) -> Running:
-    """The product on an empty machine, keeping every photo."""
+    """The product on an empty machine; it stores every photo."""
     running = launch("up", DANDELION_JOURNAL__PHOTOS="all", DANDELION_JOURNAL__SHIP_SECONDS="0.1")
     running.wait_for_output("All parts answer")
     return running

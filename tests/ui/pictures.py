@@ -78,7 +78,7 @@ def take_pictures(up: Running, photos: list[Path]) -> None:
             visitor.tab(tab)
             prepare(visitor)
             save(visitor, name)
-        # Last: it keeps both cores for some minutes.
+        # Last: it uses both cores for some minutes.
         run(up, "data", "upload", str(photos[0].parents[1]))
         retrain(visitor)
         save(visitor, "retraining", "#retrainings")
@@ -95,9 +95,9 @@ def history(visitor: Visit) -> None:
 
 def model(visitor: Visit) -> None:
     visitor.page.get_by_role("button", name="Show 3").click()
-    visitor.wait_for_text("#version", "Figures of version 3")
+    visitor.wait_for_text("#version", "Metrics of version 3")
     visitor.page.get_by_role("button", name="Promote 3").click()
-    visitor.wait_for_text("#confirm", "will answer instead")
+    visitor.wait_for_text("#confirm", "will replace version")
 
 
 def health(visitor: Visit) -> None:
@@ -105,8 +105,8 @@ def health(visitor: Visit) -> None:
 
 
 def retrain(visitor: Visit) -> None:
-    visitor.page.get_by_label("Why").fill("New photos of the autumn")
-    visitor.page.get_by_label("Even if nothing asks for it").check()
+    visitor.page.get_by_label("Reason").fill("New photos of the autumn")
+    visitor.page.get_by_label("Force it").check()
     visitor.page.get_by_role("button", name="Start a retraining").click()
     visitor.page.locator("#retrainings .steps li.completed").nth(6).wait_for(timeout=900_000)
 

@@ -1,4 +1,4 @@
-"""Photos in, answers out, as a visitor sees them."""
+"""Photos in, predictions out, as a visitor sees them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.ui.conftest import Open
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_real_photo_of_each_class_is_answered_with_a_heat_map(open_page: Open, number: int) -> None:
+def test_a_real_photo_of_each_class_is_classified_with_a_heat_map(open_page: Open, number: int) -> None:
     label, photo = labelled_photos(per_class=1)[number]
     with open_page() as visitor:
         visitor.drop(("lawn.jpg", photo))
@@ -27,7 +27,7 @@ def test_a_real_photo_of_each_class_is_answered_with_a_heat_map(open_page: Open,
         )
 
 
-def test_examples_are_answered_and_shown(open_page: Open) -> None:
+def test_examples_are_classified_and_shown(open_page: Open) -> None:
     with open_page() as visitor:
         for number in (1, 2):
             visitor.page.get_by_alt_text(f"Example {number}").click()
@@ -38,15 +38,15 @@ def test_examples_are_answered_and_shown(open_page: Open) -> None:
             visitor.wait_for_picture(shown.nth(number))
 
 
-def test_one_click_tells_whether_the_answer_was_right(open_page: Open, up: Running) -> None:
+def test_one_click_marks_a_prediction_as_right_or_wrong(open_page: Open, up: Running) -> None:
     label, photo = labelled_photos(per_class=1)[0]
     with open_page() as visitor:
-        visitor.drop(("told.jpg", photo))
+        visitor.drop(("marked.jpg", photo))
         visitor.page.locator("#answer h2").wait_for()
         visitor.page.get_by_role("button", name="Right").click()
-        visitor.wait_for_text("#answer", "kept as right")
+        visitor.wait_for_text("#answer", "Marked as right")
         visitor.page.get_by_role("button", name="Wrong").click()
-        visitor.wait_for_text("#answer", "kept as wrong")
+        visitor.wait_for_text("#answer", "Marked as wrong")
     newest = httpx.get(f"{up.url}/predictions?limit=1").json()["predictions"][0]
     assert newest["label"] == label
     assert newest["verdict"] == "wrong"

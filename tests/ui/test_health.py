@@ -19,25 +19,25 @@ def test_traffic_and_accuracy_are_shown_as_they_come(open_page: Open, up: Runnin
         visitor.page.wait_for_function(
             "() => [...document.querySelectorAll('#now .tiles strong')].some(each => / ms$/.test(each.innerText))"
         )
-        # What other tests have told counts as well.
+        # Labels of other tests count as well.
         with Client(up.url) as client:
-            figure = client.accuracy()[0]
-        assert figure["labelled"] >= 10
+            found = client.accuracy()[0]
+        assert found["labelled"] >= 10
         for share in ("accuracy", "low", "high"):
-            visitor.wait_for_text("#quality", f"{figure[share]:.1%}")
+            visitor.wait_for_text("#quality", f"{found[share]:.1%}")
         assert "Drift" in visitor.text_of("#quality")
 
 
 def test_a_retraining_is_started_and_followed_to_its_end(open_page: Open) -> None:
     with open_page() as visitor:
         visitor.tab("Health")
-        visitor.page.get_by_label("Why").fill("the autumn has come")
+        visitor.page.get_by_label("Reason").fill("the autumn has come")
         visitor.page.get_by_role("button", name="Start a retraining").click()
         visitor.wait_for_text("#retrainings", "the autumn has come")
         steps = visitor.page.locator("#retrainings .steps li")
         assert steps.count() == 7
-        # Nothing asks for it, so the first step ends it; the others are left out.
+        # There is no reason to retrain, so the run stops after the first step and skips the others.
         visitor.wait_for_text("#retrainings h3", "nothing to do", seconds=120)
         visitor.page.locator("#retrainings .steps li.completed").first.wait_for()
-        assert "left out" in steps.nth(3).inner_text()
+        assert "skipped" in steps.nth(3).inner_text()
         keep_picture(visitor, "health-retraining")

@@ -14,40 +14,40 @@ from tests.ui.conftest import Open
 
 
 @pytest.fixture
-def answered(up: Running, open_page: Open) -> str:
-    """The label of a photo that was just answered on the page, and told to be wrong."""
+def marked(up: Running, open_page: Open) -> str:
+    """Return the label of a photo that was just classified on the page and marked as wrong."""
     label, photo = labelled_photos(per_class=2)[2]
     with open_page() as visitor:
         visitor.drop(("history.jpg", photo))
         visitor.page.locator("#answer h2").wait_for()
         visitor.page.get_by_role("button", name="Wrong").click()
-        visitor.wait_for_text("#answer", "kept as wrong")
+        visitor.wait_for_text("#answer", "Marked as wrong")
     return label
 
 
-def test_feedback_changes_the_history_and_a_row_opens(open_page: Open, answered: str) -> None:
+def test_feedback_changes_the_history_and_a_row_opens(open_page: Open, marked: str) -> None:
     with open_page() as visitor:
         visitor.tab("History")
         first = visitor.page.locator("#history tbody tr").first
         first.wait_for()
-        assert answered in first.inner_text()
+        assert marked in first.inner_text()
         assert "wrong" in first.inner_text()
         picture = first.locator("img")
         visitor.page.wait_for_function(
             "image => image.complete && image.naturalWidth > 0", arg=picture.element_handle()
         )
         first.get_by_role("button").click()
-        visitor.wait_for_text("#prediction", "Where the model that serves now looks")
+        visitor.wait_for_text("#prediction", "Heat map of the serving model")
         for shown in visitor.page.locator("#prediction img").all():
             visitor.wait_for_picture(shown)
-        visitor.page.locator("#prediction").get_by_role("radio", name=answered).check()
+        visitor.page.locator("#prediction").get_by_role("radio", name=marked).check()
         visitor.wait_for_text("#prediction", "✓ right")
         visitor.wait_for_text("#history tbody tr:first-child", "✓ right")
         visitor.page.locator("#prediction").get_by_role("button", name="Close").click()
         visitor.page.locator("#prediction").wait_for(state="hidden")
 
 
-def test_the_filters_choose_and_the_export_has_what_they_chose(open_page: Open, answered: str) -> None:
+def test_the_filters_choose_and_the_export_has_what_they_chose(open_page: Open, marked: str) -> None:
     with open_page() as visitor:
         visitor.tab("History")
         visitor.page.locator("#history tbody tr").first.wait_for()
@@ -64,8 +64,8 @@ def test_the_filters_choose_and_the_export_has_what_they_chose(open_page: Open, 
         assert len(rows) == count
         assert {row["verdict"] for row in rows} == {"wrong"}
         visitor.page.get_by_label("Kind").click()
-        visitor.page.get_by_role("option", name="out_of_distribution").click()
-        visitor.page.get_by_label("Confidence at least, %", exact=False).last.fill("100")
+        visitor.page.get_by_role("option", name="unfamiliar").click()
+        visitor.page.get_by_label("Minimum confidence, %", exact=False).last.fill("100")
         visitor.wait_for_text("#history", "No prediction matches")
 
 
@@ -81,7 +81,7 @@ def test_pages_follow_each_other(open_page: Open, up: Running) -> None:
         visitor.wait_for_text("#history", "Predictions 26 to")
         visitor.tab("Model")
         visitor.tab("History")
-        visitor.page.wait_for_timeout(2000)  # that it is asked again changes nothing to wait for
+        visitor.page.wait_for_timeout(2000)  # the new request changes nothing to wait for
         visitor.wait_for_text("#history", "Predictions 26 to")
         newer.click()
         visitor.wait_for_text("#history", "Predictions 1 to 25")

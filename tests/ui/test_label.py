@@ -12,7 +12,7 @@ from tests.ui.conftest import Open
 SHOWN = "#labelling section > img:not([hidden])"
 
 
-def test_photos_are_labelled_by_one_key_each_and_a_slip_is_taken_back(open_page: Open, up: Running) -> None:
+def test_photos_are_labelled_by_one_key_each_and_a_label_can_be_undone(open_page: Open, up: Running) -> None:
     with Client(up.url) as client:
         for _, photo in labelled_photos(per_class=3):
             client.predict(photo)
@@ -46,8 +46,8 @@ def test_photos_are_labelled_by_one_key_each_and_a_slip_is_taken_back(open_page:
         after_key("2")
         visitor.wait_for_text("#labelling aside", "You have labelled 1;")
         identity = first.split("/")[-1].split("?")[0]
-        told = httpx.get(f"{up.url}/predictions/{identity}").json()
-        assert told["true_label"] == classes[1]
+        found = httpx.get(f"{up.url}/predictions/{identity}").json()
+        assert found["true_label"] == classes[1]
         assert f"anonymous (you)\t{before + 1}" in visitor.text_of("#labelling aside")
 
 
@@ -66,7 +66,7 @@ def test_two_visitors_do_not_label_the_same_photo(open_page: Open, up: Running) 
         assert len(set(seen)) == 2
 
 
-def test_a_letter_that_is_written_somewhere_labels_nothing(open_page: Open, up: Running) -> None:
+def test_a_letter_that_is_typed_elsewhere_labels_nothing(open_page: Open, up: Running) -> None:
     with open_page() as visitor:
         visitor.tab("Label")
         visitor.page.locator("#labelling aside").wait_for()

@@ -37,7 +37,7 @@ def classify(visitor: Visit, words: Words) -> None:
     visitor.page.locator("#answer h2").wait_for()
     visitor.wait_for_picture(visitor.page.locator("#heatmap img"))
     visitor.page.get_by_role("button", name=words("classify.right")).click()
-    visitor.wait_for_text("#answer", words("classify.told_right"))
+    visitor.wait_for_text("#answer", words("classify.marked_right"))
 
 
 def label(visitor: Visit, words: Words) -> None:
@@ -99,7 +99,7 @@ def test_the_sign_in_page_has_no_serious_accessibility_finding(open_page: Open) 
             assert visitor.serious_findings() == []
 
 
-def test_a_photo_is_answered_and_judged_by_the_keyboard_alone(open_page: Open) -> None:
+def test_a_photo_is_classified_and_marked_by_the_keyboard_alone(open_page: Open) -> None:
     with open_page() as visitor:
         keyboard = visitor.page.keyboard
 
@@ -124,7 +124,7 @@ def test_a_photo_is_answered_and_judged_by_the_keyboard_alone(open_page: Open) -
         visitor.page.locator("#answer h2").wait_for()
         go_to("Right")
         keyboard.press("Space")
-        visitor.wait_for_text("#answer", "kept as right")
+        visitor.wait_for_text("#answer", "Marked as right")
         keyboard.press("Shift+Tab")
 
 

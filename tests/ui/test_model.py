@@ -1,4 +1,4 @@
-"""Versions on the page: their figures, the two of them on one photo, and moving between them."""
+"""Versions on the page: their metrics, a comparison on one photo, promotion and rollback."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def challenger(up: Running, tmp_path_factory: pytest.TempPathFactory) -> str:
     return version.version
 
 
-def test_a_version_is_shown_with_its_card_figures_and_plots(open_page: Open, challenger: str) -> None:
+def test_a_version_is_shown_with_its_card_metrics_and_plots(open_page: Open, challenger: str) -> None:
     with open_page() as visitor:
         visitor.tab("Model")
-        visitor.wait_for_text("#model", "Serves now: dandelion 1 (champion)")
+        visitor.wait_for_text("#model", "In service: dandelion 1 (champion)")
         visitor.page.get_by_role("button", name=f"Show {challenger}").click()
-        visitor.wait_for_text("#version", f"Figures of version {challenger}")
+        visitor.wait_for_text("#version", f"Metrics of version {challenger}")
         assert "Accuracy" in visitor.text_of("#version")
         plot = visitor.page.locator("#version img").first
         visitor.page.wait_for_function(
@@ -54,7 +54,7 @@ def test_a_version_is_shown_with_its_card_figures_and_plots(open_page: Open, cha
         visitor.wait_for_text("#card", "The challenger's card.")
 
 
-def test_champion_and_challenger_answer_the_same_photo_side_by_side(open_page: Open, challenger: str) -> None:
+def test_champion_and_challenger_are_compared_on_the_same_photo(open_page: Open, challenger: str) -> None:
     (_, photo), *_ = labelled_photos(per_class=1)
     with open_page() as visitor:
         visitor.tab("Model")
@@ -62,7 +62,7 @@ def test_champion_and_challenger_answer_the_same_photo_side_by_side(open_page: O
         visitor.wait_for_text("#opinions", "They differ")
         sides = visitor.page.locator("#opinions section")
         assert [side.get_attribute("aria-label") for side in sides.all()] == ["champion", "challenger"]
-        visitor.wait_for_text("#opinions", "This is no photo")
+        visitor.wait_for_text("#opinions", "This is not a photo")
 
 
 def test_a_promotion_says_what_it_will_do_and_a_rollback_undoes_it(
@@ -75,13 +75,13 @@ def test_a_promotion_says_what_it_will_do_and_a_rollback_undoes_it(
         visitor.tab("Model")
         promote = visitor.page.get_by_role("button", name=f"Promote {challenger}")
         promote.click()
-        visitor.wait_for_text("#confirm", f"Version {challenger} will answer instead of version 1")
+        visitor.wait_for_text("#confirm", f"Version {challenger} will replace version 1")
         visitor.page.get_by_role("button", name="Cancel").click()
         visitor.page.locator("#confirm").wait_for(state="hidden")
         assert serving() == "1"
-        move(visitor, f"Promote {challenger}", f"Version {challenger} will answer", challenger)
+        move(visitor, f"Promote {challenger}", f"Version {challenger} will replace version 1", challenger)
         assert serving() == challenger
-        move(visitor, "Roll back", "which served before", "1")
+        move(visitor, "Roll back", "the previous champion", "1")
         assert serving() == "1"
 
 
@@ -89,8 +89,8 @@ def move(visitor: Visit, button: str, says: str, version: str) -> None:
     """Press a button, agree to what it says, and wait until `version` is in service."""
     visitor.page.get_by_role("button", name=button).click()
     visitor.wait_for_text("#confirm", says)
-    visitor.page.get_by_role("button", name="Yes, do it").click()
-    visitor.wait_for_text("#model", f"Serves now: dandelion {version}")
+    visitor.page.get_by_role("button", name="Confirm").click()
+    visitor.wait_for_text("#model", f"In service: dandelion {version}")
 
 
 def test_what_was_done_is_in_the_audit_log(open_page: Open, up: Running, challenger: str) -> None:
@@ -102,6 +102,6 @@ def test_what_was_done_is_in_the_audit_log(open_page: Open, up: Running, challen
     before = moves()
     with open_page() as visitor:
         visitor.tab("Model")
-        move(visitor, f"Promote {challenger}", f"Version {challenger} will answer", challenger)
-        move(visitor, "Roll back", "which served before", "1")
+        move(visitor, f"Promote {challenger}", f"Version {challenger} will replace version 1", challenger)
+        move(visitor, "Roll back", "the previous champion", "1")
     assert moves() == [*before, ("promote", f"dandelion {challenger}"), ("rollback", "dandelion 1")]

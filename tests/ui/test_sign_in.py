@@ -1,4 +1,4 @@
-"""The page before an API that asks who comes."""
+"""The page with an API that requires keys."""
 
 from __future__ import annotations
 
@@ -65,15 +65,15 @@ def sign_in(visitor: Visit, key: str) -> None:
     visitor.page.get_by_role("button", name="Sign in").click()
 
 
-def test_who_is_not_signed_in_is_told_so_where_it_matters(guarded: Guarded, browser: Browser) -> None:
+def test_who_is_not_signed_in_is_asked_to_where_it_matters(guarded: Guarded, browser: Browser) -> None:
     with visit(browser, guarded.page.page_url) as visitor:
         label, photo = labelled_photos(per_class=1)[0]
         visitor.drop(("anybody.jpg", photo))
         visitor.page.locator("#answer h2").get_by_text(label).wait_for()
         visitor.page.get_by_role("button", name="Right").click()
-        visitor.page.get_by_text("Sign in for this").first.wait_for()
+        visitor.page.get_by_text("Sign in to do this").first.wait_for()
         visitor.tab("History")
-        visitor.wait_for_text("#history", "Sign in for this")
+        visitor.wait_for_text("#history", "Sign in to do this")
         assert visitor.page.locator("#history").get_by_role("link", name="Sign in").count() == 1
 
 
@@ -81,7 +81,7 @@ def test_a_wrong_key_is_refused_and_a_right_one_stays_on_the_server(guarded: Gua
     key = guarded.key("ada", "predict", "feedback", "read")
     with visit(browser, guarded.page.page_url) as visitor:
         sign_in(visitor, f"{key[:-1]}{'A' if key[-1] != 'A' else 'B'}")
-        visitor.page.get_by_role("alert").get_by_text("Nobody knows this key").wait_for()
+        visitor.page.get_by_role("alert").get_by_text("This key or token is invalid").wait_for()
         keep_picture(visitor, "sign-in-refused")
         visitor.page.get_by_label("API key or token").fill(key)
         visitor.page.get_by_role("button", name="Sign in").click()
@@ -90,11 +90,11 @@ def test_a_wrong_key_is_refused_and_a_right_one_stays_on_the_server(guarded: Gua
         visitor.drop(("mine.jpg", photo))
         visitor.page.locator("#answer h2").wait_for()
         visitor.page.get_by_role("button", name="Right").click()
-        visitor.wait_for_text("#answer", "kept as right")
+        visitor.wait_for_text("#answer", "Marked as right")
         visitor.tab("History")
         visitor.wait_for_text("#history", "✓ right")
         visitor.tab("Model")
-        visitor.wait_for_text("#model", "Serves now")
+        visitor.wait_for_text("#model", "In service")
         assert visitor.page.get_by_role("button", name=re.compile("Promote|Roll back")).count() == 0
         seen = visitor.page.evaluate(
             "() => JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie,"
@@ -108,11 +108,11 @@ def test_a_wrong_key_is_refused_and_a_right_one_stays_on_the_server(guarded: Gua
         visitor.page.get_by_role("button", name="Sign out").click()
         visitor.wait_for_text("#header", "Sign in")
         visitor.tab("History")
-        visitor.wait_for_text("#history", "Sign in for this")
+        visitor.wait_for_text("#history", "Sign in to do this")
     for process in (guarded.page, guarded.api):
-        said = process.output.read_text()
-        assert key not in said
-        assert key[-43:] not in said
+        logged = process.output.read_text()
+        assert key not in logged
+        assert key[-43:] not in logged
 
 
 def test_a_token_signs_in_as_well_and_admins_see_what_only_they_may(guarded: Guarded, browser: Browser) -> None:
@@ -124,7 +124,7 @@ def test_a_token_signs_in_as_well_and_admins_see_what_only_they_may(guarded: Gua
         visitor.tab("Label")
         visitor.page.locator("#labelling aside").wait_for()
         visitor.tab("Health")
-        visitor.wait_for_text("#retrainings", "Prefect does not answer")
+        visitor.wait_for_text("#retrainings", "Prefect does not respond")
         visitor.page.reload()  # which does not sign out
         visitor.wait_for_text("#header", "Sign out (jwt:grace)")
 
@@ -138,14 +138,14 @@ def test_a_key_that_is_revoked_signs_out_and_locks_nobody_out(guarded: Guarded, 
         def is_signed_out() -> bool:
             visitor.tab("History")
             visitor.page.reload()
-            # The header is empty until the page has asked who its visitor is.
+            # The header is empty until the page knows its visitor.
             visitor.page.get_by_role("link", name="Sign in").or_(
                 visitor.page.get_by_text("key:leaver")
             ).first.wait_for()
             return "key:leaver" not in visitor.text_of("#header")
 
-        # The API takes it for as long as it remembers.
-        wait_until(is_signed_out, "the page forgets the key", seconds=60, every=1)
+        # The API accepts the key while it is cached.
+        wait_until(is_signed_out, "the page drops the key", seconds=60, every=1)
         visitor.page.get_by_role("link", name="Sign in").wait_for()
 
 
@@ -160,11 +160,11 @@ def test_who_guesses_keys_is_stopped_and_stops_nobody_else(launch: Launcher, gua
 
 def test_a_form_of_another_page_signs_nobody_in(guarded: Guarded) -> None:
     key = guarded.key("eve", "read")
-    answer = httpx.post(
+    response = httpx.post(
         f"{guarded.page.page_url}/sign-in", data={"key": key}, headers={"Origin": "http://evil.example"}
     )
-    assert answer.status_code == 403
-    assert "set-cookie" not in answer.headers
+    assert response.status_code == 403
+    assert "set-cookie" not in response.headers
 
 
 def test_a_labeller_needs_the_scope_feedback_alone(guarded: Guarded, browser: Browser) -> None:
@@ -200,21 +200,21 @@ def test_no_event_reads_a_file_of_the_server(guarded: Guarded) -> None:
     ):
         file = {"path": path, "meta": {"_type": "gradio.FileData"}}
         for event in events:
-            told = {"session_hash": "x", "fn_index": event["id"], "data": [file for _ in event["inputs"]]}
-            answer = httpx.post(f"{guarded.page.page_url}/en/gradio_api/queue/join", json=told)
-            assert answer.status_code == (403 if event["inputs"] else answer.status_code), answer.text
+            event_data = {"session_hash": "x", "fn_index": event["id"], "data": [file for _ in event["inputs"]]}
+            response = httpx.post(f"{guarded.page.page_url}/en/gradio_api/queue/join", json=event_data)
+            assert response.status_code == (403 if event["inputs"] else response.status_code), response.text
     assert httpx.get(f"{guarded.page.page_url}/en/gradio_api/file=https://127.0.0.1/a.jpg").status_code == 404
 
 
-def test_pages_of_other_sites_neither_ask_nor_read(guarded: Guarded) -> None:
+def test_pages_of_other_sites_can_neither_write_nor_read(guarded: Guarded) -> None:
     url = f"{guarded.page.page_url}/en/gradio_api/queue/join"
     # Named as it would be in a network; for localhost Gradio is stricter by itself.
     other = {"Host": "photos.example", "Origin": "https://evil.example"}
-    asked = httpx.options(url, headers=other | {"Access-Control-Request-Method": "POST"})
+    preflight = httpx.options(url, headers=other | {"Access-Control-Request-Method": "POST"})
     read = httpx.get(f"{guarded.page.page_url}/en/config", headers=other)
-    for answer in (asked, read):
-        assert not [name for name in answer.headers if name.startswith("access-control-allow-origin")]
-        assert "access-control-allow-credentials" not in answer.headers
+    for response in (preflight, read):
+        assert not [name for name in response.headers if name.startswith("access-control-allow-origin")]
+        assert "access-control-allow-credentials" not in response.headers
     assert httpx.post(url, headers=other, json={"data": []}).status_code == 403
 
 
@@ -250,8 +250,8 @@ def test_an_upload_that_breaks_off_leaves_nothing(launch: Launcher, guarded: Gua
         wait_until(lambda: not kept(), "nothing is left of the upload")
     assert httpx.post(url, files={"photo": ("photo.jpg", photo)}).status_code == 200
     wait_until(lambda: not kept(), "nothing is left of the upload")
-    answer = httpx.post(url, files={"files": ("photo.jpg", photo)})
-    assert [Path(path) for path in answer.json()] == kept()
+    response = httpx.post(url, files={"files": ("photo.jpg", photo)})
+    assert [Path(path) for path in response.json()] == kept()
     page.end()
 
 
@@ -259,5 +259,5 @@ def test_a_page_without_its_api_starts_and_says_so(launch: Launcher, browser: Br
     page = launch("ui", "--api", "http://127.0.0.1:9")
     page.wait_for("/readyz", url=page.page_url)
     with visit(browser, page.page_url) as visitor:
-        visitor.page.get_by_role("alert").get_by_text("The API does not answer").wait_for()
+        visitor.page.get_by_role("alert").get_by_text("The API does not respond").wait_for()
     page.end()

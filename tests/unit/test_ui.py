@@ -25,14 +25,14 @@ from dandelion.domain import Identity, Page, Prediction, Queue, QueuedPhoto, Sto
 from dandelion.errors import SettingsError
 from dandelion.settings import Settings
 from dandelion.ui import page as ui_page
-from dandelion.ui.allowlist import MOST_TOLD_BYTES, RouteAllowlist
+from dandelion.ui.allowlist import MAX_EVENT_BYTES, RouteAllowlist
 from dandelion.ui.backend import Backend
-from dandelion.ui.classify import Answer, ClassifyTab
+from dandelion.ui.classify import ClassifyTab, Result
 from dandelion.ui.examples import find_examples
 from dandelion.ui.label import HELD_SECONDS, LabelLeases, LabelTab, Work
 from dandelion.ui.photos import FILTERS, PAGE_ROWS, _cell, create_router
 from dandelion.ui.templates import Renderer
-from dandelion.ui.uploads import FILE_BYTES, KEPT_SECONDS, SWEEP_SECONDS, Uploads
+from dandelion.ui.uploads import FILE_BYTES, MAX_AGE_SECONDS, SWEEP_SECONDS, Uploads
 from dandelion.ui.words import Words
 from tests.photos import jpeg
 from tests.waiting import until
@@ -198,7 +198,7 @@ def create_fence(folder: Path) -> RouteAllowlist:
 
 
 async def test_an_upload_that_stalls_gives_its_room_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dandelion.ui.allowlist.SLOWEST_SECONDS", 0.2)
+    monkeypatch.setattr("dandelion.ui.allowlist.MAX_CHUNK_SECONDS", 0.2)
     fence = create_fence(tmp_path)
     stalled = asyncio.create_task(send_slowly(fence, 90_000, bytes(30_000)))
     await until(lambda: found_in(tmp_path), "a file of the upload", every=0.01)
@@ -208,7 +208,7 @@ async def test_an_upload_that_stalls_gives_its_room_back(tmp_path: Path, monkeyp
 
 
 async def test_nothing_is_left_of_an_upload_that_broke_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dandelion.ui.allowlist.SLOWEST_SECONDS", 0.2)
+    monkeypatch.setattr("dandelion.ui.allowlist.MAX_CHUNK_SECONDS", 0.2)
     fence = create_fence(tmp_path)
     await send_slowly(fence, 90_000, bytes(30_000), goes=True)
     assert not found_in(tmp_path)
@@ -247,13 +247,13 @@ def test_the_sweep_takes_what_is_old_whoever_left_it(tmp_path: Path) -> None:
         return found_in(tmp_path)
 
     assert kept_after(0) == ["a", "a/b", "a/b/photo.jpg", "empty", "tmp-left"]
-    assert kept_after(KEPT_SECONDS) == ["a", "a/b", "a/b/photo.jpg", "tmp-left"]
-    assert not kept_after(KEPT_SECONDS + 2 * SWEEP_SECONDS)
+    assert kept_after(MAX_AGE_SECONDS) == ["a", "a/b", "a/b/photo.jpg", "tmp-left"]
+    assert not kept_after(MAX_AGE_SECONDS + 2 * SWEEP_SECONDS)
 
 
 def test_what_is_told_is_bounded(fenced: TestClient) -> None:
     for path in ("/en/gradio_api/queue/join", "/en/gradio_api/cancel", "/sign-in"):
-        body = b"[" + b"1," * (MOST_TOLD_BYTES // 2) + b"1]"
+        body = b"[" + b"1," * (MAX_EVENT_BYTES // 2) + b"1]"
         assert fenced.post(path, content=body).status_code == 413, path
         assert fenced.post(path, content=iter([body])).status_code == 413, path
 
@@ -322,9 +322,9 @@ async def test_a_heat_map_finds_the_room_there_is(tmp_path: Path, monkeypatch: p
         tab = ClassifyTab(page, [])
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(picture)
-    answers = {str(photo): Answer(prediction=cast("Prediction", stored()))}
+    results = {str(photo): Result(prediction=cast("Prediction", stored()))}
     with contextlib.nullcontext() if left else pytest.warns(UserWarning, match="no room"):
-        shown = await tab._look(str(photo), answers, 0.5, gr.Request())
+        shown = await tab._show_heatmap(str(photo), results, 0.5, gr.Request())
     assert shown.visible is bool(left)
     assert len([each for each in found_in(tmp_path) if each.endswith("heatmap.png")]) == left
 

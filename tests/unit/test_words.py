@@ -1,4 +1,4 @@
-"""The catalogue of messages, and the languages it is in."""
+"""The catalogue of texts and its languages."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def test_every_error_of_the_catalogue_is_one_of_ours() -> None:
     assert [name for name in named if not hasattr(errors, f"{name}Error")] == []
 
 
-def test_an_error_is_told_in_the_visitors_language_or_at_least_told() -> None:
+def test_an_error_is_described_in_the_visitors_language_if_it_can_be() -> None:
     assert Words("fr").problem(NotAnImageError("No picture.")) == "Ce n'est pas une photo, ou elle est abîmée."
-    assert "keep answers" in Words("en").problem(JournalFullError("Full."))
+    assert "store predictions" in Words("en").problem(JournalFullError("Full."))
     assert Words("fr").problem(DandelionError("Odd.", "Look.")) == "Odd. Look."
 
 
 def test_what_fills_a_place_cannot_be_html() -> None:
-    assert "<b>" not in Words("en").safe("classify.told_wrong", label="<b>grass</b>")
+    assert "<b>" not in Words("en").safe("classify.marked_wrong", label="<b>grass</b>")
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""The web page: everything it shows and does goes through the API."""
+"""The web page. It reads and writes everything through the API."""

@@ -1,4 +1,4 @@
-"""What is open of the routes that Gradio brings: those that the page uses, and within bounds that Gradio lacks."""
+"""An allowlist for Gradio's routes, with limits that Gradio lacks."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from dandelion.ui.words import LANGUAGES
 
 UPLOAD = "/gradio_api/upload"
 EVENT = "/gradio_api/queue/join"
-# What the page tells of some hundred photos takes a tenth of it.
-MOST_TOLD_BYTES = 1024**2
-# Of Linux: a name in a folder, and half of a path, since the page's own folders stand before it.
-MOST_NAME_BYTES = 255
-MOST_PATH_BYTES = 2048
-# Between two pieces of an upload; a laptop that fell asleep would hold its room for ever.
-SLOWEST_SECONDS = 30.0
-# Gradio has some fifty: a description of itself, proxies, code assistants, recordings, monitoring. A file is one of
-# this machine: Gradio would fetch and show those of others, too.
+# An event with a hundred photos takes a tenth of it.
+MAX_EVENT_BYTES = 1024**2
+# Limits of Linux: a file name, and half of a path, since the page's own folders precede it.
+MAX_NAME_BYTES = 255
+MAX_PATH_BYTES = 2048
+# Between two chunks of an upload; else a sleeping laptop would hold its space for ever.
+MAX_CHUNK_SECONDS = 30.0
+# Gradio has about fifty routes: API description, proxies, code assistants, recordings, monitoring. A file must be on
+# this machine: Gradio would also fetch and show files of other hosts.
 _USED = re.compile(
     r"(?:/|/config/?|/theme\.css|/(?:assets|static)/.+"
     r"|/gradio_api/(?:queue/(?:join|data)|cancel|reset|heartbeat/.+|upload|upload_progress|file=/.+))?"
@@ -36,28 +36,28 @@ _USED = re.compile(
 
 
 class RouteAllowlist:
-    """Refuses routes that the page does not use, pages of other sites, files that were not uploaded, and floods.
+    """Refuses unused routes, requests from other sites, files that were not uploaded, and too large requests.
 
     Args:
-        app: What is behind it.
-        uploads: What was uploaded, and the room for more.
+        app: The application behind it.
+        uploads: The uploaded files, and the space for more.
     """
 
     def __init__(self, app: ASGIApp, uploads: Uploads) -> None:
         self._app = app
         self._uploads = uploads
-        self._bounded = RequestBodyLimitMiddleware(app, MOST_TOLD_BYTES)
-        self._events = RequestBodyLimitMiddleware(self._take_event, MOST_TOLD_BYTES)
+        self._limited = RequestBodyLimitMiddleware(app, MAX_EVENT_BYTES)
+        self._events = RequestBodyLimitMiddleware(self._take_event, MAX_EVENT_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let one request pass, or refuse it."""
+        """Pass one request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        app: ASGIApp = self._bounded
+        app: ASGIApp = self._limited
         language, slash, rest = scope["path"].removeprefix("/").partition("/")
         if scope["method"] not in SAFE_METHODS and is_foreign(scope["headers"]):
-            app = PlainTextResponse("A page of another site sent this.", 403)
+            app = PlainTextResponse("This request comes from a page of another site.", 403)
         elif language in LANGUAGES and not (_USED.fullmatch(slash + rest) and _is_name(rest)):
             app = PlainTextResponse("Not found", 404)
         elif scope["path"].endswith(UPLOAD):
@@ -67,13 +67,13 @@ class RouteAllowlist:
         await app(scope, receive, send)
 
     async def _take_upload(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Room is held for what a request promises and did not bring yet, and for its files' blocks and folders."""
+        """Reserve space for the bytes that a request has yet to send, and for its files' blocks and folders."""
         headers = Headers(scope=scope)
         promised = headers.get("content-length", "")
-        if not promised.isdecimal() or len(promised) > 19:  # of many more digits Python makes no number
-            await PlainTextResponse("Say how long it is: Content-Length.", 411)(scope, receive, send)
+        if not promised.isdecimal() or len(promised) > 19:  # Python refuses to parse very long numbers
+            await PlainTextResponse("The header Content-Length is missing or invalid.", 411)(scope, receive, send)
             return
-        full = PlainTextResponse("Too many photos are kept here at the moment: try again later, or with fewer.", 507)
+        full = PlainTextResponse("There is no room for more photos: try again later, or send fewer.", 507)
         parts = _Parts(headers.get("content-type", ""))
         coming, blocks = int(promised), 0
         if not await self._uploads.hold(coming):
@@ -81,14 +81,14 @@ class RouteAllowlist:
             return
         refusal: PlainTextResponse | None = None
 
-        async def receive_in_bounds() -> Message:
+        async def receive_within_limits() -> Message:
             nonlocal coming, blocks, refusal
             try:
-                # While bytes come; behind them somebody may wait for long whether the browser goes.
-                async with asyncio.timeout(SLOWEST_SECONDS if coming else None):
+                # Only while bytes are missing; afterwards Gradio may wait long for a disconnect.
+                async with asyncio.timeout(MAX_CHUNK_SECONDS if coming else None):
                     message = await receive()
             except TimeoutError:
-                refusal = PlainTextResponse("The photos came too slowly.", 408)
+                refusal = PlainTextResponse("The upload was too slow.", 408)
                 return {"type": "http.disconnect"}
             body = message.get("body", b"")
             if files := parts.count(body):
@@ -107,9 +107,9 @@ class RouteAllowlist:
 
         try:
             async with self._uploads.tidied():
-                await self._app(scope, receive_in_bounds, send_unless_refused)
+                await self._app(scope, receive_within_limits, send_unless_refused)
         except ClientDisconnect:
-            pass  # nothing of what came is kept
+            pass  # the upload is discarded
         finally:
             self._uploads.release(coming + blocks)
         if refusal is not None:
@@ -117,17 +117,17 @@ class RouteAllowlist:
             await refusal(scope, receive, send)
 
     async def _take_event(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Gradio reads or fetches whatever file an event names, unless it is held to those that were uploaded."""
+        """Accept only uploaded files in an event: Gradio would read or fetch any file that it names."""
         try:
             body = await Request(scope, receive).body()
         except ClientDisconnect:
             return
         try:
-            told = json.loads(body)
+            event = json.loads(body)
         except (ValueError, RecursionError):
-            await PlainTextResponse("This is no JSON.", 400)(scope, receive, send)
+            await PlainTextResponse("The body is not valid JSON.", 400)(scope, receive, send)
             return
-        for path in _paths(told):
+        for path in _paths(event):
             if not self._uploads.has(path):
                 await PlainTextResponse(f"{path[:80]!r} was not uploaded here.", 403)(scope, receive, send)
                 return
@@ -140,28 +140,28 @@ class RouteAllowlist:
 
 
 def _is_name(path: str) -> bool:
-    """Whether a file system takes it: Gradio asks for whatever is named, and fails over the rest."""
+    """Return whether this is a valid path: Gradio would fail on any other."""
     raw = path.encode()
-    return len(raw) <= MOST_PATH_BYTES and max(map(len, raw.split(b"/"))) <= MOST_NAME_BYTES and b"\0" not in raw
+    return len(raw) <= MAX_PATH_BYTES and max(map(len, raw.split(b"/"))) <= MAX_NAME_BYTES and b"\0" not in raw
 
 
 class _Parts:
-    """Counts the parts of a form as its bytes come: each may become a file, and a thousand may be in one piece."""
+    """Counts the parts of a form as its bytes arrive: each may become a file, and one chunk may hold a thousand."""
 
     def __init__(self, content_type: str) -> None:
         self._mark = b"--" + parse_options_header(content_type)[1].get(b"boundary", b"")
         self._rest = b""
 
     def count(self, body: bytes) -> int:
-        """Parts that begin in the next bytes."""
+        """Count the parts that begin in the next bytes."""
         seen = self._rest + body
         self._rest = seen[1 - len(self._mark) :]
         return seen.count(self._mark)
 
 
-def _paths(told: object) -> Iterator[str]:
-    """Every file that an event names."""
-    unseen = [told]
+def _paths(event: object) -> Iterator[str]:
+    """Yield every file that an event names."""
+    unseen = [event]
     while unseen:
         each = unseen.pop()
         if isinstance(each, dict):

@@ -1,4 +1,4 @@
-"""The server of the page: Gradio's blocks, one mount a language, and the few routes around them."""
+"""The page's server: Gradio's blocks, mounted once per language, and a few routes beside them."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from dandelion.ui.words import LANGUAGES, choose_language
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application, with a folder of its own for examples and what visitors upload; the folder goes with it.
+    """Create the application, with a temporary folder for examples and uploads that is deleted at shutdown.
 
     Raises:
-        SettingsError: The folder of examples holds none.
+        SettingsError: The folder of examples holds no photo.
     """
     folder = tempfile.TemporaryDirectory(prefix="dandelion-ui-")
-    # Apart: whoever could name an example as an upload of theirs would have it deleted as one.
+    # Separate: an example that a visitor could name as an upload would be deleted like one.
     uploaded, shown = Path(folder.name, "uploads"), Path(folder.name, "examples")
     for each in (uploaded, shown):
         each.mkdir()
-    # Gradio reads both when it is first imported.
+    # Gradio reads these when it is first imported.
     os.environ["GRADIO_TEMP_DIR"] = str(uploaded)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -69,7 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(RouteAllowlist, uploads=uploads)
     app.add_middleware(Headers)
-    # Where the server around it has a policy, Gradio leaves out its own, which lets in whoever asks.
+    # With a CORS policy on the outer server, Gradio does not add its own, which allows every origin.
     app.add_middleware(CORSMiddleware, allow_origins=[])
     app.include_router(sign_in.create_router(backend, sessions, RateLimiter(settings.access)))
 
@@ -79,7 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     @app.get("/livez")
     @app.get("/readyz")
     async def ready() -> PlainTextResponse:
-        # The page is of use while the API is away: it says so, and keeps photos until it is back.
+        # The page is useful without the API: it shows that the API is down and holds photos until it is back.
         return PlainTextResponse("ok")
 
     @app.get("/pulse")
@@ -105,10 +105,10 @@ def _mount_pages(
     from dandelion.ui.theme import create_theme
 
     app.include_router(assets.create_router())
-    leases = LabelLeases()  # those who label in different languages share the photos, too
+    leases = LabelLeases()  # shared by all languages, since they share one queue
     for language in LANGUAGES:
         blocks = create_blocks(language, settings, backend, traffic, leases, uploads, examples)
-        # Only blocks that were launched on their own check that files which a request names were uploaded.
+        # Gradio checks that the files in a request were uploaded only for blocks that were launched.
         blocks.has_launched = True
         gr.mount_gradio_app(
             app,
@@ -116,14 +116,14 @@ def _mount_pages(
             path=f"/{language}",
             app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
             footer_links=[],
-            run_history=False,  # else what visitors do is kept in their browsers
+            run_history=False,  # else the visitors' browsers store what they do
             max_file_size=settings.api.max_upload_bytes,
             ssr_mode=False,
             enable_monitoring=False,
             mcp_server=False,
             theme=create_theme(),
             css_paths=[assets.STATIC / "style.css"],
-            # Gradio takes its own texts' language from the browser; the visitor may have chosen another.
+            # Gradio shows its own texts in the browser's language; the visitor may have chosen another.
             head='<link rel="icon" href="../icon.svg" type="image/svg+xml">'
             f"<script>Object.defineProperty(navigator, 'language', {{get: () => '{language}'}})</script>",
         )

@@ -1,7 +1,7 @@
-"""The page's scripts, styles and icon, from memory.
+"""The page's scripts, styles and icon, served from memory.
 
-Gradio compresses each of its scripts anew for every visitor, in the loop that answers all of them. They never change
-while the process runs, and their names carry a digest, so they are compressed once here, and browsers keep them.
+Gradio compresses each of its scripts again for every visitor, and blocks the event loop meanwhile. The scripts never
+change while the process runs, and their names contain a digest. So they are compressed once, and browsers cache them.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ STATIC = Path(__file__).with_name("static")
 _GRADIO = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _FOR_A_DAY = {"Cache-Control": "public, max-age=86400"}
-_QUALITY = 5  # 15 % smaller than Gradio's 4; more costs seconds
+_QUALITY = 5  # 15 % smaller than with Gradio's 4; higher values take seconds
 
 
 def create_router() -> APIRouter:
-    """Their routes; to be included before Gradio is mounted."""
+    """Create their routes; include them before Gradio is mounted."""
     router = APIRouter()
 
     @router.get("/{language}/assets/{name}")

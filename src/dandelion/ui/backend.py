@@ -1,4 +1,4 @@
-"""The API, asked in the name of whoever sits before the page."""
+"""The API, called on behalf of the page's visitor."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dandelion.settings import Settings
 from dandelion.ui.sessions import Session, Sessions
 
 PULSE_SECONDS = 1.0
-ANSWER_SECONDS = 5.0
-# Who looks at a page would rather be told than wait.
+PULSE_TIMEOUT_SECONDS = 5.0
+# Visitors prefer an error to a long wait.
 PATIENCE_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
@@ -25,20 +25,20 @@ class _Address(Protocol):
     def host(self) -> str: ...
 
 
-class Asker(Protocol):
-    """What Gradio's and Starlette's requests share."""
+class Visitor(Protocol):
+    """The common part of Gradio's and Starlette's requests."""
 
     @property
     def cookies(self) -> Mapping[str, str]:
-        """Of the browser."""
+        """The browser's cookies."""
 
     @property
     def client(self) -> _Address | None:
-        """Where it is."""
+        """The browser's address."""
 
 
 class Backend:
-    """Connections to the API that all visitors share, each under their own name.
+    """Connections to the API that all visitors share, each with their own key.
 
     Args:
         settings: Where the API is.
@@ -51,33 +51,33 @@ class Backend:
         self._client = AsyncClient(
             self.url, timeout_seconds=settings.ui.timeout_seconds, patience_seconds=PATIENCE_SECONDS
         )
-        self._pulse = AsyncClient(self.url, timeout_seconds=ANSWER_SECONDS, patience_seconds=0)
+        self._pulse = AsyncClient(self.url, timeout_seconds=PULSE_TIMEOUT_SECONDS, patience_seconds=0)
         self.is_up = True
 
-    def of(self, request: Asker) -> AsyncClient:
-        """A client that asks as whoever sent the request."""
+    def of(self, request: Visitor) -> AsyncClient:
+        """Return a client that acts as the sender of the request."""
         if (session := self._sessions.find(request.cookies)) is None:
             return self.signed_in(None, request)
-        # A page that went on with a key which was revoked would count as one that guesses, again and again.
+        # Else a page that still sends a revoked key would count as one that guesses keys.
         return self._client.acting_for(session.key, _address(request), lambda: self._sessions.close(request.cookies))
 
-    def signed_in(self, key: str | None, request: Asker) -> AsyncClient:
-        """A client that asks with a key that is not one of a session yet."""
+    def signed_in(self, key: str | None, request: Visitor) -> AsyncClient:
+        """Return a client that uses a key without a session."""
         return self._client.acting_for(key, _address(request))
 
-    def session_of(self, request: Asker) -> Session | None:
-        """Who sent the request, if they signed in."""
+    def session_of(self, request: Visitor) -> Session | None:
+        """Return the session of the request's sender, if they are signed in."""
         return self._sessions.find(request.cookies)
 
     async def look(self) -> None:
-        """Ask whether the API is there, for `is_up`."""
+        """Check whether the API is reachable, and update `is_up`."""
         was_up = self.is_up
         try:
             await self._pulse.me()
         except UnreachableError:
             self.is_up = False
         except DandelionError:
-            pass  # it refuses, so it is there
+            pass  # it refuses the request, so it is up
         else:
             self.is_up = True
         if was_up != self.is_up:
@@ -89,5 +89,5 @@ class Backend:
         await self._pulse.aclose()
 
 
-def _address(request: Asker) -> str | None:
+def _address(request: Visitor) -> str | None:
     return request.client.host if request.client else None

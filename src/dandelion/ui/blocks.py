@@ -1,4 +1,4 @@
-"""The page in one language, as Gradio's blocks."""
+"""The page in one language, built from Gradio's blocks."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from dandelion.ui.page import Page
 from dandelion.ui.sessions import Session
 from dandelion.ui.templates import Renderer
 from dandelion.ui.traffic import Traffic
-from dandelion.ui.uploads import KEPT_SECONDS, SWEEP_SECONDS, Uploads
+from dandelion.ui.uploads import MAX_AGE_SECONDS, SWEEP_SECONDS, Uploads
 from dandelion.ui.words import LANGUAGES, Words
 
-# Asks this server every other second whether the API is there. It notices, too, when this server is not.
-_WATCH = """
+# Asks this server every two seconds whether the API is up, and also detects that this server is down.
+_PULSE = """
 let before = 'up';
-const look = async () => {
+const check = async () => {
   let state = 'gone';
   try {
-    const answer = await fetch('../pulse', {cache: 'no-store'});
-    if (answer.ok) state = (await answer.json()).api;
-  } catch { /* the state says it */ }
+    const response = await fetch('../pulse', {cache: 'no-store'});
+    if (response.ok) state = (await response.json()).api;
+  } catch { /* the state stays 'gone' */ }
   for (const alert of element.querySelectorAll('[data-state]')) alert.hidden = alert.dataset.state !== state;
   if (state === 'up' && before !== 'up') trigger('change');
   before = state;
 };
-look();
-setInterval(look, 2000);
+check();
+setInterval(check, 2000);
 """
 
 
@@ -51,12 +51,14 @@ def create_blocks(
     uploads: Uploads,
     examples: Sequence[Path],
 ) -> gr.Blocks:
-    """The page in `language`."""
+    """Create the page in `language`."""
     words = Words(language)
     page = Page(words=words, render=Renderer(words), backend=backend, settings=settings, uploads=uploads)
-    blocks = gr.Blocks(title=words("page.title"), analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEPT_SECONDS))
+    blocks = gr.Blocks(
+        title=words("page.title"), analytics_enabled=False, delete_cache=(SWEEP_SECONDS, MAX_AGE_SECONDS)
+    )
     with blocks:
-        header = gr.HTML(_header(page), js_on_load=_WATCH, elem_id="header")
+        header = gr.HTML(_header(page), js_on_load=_PULSE, elem_id="header")
         with gr.Tabs(overflow_behavior="wrap", elem_id="tabs") as tabs:
             with gr.Tab(words("classify.tab"), id="classify"):
                 ClassifyTab(page, examples)
@@ -86,7 +88,7 @@ def create_blocks(
 
 
 async def _describe(page: Page, request: gr.Request) -> str:
-    """The header for one visitor; what it may not show or cannot reach is left out, since the tabs say why."""
+    """Render the header for one visitor, without what is forbidden or unreachable: the tabs explain why."""
     session, client = page.backend.session_of(request), page.backend.of(request)
     is_asked, model = session is not None, None
     with contextlib.suppress(DandelionError):

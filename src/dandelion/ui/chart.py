@@ -1,6 +1,6 @@
-"""Lines over the last hour, as SVG: a few hundred bytes that follow the page's colours.
+"""Line charts of the last hour as SVG: a few hundred bytes in the page's colours.
 
-Gradio's own plots load a megabyte of scripts, draw nothing for a single point, and blink at every new value.
+Gradio's own plots load a megabyte of scripts, show nothing for a single point, and flicker at every update.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 WIDTH, HEIGHT = 600, 160
 
-# How many seconds ago, and the value, if there was one; oldest first.
+# Age in seconds and value, None where there was none; oldest first.
 Points = Sequence[tuple[float, float | None]]
 
 
@@ -20,8 +20,8 @@ class Line:
     """One line of a chart.
 
     Attributes:
-        name: What it shows.
-        path: SVG path within `WIDTH` times `HEIGHT`; broken where there is nothing to show.
+        name: Its name in the legend.
+        path: SVG path within `WIDTH` times `HEIGHT`; interrupted where values are missing.
         last: Its newest value, if it has any.
     """
 
@@ -32,10 +32,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Lines with one scale.
+    """Lines that share one scale.
 
     Attributes:
-        lines: From the first to the last.
+        lines: In the order of the legend.
         top: Value at the upper edge; the lower one is 0.
         span_seconds: How far back the left edge lies.
     """
@@ -46,7 +46,7 @@ class Chart:
 
 
 def draw(series: Mapping[str, Points], span_seconds: float) -> Chart:
-    """A chart of values by how many seconds ago they were."""
+    """Create a chart from values by their age in seconds."""
     values = [value for points in series.values() for _, value in points if value is not None]
     top = _round_up(max(values, default=0.0))
     lines = [
@@ -63,14 +63,14 @@ def _path(points: Points, span_seconds: float, top: float) -> str:
             is_drawing = False
             continue
         x, y = WIDTH * (1 - ago / span_seconds), HEIGHT * (1 - value / top)
-        # A round cap makes a dot of a line without length.
+        # A round line cap turns a line of zero length into a dot.
         parts.append(f"L{x:.1f} {y:.1f}" if is_drawing else f"M{x:.1f} {y:.1f}h.01")
         is_drawing = True
     return "".join(parts)
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 5, 10 ... that is not smaller."""
+    """Round up to the next of 1, 2, 5, 10 ..."""
     if value <= 0:
         return 1.0
     magnitude = 10.0 ** math.floor(math.log10(value))

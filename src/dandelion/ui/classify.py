@@ -1,4 +1,4 @@
-"""The tab that answers photos, shows where the model looked, and takes a label."""
+"""The tab that classifies photos, shows a heat map, and takes a label."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ PATIENCE_SECONDS = 120.0
 PAUSE_SECONDS = 0.5
 SHOW_SECONDS = 0.3
 STRENGTH = 0.6
-COLUMNS, MOST_ROWS, ROW_PIXELS = 3, 2, 205  # of the answered photos; Gradio keeps room for two rows unless told
+COLUMNS, MAX_ROWS, ROW_PIXELS = 3, 2, 205  # of the classified photos; by default Gradio reserves space for two rows
 
 Files = Sequence[tuple[str, str | None]] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of one photo.
+class Result:
+    """The result for one photo.
 
     Attributes:
-        prediction: The API's answer, if there is one.
-        problem: Else why there is none.
-        true_label: The class that the visitor gave.
+        prediction: The API's prediction, if there is one.
+        problem: Why there is no prediction.
+        true_label: The visitor's label, if they gave one.
     """
 
     prediction: Prediction | None = None
@@ -44,11 +44,11 @@ class Answer:
     true_label: str | None = None
 
 
-Answers = dict[str, Answer]
+Results = dict[str, Result]
 
 
 class ClassifyTab:
-    """One visitor's photos and their answers; what it remembers of them is in the session's states."""
+    """One visitor's photos and their predictions; Gradio's session state holds them."""
 
     def __init__(self, page: Page, examples: Sequence[Path]) -> None:
         self._page = page
@@ -64,7 +64,7 @@ class ClassifyTab:
                     elem_id="photos",
                 )
                 self._photos = gr.Gallery(
-                    label=words("classify.answered"),
+                    label=words("classify.classified"),
                     columns=COLUMNS,
                     fit_columns=False,
                     object_fit="cover",
@@ -77,8 +77,8 @@ class ClassifyTab:
                 self._clear = gr.Button(words("classify.clear"), size="sm", visible=False)
                 self._picked = gr.HTML(page.render("examples", count=len(examples)), js_on_load=PRESSED)
             with gr.Column(min_width=300):
-                self._answer = gr.HTML(page.render("hint", key="classify.empty"), js_on_load=None, elem_id="answer")
-                with gr.Column(visible=False) as self._result:
+                self._shown = gr.HTML(page.render("hint", key="classify.empty"), js_on_load=None, elem_id="answer")
+                with gr.Column(visible=False) as self._details:
                     with gr.Row(elem_id="feedback"):
                         self._right = gr.Button(words("classify.right"), variant="primary", min_width=100)
                         self._wrong = gr.Button(words("classify.wrong"), min_width=100)
@@ -96,63 +96,63 @@ class ClassifyTab:
                     self._strength = gr.Slider(
                         0, 1, STRENGTH, step=0.05, label=words("classify.strength"), elem_id="strength"
                     )
-        self._answers: Any = gr.State({})
+        self._results: Any = gr.State({})
         self._selected: Any = gr.State("")
         self._listen()
 
     def _listen(self) -> None:
-        one = [self._answers, self._selected, self._answer, self._result, self._true_label]
+        one = [self._results, self._selected, self._shown, self._details, self._true_label]
         hidden: dict[str, Any] = {"outputs": one, "show_progress": "hidden"}
         many: dict[str, Any] = {
             "outputs": [*one, self._dropped, self._photos, self._clear],
             "show_progress": "hidden",
         }
-        look: dict[str, Any] = {
-            "fn": self._look,
-            "inputs": [self._selected, self._answers, self._strength],
+        heatmap: dict[str, Any] = {
+            "fn": self._show_heatmap,
+            "inputs": [self._selected, self._results, self._strength],
             "outputs": [self._heatmap],
             "show_progress": "hidden",
         }
-        remembered = [self._selected, self._answers]
-        self._dropped.change(self._take_dropped, [self._dropped, self._answers], **many).then(**look)
-        self._picked.select(self._take_example, [self._answers], **many).then(**look)
-        self._photos.select(self._select, [self._answers], **hidden).then(**look)
-        self._clear.click(lambda: self._show_all({}, ""), None, **many).then(**look)
-        self._right.click(self._tell_right, remembered, **hidden)
-        self._wrong.click(self._tell_wrong, remembered, **hidden)
-        self._true_label.input(self._tell, [*remembered, self._true_label], **hidden)
-        self._strength.change(**look, trigger_mode="always_last")
+        remembered = [self._selected, self._results]
+        self._dropped.change(self._take_dropped, [self._dropped, self._results], **many).then(**heatmap)
+        self._picked.select(self._take_example, [self._results], **many).then(**heatmap)
+        self._photos.select(self._select, [self._results], **hidden).then(**heatmap)
+        self._clear.click(lambda: self._show_all({}, ""), None, **many).then(**heatmap)
+        self._right.click(self._mark_right, remembered, **hidden)
+        self._wrong.click(self._mark_wrong, remembered, **hidden)
+        self._true_label.input(self._send_feedback, [*remembered, self._true_label], **hidden)
+        self._strength.change(**heatmap, trigger_mode="always_last")
 
-    async def _take_dropped(self, files: Files, answers: Answers, request: gr.Request) -> AsyncIterator[Updates]:
+    async def _take_dropped(self, files: Files, results: Results, request: gr.Request) -> AsyncIterator[Updates]:
         if not files:
-            yield gr.skip()  # Gradio tells of the place that was emptied here, too
+            yield gr.skip()  # emptying the gallery also triggers this event
             return
-        async for update in self._take([path for path, _ in files], answers, request):
+        async for update in self._take([path for path, _ in files], results, request):
             yield update
 
-    async def _take_example(self, answers: Answers, event: gr.EventData, request: gr.Request) -> AsyncIterator[Updates]:
-        async for update in self._take([self._examples[int(event.chosen)]], answers, request):
+    async def _take_example(self, results: Results, event: gr.EventData, request: gr.Request) -> AsyncIterator[Updates]:
+        async for update in self._take([self._examples[int(event.chosen)]], results, request):
             yield update
 
-    async def _take(self, paths: Sequence[str], answers: Answers, request: gr.Request) -> AsyncIterator[Updates]:
-        """Answer the photos that are new, and show the first of them all."""
-        fresh = [path for path in dict.fromkeys(paths) if path not in answers]
+    async def _take(self, paths: Sequence[str], results: Results, request: gr.Request) -> AsyncIterator[Updates]:
+        """Classify the new photos, then show all, with the first one selected."""
+        fresh = [path for path in dict.fromkeys(paths) if path not in results]
         yield {self._dropped: None}
-        async for found in self._answer_all(self._page.backend.of(request), fresh):
+        async for found in self._classify_all(self._page.backend.of(request), fresh):
             if len(found) < len(fresh):
-                yield {self._answer: self._page.render("waiting", done=len(found), all=len(fresh))}
-        yield self._show_all({**answers, **{path: found[path] for path in fresh}}, paths[0])
+                yield {self._shown: self._page.render("waiting", done=len(found), all=len(fresh))}
+        yield self._show_all({**results, **{path: found[path] for path in fresh}}, paths[0])
 
-    async def _answer_all(self, client: AsyncClient, paths: Sequence[str]) -> AsyncIterator[Answers]:
-        """What is answered so far, now and then, and at last all of it."""
-        found: Answers = {}
+    async def _classify_all(self, client: AsyncClient, paths: Sequence[str]) -> AsyncIterator[Results]:
+        """Yield the results so far, from time to time, and finally all of them."""
+        found: Results = {}
         turns = asyncio.Semaphore(AT_ONCE)
 
-        async def answer(path: str) -> None:
+        async def classify(path: str) -> None:
             async with turns:
-                found[path] = await self._answer_one(client, path)
+                found[path] = await self._classify_one(client, path)
 
-        tasks = {asyncio.create_task(answer(path)) for path in paths}
+        tasks = {asyncio.create_task(classify(path)) for path in paths}
         try:
             waiting = tasks
             while waiting:
@@ -166,37 +166,37 @@ class ClassifyTab:
                 task.cancel()
         yield found
 
-    async def _answer_one(self, client: AsyncClient, path: str) -> Answer:
+    async def _classify_one(self, client: AsyncClient, path: str) -> Result:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                return Answer(prediction=await client.predict(await asyncio.to_thread(Path(path).read_bytes)))
-            except UnreachableError as error:  # an API that restarts is worth a wait
+                return Result(prediction=await client.predict(await asyncio.to_thread(Path(path).read_bytes)))
+            except UnreachableError as error:  # wait for an API that restarts
                 if time.monotonic() > deadline:
-                    return Answer(problem=self._page.words.problem(error))
+                    return Result(problem=self._page.words.problem(error))
                 await asyncio.sleep(PAUSE_SECONDS)
             except DandelionError as error:
-                return Answer(problem=self._page.words.problem(error))
+                return Result(problem=self._page.words.problem(error))
             except FileNotFoundError:
-                return Answer(problem=self._page.words("classify.gone"))
+                return Result(problem=self._page.words("classify.gone"))
 
-    def _select(self, answers: Answers, event: gr.SelectData) -> Updates:
-        return self._show(answers, list(answers)[event.index])
+    def _select(self, results: Results, event: gr.SelectData) -> Updates:
+        return self._show(results, list(results)[event.index])
 
-    async def _look(self, selected: str, answers: Answers, strength: float, request: gr.Request) -> Updates:
-        """The heat map of the photo that is shown."""
-        answer = answers.get(selected)
-        if answer is None or answer.prediction is None:
+    async def _show_heatmap(self, selected: str, results: Results, strength: float, request: gr.Request) -> Updates:
+        """Show the heat map of the selected photo."""
+        result = results.get(selected)
+        if result is None or result.prediction is None:
             return gr.Image(visible=False)
         try:
             photo = await asyncio.to_thread(Path(selected).read_bytes)
             picture = await self._page.backend.of(request).explain(
-                photo, label=answer.prediction.label, strength=strength
+                photo, label=result.prediction.label, strength=strength
             )
         except (DandelionError, FileNotFoundError) as error:
             self._page.warn(error)
             return gr.Image(visible=False)
-        # Each strength makes another file of the same photo.
+        # Each strength creates another file for the same photo.
         room = len(picture) + FILE_BYTES
         if not await self._page.uploads.hold(room):
             gr.Warning(self._page.words("classify.full"), title="")
@@ -207,76 +207,76 @@ class ClassifyTab:
             self._page.uploads.release(room)
         return gr.Image(path, visible=True)
 
-    async def _tell_right(self, selected: str, answers: Answers, request: gr.Request) -> Updates:
-        given = answers[selected].prediction
-        return await self._tell(selected, answers, given.label if given else "", request)
+    async def _mark_right(self, selected: str, results: Results, request: gr.Request) -> Updates:
+        given = results[selected].prediction
+        return await self._send_feedback(selected, results, given.label if given else "", request)
 
-    async def _tell_wrong(self, selected: str, answers: Answers, request: gr.Request) -> Updates:
-        others = self._others(answers[selected])
+    async def _mark_wrong(self, selected: str, results: Results, request: gr.Request) -> Updates:
+        others = self._others(results[selected])
         if len(others) == 1:
-            return await self._tell(selected, answers, others[0], request)
+            return await self._send_feedback(selected, results, others[0], request)
         return {self._true_label: gr.Radio(others, value=None, visible=True)}
 
-    async def _tell(self, selected: str, answers: Answers, label: str, request: gr.Request) -> Updates:
-        answer = answers.get(selected)
-        if answer is None or answer.prediction is None:
+    async def _send_feedback(self, selected: str, results: Results, label: str, request: gr.Request) -> Updates:
+        result = results.get(selected)
+        if result is None or result.prediction is None:
             return gr.skip()
         try:
-            await self._page.backend.of(request).feedback(answer.prediction.prediction_id, label)
+            await self._page.backend.of(request).feedback(result.prediction.prediction_id, label)
         except DandelionError as error:
             self._page.warn(error)
             return gr.skip()
-        return self._show({**answers, selected: replace(answer, true_label=label)}, selected)
+        return self._show({**results, selected: replace(result, true_label=label)}, selected)
 
-    def _show(self, answers: Answers, selected: str) -> Updates:
-        """Everything on the right side, for the photo that is selected."""
-        answer = answers.get(selected)
-        given = answer.prediction if answer else None
+    def _show(self, results: Results, selected: str) -> Updates:
+        """Update the right side for the selected photo."""
+        result = results.get(selected)
+        given = result.prediction if result else None
         shown = (
-            self._page.render("answer", answer=answer, file=Path(selected).name, summary=self._summary(answers))
-            if answer
+            self._page.render("result", result=result, file=Path(selected).name, summary=self._summary(results))
+            if result
             else self._page.render("hint", key="classify.empty")
         )
         return {
-            self._answers: answers,
+            self._results: results,
             self._selected: selected,
-            self._answer: shown,
-            self._result: gr.Column(visible=given is not None),
+            self._shown: shown,
+            self._details: gr.Column(visible=given is not None),
             self._true_label: gr.Radio(visible=False),
         }
 
-    def _show_all(self, answers: Answers, selected: str) -> Updates:
-        """The same, with all photos on the left side."""
+    def _show_all(self, results: Results, selected: str) -> Updates:
+        """Update both sides, with all photos on the left."""
         return {
-            **self._show(answers, selected),
+            **self._show(results, selected),
             self._dropped: None,
             self._photos: gr.Gallery(
-                self._captions(answers),
-                visible=len(answers) > 1,
-                height=min(-(-len(answers) // COLUMNS), MOST_ROWS) * ROW_PIXELS,
+                self._captions(results),
+                visible=len(results) > 1,
+                height=min(-(-len(results) // COLUMNS), MAX_ROWS) * ROW_PIXELS,
             ),
-            self._clear: gr.Button(visible=bool(answers)),
+            self._clear: gr.Button(visible=bool(results)),
         }
 
-    def _summary(self, answers: Answers) -> str:
-        if len(answers) < 2:
+    def _summary(self, results: Results) -> str:
+        if len(results) < 2:
             return ""
-        labels = Counter(each.prediction.label for each in answers.values() if each.prediction)
+        labels = Counter(each.prediction.label for each in results.values() if each.prediction)
         counts = [f"{count} {label}" for label, count in labels.most_common()]
-        if failed := sum(each.prediction is None for each in answers.values()):
+        if failed := sum(each.prediction is None for each in results.values()):
             counts.append(self._page.words("classify.failed", count=failed))
-        return self._page.words("classify.summary", all=len(answers), counts=", ".join(counts))
+        return self._page.words("classify.summary", all=len(results), counts=", ".join(counts))
 
-    def _captions(self, answers: Answers) -> list[tuple[str, str]]:
+    def _captions(self, results: Results) -> list[tuple[str, str]]:
         words = self._page.words
 
-        def caption(answer: Answer) -> str:
-            given = answer.prediction
-            return f"{given.label} {words.percent(given.confidence, 0)}" if given else answer.problem
+        def caption(result: Result) -> str:
+            given = result.prediction
+            return f"{given.label} {words.percent(given.confidence, 0)}" if given else result.problem
 
-        return [(path, caption(answer)) for path, answer in answers.items()]
+        return [(path, caption(result)) for path, result in results.items()]
 
     @staticmethod
-    def _others(answer: Answer) -> list[str]:
-        given = answer.prediction
+    def _others(result: Result) -> list[str]:
+        given = result.prediction
         return [label for label in given.probabilities if label != given.label] if given else []

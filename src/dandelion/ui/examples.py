@@ -1,4 +1,4 @@
-"""Photos to try: those of a folder, or some that are drawn."""
+"""Example photos: from a folder, or drawn by this program."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from PIL import Image, ImageDraw
 from dandelion.errors import SettingsError
 from dandelion.training.sample import draw_photo
 
-MOST = 12
+MAX_EXAMPLES = 12
 SIDE = 320
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
-# Class and seed of the drawn ones, picked by eye.
+# Class and seed of the drawn photos, chosen by eye.
 _DRAWN = (("dandelion", 1), ("grass", 4), ("dandelion", 12), ("grass", 1), ("dandelion", 5))
 
 
 def find_examples(named: Path | None, folder: Path) -> list[Path]:
-    """Photos in `folder`: copies of those in the folder `named`, or drawn ones.
+    """Fill `folder` with copies of the photos in `named`, or with drawn photos; return their paths.
 
     Raises:
-        SettingsError: The folder that was named is none, or holds no photo.
+        SettingsError: `named` is not a folder, or holds no photo.
     """
     if named is None:
         return _draw(folder)
     found = sorted(path for path in named.glob("*") if path.suffix.lower() in SUFFIXES) if named.is_dir() else []
     if not found:
         raise SettingsError(f"DANDELION_UI__EXAMPLES: {named} holds no photo.", "Name a folder of JPEG, PNG or WebP.")
-    return [Path(shutil.copy(path, folder)) for path in found[:MOST]]  # Gradio shows none from just anywhere
+    # Copies, since Gradio shows files only from certain folders.
+    return [Path(shutil.copy(path, folder)) for path in found[:MAX_EXAMPLES]]
 
 
 def _draw(folder: Path) -> list[Path]:
@@ -46,7 +47,7 @@ def _draw(folder: Path) -> list[Path]:
 
 
 def _draw_cat() -> Image.Image:
-    """Something that is neither: what does the model make of it?"""
+    """Draw a photo of neither class, which the model should find unfamiliar."""
     picture = Image.new("RGB", (SIDE, SIDE), (235, 220, 200))
     draw = ImageDraw.Draw(picture)
     fur, eye, nose = (90, 90, 95), (230, 220, 80), (230, 130, 140)

@@ -1,12 +1,12 @@
-"""Headers that every answer of the page's server carries."""
+"""Headers of every response of the page's server."""
 
 from __future__ import annotations
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Gradio's page starts itself by a script inside it, compiles its templates in the browser and works in blobs.
-# Nothing comes from anywhere but here, whatever a library of the page may try.
+# Gradio's page starts with an inline script, compiles its templates in the browser and uses blobs.
+# Nothing is loaded from another host.
 _POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -26,13 +26,13 @@ _POLICY = "; ".join(
 
 
 class Headers:
-    """Adds them, and keeps photos and pages out of shared caches."""
+    """Middleware that adds the headers and prevents shared caches from storing photos and pages."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Serve one request with these headers."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -43,7 +43,7 @@ class Headers:
                 headers["Content-Security-Policy"] = _POLICY
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["X-Frame-Options"] = "DENY"
-                headers["Referrer-Policy"] = "same-origin"  # with none, browsers hide from us where a form was sent
+                headers["Referrer-Policy"] = "same-origin"  # with no-referrer, browsers hide a form's origin
                 headers["Cross-Origin-Opener-Policy"] = "same-origin"
                 headers.setdefault("Cache-Control", "max-age=86400" if "/static/" in scope["path"] else "no-store")
             await send(message)

@@ -1,4 +1,4 @@
-"""The tab of the service's health: traffic, latency, accuracy, drift, what waits; and the retraining of the model."""
+"""The health tab: traffic, latency, backlog, accuracy, drift, and retraining."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dandelion.ui.page import LOCAL_TIMES, Page, Updates
 from dandelion.ui.retraining import Retrainings
 from dandelion.ui.traffic import NOW_SAMPLES, SAMPLE_SECONDS, Sample, Traffic, in_steps, quantile, total
 
-LEAST_SECONDS = 300.0  # the charts' shortest span
+MIN_SPAN_SECONDS = 300.0  # of the charts
 
 
 class HealthTab:
-    """Figures of the service, anew every few seconds while somebody looks."""
+    """Measurements of the service, refreshed every few seconds while the tab is open."""
 
     def __init__(self, page: Page, tabs: gr.Tabs, tab: gr.Tab, traffic: Traffic) -> None:
         self._page = page
@@ -27,16 +27,16 @@ class HealthTab:
         self._quality = gr.HTML(js_on_load=LOCAL_TIMES, elem_id="quality")
         self._retrainings = Retrainings(page)
         shown: dict[str, Any] = {
-            "outputs": [self._now, self._quality, self._retrainings.shown, self._retrainings.asked],
+            "outputs": [self._now, self._quality, self._retrainings.shown, self._retrainings.form],
             "show_progress": "hidden",
         }
         self.refresh: dict[str, Any] = {"fn": self._show, "inputs": None, **shown}
         self._timer.tick(**self.refresh)
         tab.select(**self.refresh)
-        tabs.select(self._watch, None, self._timer, show_progress="hidden")
+        tabs.select(self._run_timer, None, self._timer, show_progress="hidden")
 
-    def _watch(self, event: gr.SelectData) -> gr.Timer:
-        """Let the figures run while this tab is the one that is seen."""
+    def _run_timer(self, event: gr.SelectData) -> gr.Timer:
+        """Refresh only while this tab is open."""
         return gr.Timer(active=event.value == self._page.words("health.tab"))
 
     async def _show(self, request: gr.Request) -> Updates:
@@ -58,17 +58,17 @@ class HealthTab:
     def _charts_of(self, samples: list[Sample]) -> list[tuple[str, str, Chart, int]]:
         words = self._page.words
         steps = [(ago, total(some), sum(each.seconds for each in some)) for ago, some in in_steps(samples)]
-        span = max([LEAST_SECONDS, *(ago for ago, *_ in steps)])
+        span = max([MIN_SPAN_SECONDS, *(ago for ago, *_ in steps)])
 
         def slower_than(share: float) -> Points:
             found = [(ago, quantile(change.within, share)) for ago, change, _ in steps]
             return [(ago, None if seconds is None else 1000 * seconds) for ago, seconds in found]
 
         rates = {
-            words("health.answered"): [(ago, change.answered / seconds) for ago, change, seconds in steps],
+            words("health.classified"): [(ago, change.answered / seconds) for ago, change, seconds in steps],
             words("health.refused"): [(ago, change.refused / seconds) for ago, change, seconds in steps],
         }
-        durations = {words("health.median"): slower_than(0.5), words("health.slow"): slower_than(0.95)}
+        durations = {words("health.median"): slower_than(0.5), words("health.p95"): slower_than(0.95)}
         return [
             (words("health.traffic"), words("health.per_second"), draw(rates, span), 1),
             (words("health.latency"), "ms", draw(durations, span), 0),
@@ -77,7 +77,7 @@ class HealthTab:
     async def _quality_of(self, request: gr.Request) -> str:
         client = self._page.backend.of(request)
         try:
-            figures, drift = await asyncio.gather(client.accuracy(), client.drift())
+            accuracies, drift = await asyncio.gather(client.accuracy(), client.drift())
         except DandelionError as error:
             return self._page.problem(error)
-        return self._page.render("quality", figures=figures) + self._page.render("drift", drift=drift)
+        return self._page.render("quality", accuracies=accuracies) + self._page.render("drift", drift=drift)

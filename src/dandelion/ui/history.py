@@ -1,4 +1,4 @@
-"""The tab of all predictions: filtered, paged, opened one by one."""
+"""The history tab: all predictions, with filters, pages and details."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _AGES = {
     "history.week": timedelta(days=7),
     "history.month": timedelta(days=30),
 }
-_VERDICTS = {"right": "history.right", "wrong": "history.wrong", "unknown": "history.unknown"}
-_KINDS = {"true": "history.known", "false": "history.strange"}
+_VERDICTS = {"right": "history.right", "wrong": "history.wrong", "unknown": "history.unlabelled"}
+_KINDS = {"true": "history.familiar", "false": "history.unfamiliar"}
 
 
 @dataclass
 class View:
-    """Where in the history one visitor is.
+    """One visitor's place in the history.
 
-    It moves before the API is asked, and only what was asked last is shown: an answer that comes late, to a tab that
-    was opened or an API that came back, takes nobody away from the page that was turned to since.
+    It changes before the request is sent, and only the latest response is shown: a late response to an earlier request
+    must not replace the page that the visitor turned to since.
 
     Attributes:
-        cursors: Of every page from the first to the one that is shown.
-        following: Of the next one.
-        asked: How often the API was asked.
+        cursors: Cursors of the pages from the first to the current one.
+        following: Cursor of the next page.
+        requests: How many requests were sent.
     """
 
     cursors: list[str | None] = field(default_factory=lambda: [None])
     following: str | None = None
-    asked: int = 0
+    requests: int = 0
 
 
 class HistoryTab:
@@ -60,8 +60,12 @@ class HistoryTab:
             kinds = [everything, *((words(key), name) for name, key in _KINDS.items())]
             self._kind: Any = gr.Dropdown(kinds, value=ANY, label=words("history.kind"), min_width=130)
         with gr.Row():
-            self._least: Any = gr.Slider(0, 100, 0, step=1, label=words("history.least"), min_width=300)
-            self._most: Any = gr.Slider(0, 100, 100, step=1, label=words("history.most"), min_width=300)
+            self._min_confidence: Any = gr.Slider(
+                0, 100, 0, step=1, label=words("history.min_confidence"), min_width=300
+            )
+            self._max_confidence: Any = gr.Slider(
+                0, 100, 100, step=1, label=words("history.max_confidence"), min_width=300
+            )
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=300):
                 self._table = gr.HTML(js_on_load=LOCAL_TIMES + PRESSED, elem_id="history")
@@ -79,7 +83,7 @@ class HistoryTab:
     def _listen(self, tab: gr.Tab) -> None:
         filters = [
             *(self._age, self._label, self._version, self._verdict, self._kind),
-            *(self._least, self._most),
+            *(self._min_confidence, self._max_confidence),
         ]
         shown: dict[str, Any] = {
             "inputs": [self._view, *filters],
@@ -93,22 +97,22 @@ class HistoryTab:
         self.refresh: dict[str, Any] = {"fn": self._show, **shown}
         choices = [self._label, self._version]
         tab.select(self._choose, None, choices, show_progress="hidden").then(**self.refresh)
-        # What visitors choose; not that `_choose` fills a list.
+        # `input`, not `change`: only the visitor's choices, not lists that `_choose` fills.
         gr.on([each.input for each in filters], self._first, trigger_mode="always_last", **shown)
         self._older.click(self._further, **shown)
         self._newer.click(self._back, **shown)
         self._table.select(self._open, None, scroll_to_output=True, **one)
         self._close.click(lambda: (gr.Column(visible=False), "", gr.Radio(value=None), ""), None, **one)
-        told = self._true_label.input(self._tell, [self._chosen, self._true_label], **one)
-        told.then(self._show, **shown)
+        labelled = self._true_label.input(self._send_feedback, [self._chosen, self._true_label], **one)
+        labelled.then(self._show, **shown)
 
     async def _choose(self, request: gr.Request) -> tuple[Any, Any]:
-        """The classes and versions that there are to choose from."""
+        """List the classes and versions to choose from."""
         client, everything = self._page.backend.of(request), (self._page.words("history.any"), ANY)
         try:
             classes = [(label, label) for label in (await client.model())["classes"]]
             versions = [(each.version, each.version) for each in await client.versions(limit=100)]
-        except DandelionError:  # the table says why
+        except DandelionError:  # the table shows the error
             return gr.skip(), gr.skip()
         return gr.Dropdown([everything, *classes]), gr.Dropdown([everything, *versions])
 
@@ -127,8 +131,8 @@ class HistoryTab:
         return await self._show(request, view, *filters)
 
     async def _show(self, request: gr.Request, view: View, *filters: Any) -> Updates:
-        view.asked += 1
-        asked, wanted, first = view.asked, _wanted(*filters), ROWS * (len(view.cursors) - 1)
+        view.requests += 1
+        number, wanted, first = view.requests, _wanted(*filters), ROWS * (len(view.cursors) - 1)
         following, can_turn = view.following, False
         try:
             found = await self._page.backend.of(request).predictions(limit=ROWS, cursor=view.cursors[-1], **wanted)
@@ -136,7 +140,7 @@ class HistoryTab:
             following, can_turn = found.next, True
         except DandelionError as error:
             table = self._page.problem(error)
-        if view.asked != asked:
+        if view.requests != number:
             return gr.skip()
         view.following = following
         return {
@@ -148,7 +152,7 @@ class HistoryTab:
     async def _open(self, event: gr.EventData, request: gr.Request) -> Updates:
         return await self._describe(str(event.chosen), request)
 
-    async def _tell(self, chosen: str, label: str, request: gr.Request) -> Updates:
+    async def _send_feedback(self, chosen: str, label: str, request: gr.Request) -> Updates:
         try:
             await self._page.backend.of(request).feedback(chosen, label)
         except DandelionError as error:
@@ -172,7 +176,7 @@ class HistoryTab:
 def _wanted(
     age: str, label: str, version: str, verdict: str, kind: str, least: float, most: float
 ) -> dict[str, str | float | bool]:
-    """The filters as the API's route names them."""
+    """Return the filters as query parameters of the API."""
     named = {"label": label, "version": version, "verdict": verdict, "in_distribution": kind}
     wanted: dict[str, str | float | bool] = {name: value for name, value in named.items() if value}
     if age:

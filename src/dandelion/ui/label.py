@@ -1,4 +1,4 @@
-"""The tab where people tell what photos show, one key a photo."""
+"""The tab where people label photos, with one key per photo."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dandelion.errors import DandelionError
 from dandelion.ui.page import Page, Updates
 
 SKIP, UNDO = "s", "u"
-# One for each class, in the order of a keyboard; what the other two mean is not among them.
+# One key per class, in keyboard order, without `SKIP` and `UNDO`.
 KEYS = "1234567890qwertyiopadfghjklzxcvbnm"
 AHEAD = 10
-ASKED = 100
+QUEUE_ROWS = 100
 HELD_SECONDS = 300.0
 
-# A key presses the button that shows it while this tab is seen, unless somebody writes. What is pressed before the next
-# photo is there counts for nothing.
+# While this tab is open, a key presses the button that shows it, unless the visitor is typing. Keys that are pressed
+# before the next photo is shown are ignored.
 _KEYS = """
 let waits = false, pressed = null;
 const press = button => {
@@ -50,13 +50,13 @@ document.addEventListener('keydown', event => {
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one visitor has before them.
+    """One visitor's labelling work.
 
     Attributes:
-        ahead: Photos to come, the first is shown.
-        done: Photos behind, with the class that was told, or None for one that was skipped.
-        waiting: How many waited in all when last asked.
-        names: Who told how many before this visit began, as last asked.
+        ahead: Photos to label; the first one is shown.
+        done: Finished photos with their label, or None if skipped.
+        waiting: Length of the queue at the last request.
+        names: Labels by person before this visit, at the last request.
         me: The visitor's own name.
     """
 
@@ -67,42 +67,42 @@ class Work:
     me: str = ""
 
     @property
-    def told(self) -> int:
-        """How many the visitor labelled."""
+    def labelled(self) -> int:
+        """How many photos the visitor labelled."""
         return sum(label is not None for _, label in self.done)
 
 
 class LabelLeases:
-    """Which visitor holds which photo, so that two do not label the same one.
+    """Leases of photos to visitors, so that no two visitors label the same photo.
 
     Args:
-        clock: Seconds, rising.
+        clock: Monotonic, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._held: dict[str, tuple[str, float]] = {}
 
-    def take(self, visitor: str, photos: Sequence[QueuedPhoto], most: int) -> list[QueuedPhoto]:
-        """The first `most` of `photos` that nobody else holds; the visitor holds them for a while.
+    def take(self, visitor: str, photos: Sequence[QueuedPhoto], limit: int) -> list[QueuedPhoto]:
+        """Lease up to `limit` photos that no other visitor holds.
 
-        Where others hold all of them, they are given out again: better twice than nothing to do.
+        If other visitors hold all of them, they are leased again: a second label is better than no work.
         """
         now = self._clock()
         self._held = {photo: held for photo, held in self._held.items() if now - held[1] < HELD_SECONDS}
         free = [each for each in photos if self._held.get(each.prediction.prediction_id, (visitor, 0))[0] == visitor]
-        taken = list(free or photos)[:most]
+        taken = list(free or photos)[:limit]
         for each in taken:
             self._held[each.prediction.prediction_id] = visitor, now
         return taken
 
     def leave(self, visitor: str) -> None:
-        """Let go of what a visitor held."""
+        """Release a visitor's leases."""
         self._held = {photo: held for photo, held in self._held.items() if held[0] != visitor}
 
 
 class LabelTab:
-    """Photos most worth a look, one after the other."""
+    """Photos that are most worth a label, one after the other."""
 
     def __init__(self, page: Page, tab: gr.Tab, leases: LabelLeases) -> None:
         self._page = page
@@ -115,7 +115,7 @@ class LabelTab:
         self._shown.select(self._press, [self._work], **output)
 
     async def _begin(self, work: Work, request: gr.Request) -> Updates:
-        """Ask for photos, if there are none ahead; what was done stays to be taken back."""
+        """Fetch photos if there are none; finished photos can still be undone."""
         try:
             return self._show(work if work.ahead else await self._refill(work, request))
         except DandelionError as error:
@@ -127,14 +127,14 @@ class LabelTab:
             if choice == UNDO:
                 work = await self._undo(work, request)
             elif work.ahead and work.ahead[0].prediction.prediction_id == about:
-                work = await self._tell(work, None if choice == SKIP else choice.removeprefix("="), request)
+                work = await self._finish(work, None if choice == SKIP else choice.removeprefix("="), request)
             if not work.ahead:
                 work = await self._refill(work, request)
         except DandelionError as error:
             self._page.warn(error)
         return self._show(work)
 
-    async def _tell(self, work: Work, label: str | None, request: gr.Request) -> Work:
+    async def _finish(self, work: Work, label: str | None, request: gr.Request) -> Work:
         photo, *ahead = work.ahead
         if label is not None:
             await self._page.backend.of(request).feedback(photo.prediction.prediction_id, label)
@@ -150,17 +150,17 @@ class LabelTab:
 
     async def _refill(self, work: Work, request: gr.Request) -> Work:
         client = self._page.backend.of(request)
-        queue = await client.queue(limit=ASKED)
+        queue = await client.queue(limit=QUEUE_ROWS)
         me = (await client.me()).name
         seen = {photo.prediction.prediction_id for photo, _ in work.done}
         fresh = [each for each in queue.photos if each.prediction.prediction_id not in seen]
         names = Counter({each.name: each.count for each in queue.labellers})
-        names[me] -= work.told
+        names[me] -= work.labelled
         taken = self._leases.take(request.session_hash or "", fresh, AHEAD)
-        return replace(work, ahead=tuple(taken), waiting=queue.waiting + work.told, names=names, me=me)
+        return replace(work, ahead=tuple(taken), waiting=queue.waiting + work.labelled, names=names, me=me)
 
     def _show(self, work: Work) -> Updates:
-        names = work.names + Counter({work.me: work.told}) if work.me else work.names
+        names = work.names + Counter({work.me: work.labelled}) if work.me else work.names
         labels = list(work.ahead[0].prediction.probabilities) if work.ahead else []
         shown = self._page.render(
             "labelling",

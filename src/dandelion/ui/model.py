@@ -1,4 +1,4 @@
-"""The tab of the model: what serves, which versions there are, both on the same photos, and moving between them."""
+"""The model tab: the serving model, all versions, promotion and rollback, and a comparison on photos."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from dandelion.errors import DandelionError
 from dandelion.ui.page import LOCAL_TIMES, PRESSED, Page, Updates
 
 AT_ONCE = 4
-# Figures that have a name in the catalogue; those of single classes keep training's.
-FIGURES = {
+# Metrics with a name in the catalogue; those of single classes are shown under their own names.
+METRICS = {
     "photos": "model.photos",
     "accuracy": "model.accuracy",
     "f1": "model.f1",
@@ -24,14 +24,14 @@ FIGURES = {
     "log_loss": "model.log_loss",
     "roc_auc": "model.roc_auc",
 }
-ALIASES = {each: f"model.{each}" for each in (CHAMPION, CHALLENGER, PREVIOUS)}
+ALIASES = {CHAMPION: "model.champion", CHALLENGER: "model.challenger", PREVIOUS: "model.previous"}
 ROLLBACK = "rollback"
 
 Files = Sequence[tuple[str, str | None]] | None
 
 
 class ModelTab:
-    """What serves and what could."""
+    """The serving model and the other versions."""
 
     def __init__(self, page: Page, tab: gr.Tab) -> None:
         self._page = page
@@ -53,7 +53,7 @@ class ModelTab:
             elem_id="compared",
         )
         self._opinions = gr.HTML(js_on_load=None, elem_id="opinions")
-        self._asked: Any = gr.State("")
+        self._requested: Any = gr.State("")
         self._listen(tab)
 
     def _listen(self, tab: gr.Tab) -> None:
@@ -61,10 +61,10 @@ class ModelTab:
         shown: dict[str, Any] = {"outputs": [self._overview, self._details, self._card], **hidden}
         self.refresh: dict[str, Any] = {"fn": self._describe, "inputs": None, **shown}
         tab.select(**self.refresh)
-        asked = [self._confirm, self._consequence, self._asked, self._details, self._card]
-        self._overview.select(self._press, None, asked, **hidden)
-        self._no.click(lambda: (gr.Column(visible=False), ""), None, [self._confirm, self._asked], **hidden)
-        self._yes.click(self._move, [self._asked], [self._confirm, self._asked], **hidden).then(**self.refresh)
+        pressed = [self._confirm, self._consequence, self._requested, self._details, self._card]
+        self._overview.select(self._press, None, pressed, **hidden)
+        self._no.click(lambda: (gr.Column(visible=False), ""), None, [self._confirm, self._requested], **hidden)
+        self._yes.click(self._move, [self._requested], [self._confirm, self._requested], **hidden).then(**self.refresh)
         self._dropped.change(self._compare, [self._dropped], [self._dropped, self._opinions], **hidden)
 
     async def _describe(self, request: gr.Request) -> Updates:
@@ -87,17 +87,17 @@ class ModelTab:
     async def _details_of(
         self, client: AsyncClient, version: str, model: dict[str, Any] | None = None
     ) -> tuple[str, str]:
-        """Figures and plots as HTML, and the card; of what serves they need no registry."""
+        """Return metrics and plots as HTML, and the card; for the starter model without the registry."""
         if version.isdecimal():
             found = await client.version(version)
             metrics, plots, card = found.metrics, found.plots, found.card
         else:
             metrics, plots, card = (model or {}).get("metrics", {}), [], (model or {}).get("card", "")
-        shown = self._page.render("version", version=version, metrics=metrics, names=FIGURES, plots=plots)
+        shown = self._page.render("version", version=version, metrics=metrics, names=METRICS, plots=plots)
         return shown, str(card)
 
     async def _press(self, event: gr.EventData, request: gr.Request) -> Updates:
-        """Show a version, or say what a move would do."""
+        """Show a version, or ask the visitor to confirm a promotion or a rollback."""
         action, _, version = str(event.chosen).partition(":")
         client = self._page.backend.of(request)
         try:
@@ -127,8 +127,8 @@ class ModelTab:
             )
         return self._page.render("confirm", text=text)
 
-    async def _move(self, asked: str, request: gr.Request) -> Updates:
-        action, _, version = asked.partition(":")
+    async def _move(self, requested: str, request: gr.Request) -> Updates:
+        action, _, version = requested.partition(":")
         client = self._page.backend.of(request)
         try:
             done = await (client.rollback() if action == ROLLBACK else client.promote(version))
@@ -139,11 +139,11 @@ class ModelTab:
 
     async def _compare(self, files: Files, request: gr.Request) -> Updates:
         if not files:
-            return gr.skip()  # Gradio tells of the place that was emptied here, too
+            return gr.skip()  # emptying the gallery also triggers this event
         client = self._page.backend.of(request)
         turns = asyncio.Semaphore(AT_ONCE)
 
-        async def ask(path: str) -> tuple[str, list[Opinion], str]:
+        async def compare(path: str) -> tuple[str, list[Opinion], str]:
             async with turns:
                 try:
                     return path, await client.compare(await asyncio.to_thread(Path(path).read_bytes)), ""
@@ -152,5 +152,5 @@ class ModelTab:
                 except FileNotFoundError:
                     return path, [], self._page.words("classify.gone")
 
-        rows = await asyncio.gather(*(ask(path) for path, _ in files))
+        rows = await asyncio.gather(*(compare(path) for path, _ in files))
         return None, self._page.render("opinions", rows=rows, aliases=ALIASES)

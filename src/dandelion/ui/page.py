@@ -14,20 +14,20 @@ from dandelion.ui.templates import Renderer
 from dandelion.ui.uploads import Uploads
 from dandelion.ui.words import Words
 
-Updates = Any  # what Gradio takes from an event: new values by component
+Updates = Any  # what an event returns to Gradio: new values by component
 
 # Times are rendered in UTC; the browser knows its own zone.
 LOCAL_TIMES = """
-const tell = () => element.querySelectorAll('time[datetime]').forEach(time => {
+const localize = () => element.querySelectorAll('time[datetime]').forEach(time => {
   const at = new Date(time.dateTime);
   time.title = time.textContent;
   time.textContent = at.toLocaleString(document.documentElement.lang, {dateStyle: 'medium', timeStyle: 'medium'});
 });
-tell();
-watch('value', tell);
+localize();
+watch('value', localize);
 """
 
-# One listener for all buttons, also those that come later.
+# One listener for all buttons, including those that are added later.
 PRESSED = """
 element.addEventListener('click', event => {
   const button = event.target.closest('button[data-id]');
@@ -42,10 +42,10 @@ class Page:
 
     Attributes:
         words: The catalogue in the page's language.
-        render: Templates in that language.
+        render: Templates in the same language.
         backend: The API.
-        settings: All of them.
-        uploads: Room for what is shown from a file.
+        settings: All settings.
+        uploads: Disk space for images that are shown from a file.
     """
 
     words: Words
@@ -55,10 +55,10 @@ class Page:
     uploads: Uploads
 
     def warn(self, error: DandelionError | FileNotFoundError) -> None:
-        """Tell the visitor, in passing, why something did not work."""
+        """Show the visitor a short message about an error."""
         text = self.words("classify.gone") if isinstance(error, FileNotFoundError) else self.words.problem(error)
         gr.Warning(text, title="")
 
     def problem(self, error: DandelionError) -> str:
-        """HTML that tells, in place of what was asked for, why it is not there."""
+        """Return HTML that explains why the requested content is missing."""
         return self.render("problem", text=self.words.problem(error), signs_in=isinstance(error, AuthenticationError))

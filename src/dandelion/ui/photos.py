@@ -1,4 +1,4 @@
-"""Photos and the history's file, which the page links to: asked of the API in the visitor's name."""
+"""Photos and the history as CSV, fetched from the API on behalf of the visitor."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from dandelion.errors import (
 from dandelion.imaging import decode
 from dandelion.ui.backend import Backend
 
-THUMBNAIL = 160  # twice what is shown, for fine screens
+THUMBNAIL = 160  # twice the size on the page, for high-density screens
 LARGEST = 1024
 PAGE_ROWS = 500
-# By what the API's route filters: any other name would be the client's own, or go to the API.
+# The filters of the API's route; other names are ignored, since the client has parameters of its own.
 FILTERS = ("since", "until", "label", "version", "min_confidence", "max_confidence", "verdict", "in_distribution")
-# A photo of an id never changes, but it may be erased: nobody keeps it for long.
+# A stored photo never changes, but it may be erased: browsers must not cache it for long.
 _SHORTLY = {"Cache-Control": "private, max-age=300"}
 _STATUSES = {
     AuthenticationError: 401,
@@ -46,14 +46,14 @@ _COLUMNS = (
     *("prediction_id", "created_at", "label", "confidence", "in_distribution", "model_version", "track"),
     *("duration_ms", "true_label", "verdict", "photo_key"),
 )
-# What spreadsheets take for the start of a formula.
+# Spreadsheets take these for the start of a formula.
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 Side = Annotated[int, Query(ge=16, le=LARGEST)]
 
 
 def create_router(backend: Backend, examples: Sequence[Path]) -> APIRouter:
-    """`/examples/...`, `/photos/...`, `/queue/...`, `/plots/...` and `/history.csv`."""
+    """Create `/examples/...`, `/photos/...`, `/queue/...`, `/plots/...` and `/history.csv`."""
     router = APIRouter()
 
     @router.get("/examples/{number}")
@@ -75,7 +75,7 @@ def create_router(backend: Backend, examples: Sequence[Path]) -> APIRouter:
         async def explained() -> bytes:
             return await client.explain(await client.photo(str(prediction_id)))
 
-        return await _answer(explained, "image/png")
+        return await _respond(explained, "image/png")
 
     @router.get("/queue/{prediction_id}")
     async def queued(request: Request, prediction_id: UUID, side: Side = LARGEST) -> Response:
@@ -85,7 +85,7 @@ def create_router(backend: Backend, examples: Sequence[Path]) -> APIRouter:
     @router.get("/plots/{version}/{name}")
     async def plot(request: Request, version: str, name: str) -> Response:
         client = backend.of(request)
-        return await _answer(lambda: client.plot(version, name), "image/png")
+        return await _respond(lambda: client.plot(version, name), "image/png")
 
     @router.get("/history.csv")
     async def history(request: Request) -> Response:
@@ -105,12 +105,12 @@ async def _picture(fetch: Callable[[], Awaitable[bytes]], side: int) -> Response
     async def small() -> bytes:
         return await asyncio.to_thread(_shrink, await fetch(), side)
 
-    return await _answer(small, "image/jpeg")
+    return await _respond(small, "image/jpeg")
 
 
-async def _answer(make: Callable[[], Awaitable[bytes]], kind: str) -> Response:
+async def _respond(create: Callable[[], Awaitable[bytes]], kind: str) -> Response:
     try:
-        return Response(await make(), media_type=kind, headers=_SHORTLY)
+        return Response(await create(), media_type=kind, headers=_SHORTLY)
     except DandelionError as error:
         return _refused(error)
 
@@ -121,7 +121,7 @@ def _refused(error: DandelionError) -> Response:
 
 
 def _shrink(photo: bytes, side: int) -> bytes:
-    """A JPEG that fits into a square."""
+    """Return a JPEG that fits into a square of `side` pixels."""
     picture = Image.fromarray(np.ascontiguousarray(decode(photo, min_side=side)))
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     stream = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The part of the health tab that retrains the model: ask for it, and follow its seven steps."""
+"""The retraining section of the health tab: start a retraining, and follow its seven steps."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ DECISIONS = {
 
 
 class Retrainings:
-    """The last retrainings, and a button for another."""
+    """The last retrainings, and a form to start another."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
         words = page.words
         self.shown = gr.HTML(js_on_load=LOCAL_TIMES, elem_id="retrainings")
-        with gr.Column(visible=False, elem_id="retrain") as self.asked:
+        with gr.Column(visible=False, elem_id="retrain") as self.form:
             self._reason: Any = gr.Textbox(label=words("retraining.reason"), max_length=500)
             self._force: Any = gr.Checkbox(False, label=words("retraining.force"), info=words("retraining.force_info"))
             self._start = gr.Button(words("retraining.start"), variant="primary")
-        outputs = [self.shown, self.asked]
+        outputs = [self.shown, self.form]
         self._start.click(
-            self._ask, [self._reason, self._force], [*outputs, self._reason, self._force], show_progress="hidden"
+            self._trigger, [self._reason, self._force], [*outputs, self._reason, self._force], show_progress="hidden"
         )
 
     async def describe(self, request: gr.Request) -> tuple[str, Updates]:
-        """The list, and whether the visitor may add to it."""
+        """Render the list, and show the form to visitors who may use it."""
         try:
             runs = await self._page.backend.of(request).list_retrainings(SHOWN)
         except ScopeError:
@@ -66,12 +66,12 @@ class Retrainings:
         shown = self._page.render("retrainings", runs=runs, steps=STEPS, states=STATES, decisions=DECISIONS)
         return shown, gr.Column(visible=True)
 
-    async def _ask(self, reason: str, force: bool, request: gr.Request) -> Updates:
+    async def _trigger(self, reason: str, force: bool, request: gr.Request) -> Updates:
         try:
-            asked = await self._page.backend.of(request).retrain(force, reason)
+            requested = await self._page.backend.of(request).retrain(force, reason)
         except DandelionError as error:
             self._page.warn(error)
             return gr.skip()
-        said = "retraining.started" if asked.is_new else "retraining.goes_on"
-        gr.Info(self._page.words.safe(said, name=asked.name), title="")
+        message = "retraining.started" if requested.is_new else "retraining.already_running"
+        gr.Info(self._page.words.safe(message, name=requested.name), title="")
         return *await self.describe(request), "", False

@@ -9,15 +9,15 @@ from dandelion.http.sockets import listen
 from dandelion.settings import Settings
 from dandelion.telemetry.logs import configure_logging
 
-# Browsers hold a stream open for as long as the page is; there is nothing in it to wait for.
+# Browsers hold a stream open while the page is open; there is no need to wait for it to end.
 STOP_SECONDS = 2
 
 
 def run(settings: Settings) -> int:
-    """Serve until told to stop; return the exit status.
+    """Serve until a signal stops it; return the exit status.
 
     Raises:
-        PortInUseError: Somebody else listens on the port.
+        PortInUseError: Another program listens on the port.
     """
     from dandelion.ui.app import create_app
 

@@ -1,4 +1,4 @@
-"""Who is signed in: keys stay in this process's memory, browsers hold a random name for theirs."""
+"""Sessions of signed-in visitors: keys stay in this process's memory, browsers hold a random session name."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 COOKIE = "dandelion_session"
-MOST = 10_000
+MAX_SESSIONS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody who signed in.
+    """A signed-in visitor.
 
     Attributes:
         key: API key or token.
-        name: Whom the API takes them for.
-        seen_at: When they last did something, by the clock.
+        name: The visitor's name in the API.
+        seen_at: Time of the last request, by the clock.
     """
 
     key: str
@@ -27,15 +27,15 @@ class Session:
     seen_at: float
 
     def __repr__(self) -> str:
-        return f"Session({self.name!r})"  # the key goes into no log
+        return f"Session({self.name!r})"  # without the key, which must not be logged
 
 
 class Sessions:
-    """Sessions by name; the longest unused go first when there are too many.
+    """Sessions by name; when there are too many, the longest unused ones are closed.
 
     Args:
-        hours: A session that is not used for so long is over.
-        clock: Seconds, rising.
+        hours: Unused sessions expire after this time.
+        clock: Monotonic, in seconds.
     """
 
     def __init__(self, hours: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,15 +44,15 @@ class Sessions:
         self._open: OrderedDict[str, Session] = OrderedDict()
 
     def open(self, key: str, name: str) -> str:
-        """A session for somebody whose key the API knows; return its name."""
+        """Open a session for a valid key; return its name."""
         cookie = secrets.token_urlsafe(32)
         self._open[cookie] = Session(key, name, self._clock())
-        while len(self._open) > MOST:
+        while len(self._open) > MAX_SESSIONS:
             self._open.popitem(last=False)
         return cookie
 
     def find(self, cookies: Mapping[str, str]) -> Session | None:
-        """The session that a browser's cookies name, if it is not over."""
+        """Return the session that the cookies name, unless it has expired."""
         cookie = cookies.get(COOKIE, "")
         found = self._open.pop(cookie, None)
         if found is None or self._clock() - found.seen_at > self._seconds:
@@ -61,5 +61,5 @@ class Sessions:
         return self._open[cookie]
 
     def close(self, cookies: Mapping[str, str]) -> None:
-        """Forget the key."""
+        """Close the session and delete its key."""
         self._open.pop(cookies.get(COOKIE, ""), None)

@@ -1,4 +1,4 @@
-"""Signing in and out: a plain form, so that a key passes through no other part of the page."""
+"""Signing in and out by a plain form, so that no other part of the page handles the key."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dandelion.ui.sessions import COOKIE, Sessions
 from dandelion.ui.templates import Renderer
 from dandelion.ui.words import LANGUAGES, Words, choose_language
 
-LONGEST_KEY = 8192  # tokens of identity providers can be long
+MAX_KEY_LENGTH = 8192  # tokens of identity providers can be long
 
 
 def create_router(backend: Backend, sessions: Sessions, limiter: RateLimiter) -> APIRouter:
-    """`/sign-in` and `/sign-out`."""
+    """Create `/sign-in` and `/sign-out`."""
     router = APIRouter()
 
     @router.get("/sign-in")
@@ -28,7 +28,7 @@ def create_router(backend: Backend, sessions: Sessions, limiter: RateLimiter) ->
     async def sign_in(request: Request) -> Response:
         words = _words(request)
         key = str((await request.form(max_files=0, max_fields=4)).get("key", "")).strip()
-        if not key or len(key) > LONGEST_KEY or not is_sendable(key):
+        if not key or len(key) > MAX_KEY_LENGTH or not is_sendable(key):
             return _form(words, words("sign_in.empty"), 422)
         address = request.client.host if request.client else ""
         try:
@@ -42,23 +42,23 @@ def create_router(backend: Backend, sessions: Sessions, limiter: RateLimiter) ->
         except DandelionError as error:
             return _form(words, words.problem(error), 503)
         sessions.close(request.cookies)
-        answer = _to_page(words)
-        answer.set_cookie(
+        response = _to_page(words)
+        response.set_cookie(
             COOKIE,
             sessions.open(key, name),
             httponly=True,
             samesite="strict",
             secure=request.url.scheme == "https",
         )
-        return answer
+        return response
 
     @router.post("/sign-out")
     async def sign_out(request: Request) -> Response:
         words = _words(request)
         sessions.close(request.cookies)
-        answer = _to_page(words)
-        answer.delete_cookie(COOKIE)
-        return answer
+        response = _to_page(words)
+        response.delete_cookie(COOKIE)
+        return response
 
     return router
 

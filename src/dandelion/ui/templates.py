@@ -1,4 +1,4 @@
-"""HTML that the page shows; whatever fills a template is escaped."""
+"""The page's HTML templates; every value is escaped."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from dandelion.ui.words import Words
 
 
 class Renderer:
-    """Templates in one language; a template's words are those of the catalogue."""
+    """Templates in one language; their texts come from the catalogue."""
 
     def __init__(self, words: Words) -> None:
         self._words = words
 
     def __call__(self, template: str, /, **values: Any) -> str:
-        """That template, filled."""
+        """Render a template."""
         return _environment().get_template(f"{template}.html.jinja").render(words=self._words, say=self._say, **values)
 
     def _say(self, key: str, **values: object) -> Markup:
-        return Markup(self._words.safe(key, **values))  # noqa: S704 -- what fills the places is escaped
+        return Markup(self._words.safe(key, **values))  # noqa: S704 -- `safe` escapes the values
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""How the page looks: Gradio's own theme in the colours of a meadow, dark enough to read (WCAG 2.2 AA)."""
+"""The page's theme: Gradio's default in green and amber, with enough contrast for WCAG 2.2 AA."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from gradio.themes.utils.fonts import Font, LocalFont
 
 
 def create_theme() -> themes.Base:
-    """The theme, light and dark."""
-    # Not weight 600 of this font: the file that Gradio carries lacks most letters.
+    """Create the theme for light and dark mode."""
+    # Gradio's file for weight 600 of this font lacks most letters.
     font: list[Font | str] = [LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif"]
     mono: list[Font | str] = [LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "monospace"]
     return themes.Default(

@@ -1,4 +1,4 @@
-"""The last hour of traffic, from the figures that every serving process has of itself."""
+"""The last hour of traffic, from the telemetry of every API process."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from dandelion.client import AsyncClient
 from dandelion.errors import DandelionError
 
 SAMPLE_SECONDS = 5.0
-KEPT = int(3600 / SAMPLE_SECONDS)
+MAX_SAMPLES = int(3600 / SAMPLE_SECONDS)
 STEP_SECONDS = 30
-NOW_SAMPLES = 6  # figures of "now" are of half a minute
+NOW_SAMPLES = 6  # "now" covers half a minute
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one process tells of itself; counters rise until it ends.
+    """Telemetry of one process; counters rise until it stops.
 
     Attributes:
-        answered: Photos answered.
-        strange: Of them, those out of distribution ones.
-        refused: Requests or photos refused.
-        within: Answers by their longest duration, seconds; each number holds the ones before it.
-        backlog_bytes: Predictions that wait for the database.
+        answered: Classified photos.
+        out_of_distribution: Photos among them that were out of distribution.
+        refused: Refused requests or photos.
+        within: Cumulative number of predictions by maximum duration in seconds.
+        backlog_bytes: Size of the predictions that wait for the database.
         backlog_seconds: How long the oldest of them has waited.
     """
 
     answered: float = 0.0
-    strange: float = 0.0
+    out_of_distribution: float = 0.0
     refused: float = 0.0
     within: Mapping[float, float] = field(default_factory=dict)
     backlog_bytes: float = 0.0
@@ -49,13 +49,13 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """All processes over a few seconds.
+    """Telemetry of all processes over a few seconds.
 
     Attributes:
-        at: When they ended, UTC.
-        seconds: How many.
-        processes: How many processes answered.
-        change: What was counted in them; the backlog as it was at the end.
+        at: End of the interval, UTC.
+        seconds: Length of the interval.
+        processes: Number of processes that responded.
+        change: Increase of the counters; the backlog at the end of the interval.
     """
 
     at: datetime
@@ -65,10 +65,10 @@ class Sample:
 
 
 class Traffic:
-    """Asks every process now and then, and remembers an hour.
+    """Samples every process regularly, and retains the last hour.
 
     Args:
-        url: Where `/metrics` answers; every address behind its name is one process.
+        url: Where `/metrics` is; every address of its host is one process.
     """
 
     def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -76,40 +76,40 @@ class Traffic:
         self._clock = clock
         self._clients: dict[str, AsyncClient] = {}
         self._before: dict[str, Reading] = {}
-        self._asked_at: float | None = None
-        self.samples: deque[Sample] = deque(maxlen=KEPT)
+        self._sampled_at: float | None = None
+        self.samples: deque[Sample] = deque(maxlen=MAX_SAMPLES)
 
     async def sample(self) -> None:
-        """Ask all processes once."""
+        """Sample all processes once."""
         urls = await _addresses(self._url)
         for gone in self._clients.keys() - set(urls):
             await self._clients.pop(gone).aclose()
-        found = dict(await asyncio.gather(*(self._ask(each) for each in urls)))
+        found = dict(await asyncio.gather(*(self._read(each) for each in urls)))
         readings: dict[str, Reading] = {name: each for name, each in found.items() if each is not None}
-        now, before_at = self._clock(), self._asked_at
-        # One that is seen for the first time may have counted for days.
+        now, before_at = self._clock(), self._sampled_at
+        # The first reading of a process is only a baseline: it may have counted for days.
         changes = [_since(self._before[name], each) for name, each in readings.items() if name in self._before]
         if before_at is not None and changes:
             self.samples.append(Sample(datetime.now(UTC), now - before_at, len(changes), _sum(changes)))
-        self._before, self._asked_at = readings, now
+        self._before, self._sampled_at = readings, now
 
     async def close(self) -> None:
         """Close the connections."""
         for client in self._clients.values():
             await client.aclose()
 
-    async def _ask(self, url: str) -> tuple[str, Reading | None]:
-        if url not in self._clients:  # making one reads all certificate authorities, which takes 50 ms
+    async def _read(self, url: str) -> tuple[str, Reading | None]:
+        if url not in self._clients:  # a new client reads all certificate authorities, which takes 50 ms
             self._clients[url] = AsyncClient(url, timeout_seconds=SAMPLE_SECONDS, patience_seconds=0)
         try:
             return url, read(await self._clients[url].metrics())
         except (DandelionError, ValueError) as error:
-            log.debug("no_figures", url=url, reason=str(error))
+            log.debug("no_metrics", url=url, reason=str(error))
             return url, None
 
 
 def read(text: str) -> Reading:
-    """One process's figures from Prometheus text format."""
+    """Parse one process's telemetry in Prometheus text format."""
     totals: dict[str, float] = {}
     within: dict[float, float] = {}
     for family in text_string_to_metric_families(text):
@@ -121,7 +121,7 @@ def read(text: str) -> Reading:
                 totals[each.name] = totals.get(each.name, 0.0) + each.value
     return Reading(
         answered=totals.get("predictions_total", 0.0),
-        strange=totals.get("predictions_out_of_distribution_total", 0.0),
+        out_of_distribution=totals.get("predictions_out_of_distribution_total", 0.0),
         refused=totals.get("prediction_errors_total", 0.0),
         within=within,
         backlog_bytes=totals.get("journal_backlog_bytes", 0.0),
@@ -130,28 +130,28 @@ def read(text: str) -> Reading:
 
 
 def quantile(within: Mapping[float, float], share: float) -> float | None:
-    """The duration in seconds that a share of answers stayed below, as Prometheus estimates it; None without any."""
+    """Estimate a quantile of the durations in seconds, as Prometheus does; None without predictions."""
     limits = sorted(within)
     if not limits or within[limits[-1]] <= 0:
         return None
     wanted = share * within[limits[-1]]
-    below, least = 0.0, 0.0
+    below, lower = 0.0, 0.0
     for limit in limits:
         if within[limit] >= wanted:
             if limit == float("inf"):
-                return least
-            return least + (limit - least) * (wanted - below) / max(within[limit] - below, 1e-12)
-        below, least = within[limit], limit
-    return least
+                return lower
+            return lower + (limit - lower) * (wanted - below) / max(within[limit] - below, 1e-12)
+        below, lower = within[limit], limit
+    return lower
 
 
 def total(samples: list[Sample]) -> Reading:
-    """What was counted in all of them, with the last one's backlog."""
+    """Add up samples; the backlog is that of the last one."""
     summed = _sum([each.change for each in samples])
     last = samples[-1].change if samples else Reading()
     return Reading(
         answered=summed.answered,
-        strange=summed.strange,
+        out_of_distribution=summed.out_of_distribution,
         refused=summed.refused,
         within=summed.within,
         backlog_bytes=last.backlog_bytes,
@@ -160,7 +160,7 @@ def total(samples: list[Sample]) -> Reading:
 
 
 def in_steps(samples: list[Sample]) -> list[tuple[float, list[Sample]]]:
-    """Samples by half minutes, each with how many seconds ago it ended, oldest first."""
+    """Group samples by half minutes, each with its age in seconds, oldest first."""
     steps: dict[int, list[Sample]] = {}
     for each in samples:
         steps.setdefault(int(each.at.timestamp() // STEP_SECONDS), []).append(each)
@@ -169,15 +169,15 @@ def in_steps(samples: list[Sample]) -> list[tuple[float, list[Sample]]]:
 
 
 async def _addresses(url: str) -> list[str]:
-    """`url` with every address that its name stands for."""
+    """Return `url` once for every address of its host."""
     parts = urlsplit(url)
-    if parts.scheme != "http":  # a certificate is for a name
+    if parts.scheme != "http":  # a certificate names a host, not an address
         return [url]
     loop = asyncio.get_running_loop()
     with contextlib.suppress(OSError):
         found = await loop.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_STREAM)
         by_family = {family: [str(place[0]) for kind, *_, place in found if kind == family] for family, *_ in found}
-        # A process of both families is one process.
+        # A process with an IPv4 and an IPv6 address is one process.
         hosts = sorted(set(by_family.get(socket.AF_INET) or [f"[{host}]" for host in by_family[socket.AF_INET6]]))
         return [parts._replace(netloc=f"{host}:{parts.port or 80}").geturl() for host in hosts]
     return [url]
@@ -185,10 +185,10 @@ async def _addresses(url: str) -> list[str]:
 
 def _since(before: Reading, now: Reading) -> Reading:
     if now.answered < before.answered or now.refused < before.refused:
-        return now  # it was started anew, and counts from nothing
+        return now  # the process restarted, and its counters began at 0
     return Reading(
         answered=now.answered - before.answered,
-        strange=now.strange - before.strange,
+        out_of_distribution=now.out_of_distribution - before.out_of_distribution,
         refused=now.refused - before.refused,
         within={limit: count - before.within.get(limit, 0.0) for limit, count in now.within.items()},
         backlog_bytes=now.backlog_bytes,
@@ -203,7 +203,7 @@ def _sum(changes: list[Reading]) -> Reading:
             within[limit] = within.get(limit, 0.0) + count
     return Reading(
         answered=sum(each.answered for each in changes),
-        strange=sum(each.strange for each in changes),
+        out_of_distribution=sum(each.out_of_distribution for each in changes),
         refused=sum(each.refused for each in changes),
         within=within,
         backlog_bytes=sum(each.backlog_bytes for each in changes),

@@ -1,4 +1,4 @@
-"""The folder of what visitors upload: what lies in it, the room that is left, and its end."""
+"""The folder of visitors' uploads: its contents, its free space, and its cleanup."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-# Gradio deletes the files that it knows of when they are older than this, and forgets only what it deletes itself: the
-# sweep here comes one turn after it.
-KEPT_SECONDS = 2 * 3600
+# Gradio deletes the files that it knows of when they are older than this, and forgets only files that it deletes
+# itself. So the sweep here runs one interval later.
+MAX_AGE_SECONDS = 2 * 3600
 SWEEP_SECONDS = 600
-# What the smallest file takes, and each folder. Gradio gives every file a folder of its own.
+# Disk space of the smallest file and of each folder. Gradio creates one folder per file.
 BLOCK_BYTES = 4096
 FILE_BYTES = 2 * BLOCK_BYTES
 
 
 class Uploads:
-    """Files in one folder, which Gradio writes and this counts and sweeps.
+    """Files in one folder, which Gradio writes and this class counts and deletes.
 
     Args:
-        folder: Where they lie, and nothing else does.
-        most_bytes: What they may take in all.
+        folder: A folder for uploads only.
+        max_bytes: Maximum size of all uploads.
     """
 
-    def __init__(self, folder: Path, most_bytes: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder = folder
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._held_bytes = 0
         self._counting = asyncio.Lock()
         self._earlier: list[set[str]] = []
 
     def has(self, path: str) -> bool:
-        """Whether `path` is in the folder, also for Gradio, which fetches `http://a/../..` and so on."""
+        """Return whether `path` is in the folder; safe against `http://a/../..`, which Gradio would fetch."""
         named = Path(path)
         if not named.is_absolute() or ".." in named.parts:
             return False
@@ -44,22 +44,22 @@ class Uploads:
             return False
 
     async def hold(self, size_bytes: int) -> bool:
-        """Keep room for what is to come, if there is so much: many at a time find no more than there is."""
+        """Reserve space for an upload; return False if there is too little. Safe for concurrent uploads."""
         async with self._counting:
-            held = self._held_bytes  # before the count: what is written meanwhile is better counted twice than never
+            held = self._held_bytes  # read before the count, so that bytes written meanwhile count twice, not never
             taken = await asyncio.to_thread(self._count_taken)
-            if taken + held + size_bytes > self._most_bytes:
+            if taken + held + size_bytes > self._max_bytes:
                 return False
             self._held_bytes += size_bytes
             return True
 
     def release(self, size_bytes: int) -> None:
-        """Give back room that was held: what it was for is written, or will not come."""
+        """Release reserved space once the bytes are written or the upload has failed."""
         self._held_bytes -= size_bytes
 
     @contextlib.asynccontextmanager
     async def tidied(self) -> AsyncIterator[None]:
-        """Around one upload. Gradio leaves the files of one that broke off, or whose form names them otherwise."""
+        """Delete what one upload leaves behind: Gradio leaves files of aborted uploads and of other form fields."""
         earlier = await asyncio.to_thread(self._list_unfinished)
         self._earlier.append(earlier)
         try:
@@ -67,29 +67,29 @@ class Uploads:
         finally:
             self._earlier.remove(earlier)
             for path in await asyncio.to_thread(self._list_unfinished):
-                # One that came while another upload ran may be that one's, at whose end it is looked at again.
+                # A file that appeared during another upload may belong to it, and is checked again at its end.
                 if all(path in each for each in self._earlier):
                     await asyncio.to_thread(Path(path).unlink, missing_ok=True)
 
     async def tidy(self) -> None:
-        """Sweep now."""
+        """Delete old files and empty folders now."""
         await asyncio.to_thread(self.sweep, time.time())
 
     def sweep(self, now: float) -> None:
-        """Remove files that are too old, whoever left them, and folders that are empty for a while."""
+        """Delete files that are too old and folders that have been empty for a while."""
         for folder, _, names in os.walk(self._folder, topdown=False):
             for name in names:
                 path = Path(folder, name)
                 with contextlib.suppress(FileNotFoundError):  # just deleted
-                    if now - path.stat().st_ctime > KEPT_SECONDS + SWEEP_SECONDS:
+                    if now - path.stat().st_ctime > MAX_AGE_SECONDS + SWEEP_SECONDS:
                         path.unlink()
             inside = Path(folder)
-            with contextlib.suppress(OSError):  # something is in it
+            with contextlib.suppress(OSError):  # the folder is not empty
                 if inside != self._folder and now - inside.stat().st_ctime > SWEEP_SECONDS:
                     inside.rmdir()
 
     def _list_unfinished(self) -> set[str]:
-        """Gradio writes beside the folders, and moves a file into one of its own when all of the form is there."""
+        """List the files of unfinished uploads: Gradio moves a file into a folder once its form is complete."""
         with os.scandir(self._folder) as entries:
             return {entry.path for entry in entries if entry.is_file()}
 

@@ -1,4 +1,4 @@
-"""What the page says, in the languages of the catalogue."""
+"""The page's texts, in the languages of the catalogue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dandelion.errors import DandelionError
 
 LANGUAGES = {"en": "English", "fr": "Français"}
 DEFAULT = "en"
-# Before the first dot of a message's key stands where it is said; errors have a part of their own.
+# The first part of a key names the place of its text; errors have a part of their own.
 _ERROR = "error"
 
 
@@ -29,41 +29,41 @@ class Words:
     def __init__(self, language: str) -> None:
         self.language = language
         self._texts = {key: text[language] for key, text in catalogue().items()}
-        if language == "fr":  # where no line may break
+        if language == "fr":  # no line may break before these marks
             self._texts = {key: re.sub(" (?=[:;?!%])", "\u00a0", text) for key, text in self._texts.items()}
 
     def __call__(self, key: str, **values: object) -> str:
-        """The text of that key, with its places filled."""
+        """Return the text of a key with its placeholders filled."""
         return self._texts[key].format(**values)
 
     def safe(self, key: str, **values: object) -> str:
-        """The same for places that take HTML: what fills the places is escaped."""
+        """Return the same text for HTML, with all values escaped."""
         return self(key, **{name: html.escape(str(value)) for name, value in values.items()})
 
     def problem(self, error: DandelionError) -> str:
-        """What to tell a person about an error."""
+        """Describe an error to a visitor."""
         for kind in type(error).__mro__:
             if (key := f"{_ERROR}.{kind.__name__.removesuffix('Error')}") in self._texts:
                 return self(key, detail=error)
         return str(error)
 
     def percent(self, share: float, digits: int = 1) -> str:
-        """A share in [0, 1] as people of the language write it."""
+        """Format a share in [0, 1] as a percentage."""
         return self.number(100 * share, digits) + ("\u00a0%" if self.language == "fr" else "%")
 
     def number(self, value: float, digits: int = 0) -> str:
-        """A number with so many digits after the point, as people of the language write it."""
+        """Format a number with `digits` decimal places."""
         text = f"{value:,.{digits}f}"
         return text.translate(str.maketrans(",.", "\u202f,")) if self.language == "fr" else text
 
     def moment(self, at: datetime) -> str:
-        """A time in UTC; the browser puts its own in place of it."""
+        """Format a time in UTC; the browser replaces it by local time."""
         return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 @functools.cache
 def catalogue() -> dict[str, dict[str, str]]:
-    """Key to language to text."""
+    """Return the texts by key, then by language."""
     tables = tomllib.loads(files("dandelion.ui").joinpath("catalogue.toml").read_text(encoding="utf-8"))
     return {
         f"{part}.{name}": cast("dict[str, str]", texts)
@@ -73,12 +73,12 @@ def catalogue() -> dict[str, dict[str, str]]:
 
 
 def places(text: str) -> set[str]:
-    """The names of the places in a text that are to be filled."""
+    """Return the names of a text's placeholders."""
     return {name for _, name, _, _ in Formatter().parse(text) if name}
 
 
 def choose_language(accepted: str) -> str:
-    """The language that an `Accept-Language` header likes best, of those that there are."""
+    """Return the available language that an `Accept-Language` header prefers."""
     wanted: list[tuple[float, str]] = []
     for part in accepted.split(","):
         name, _, quality = part.strip().partition(";q=")
