@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.servers.mlflow import GivenMlflowServer, MlflowServer
 from tests.servers.mysql import GivenMySqlServer, MySqlServer
@@ -81,9 +82,10 @@ def _files(path: Path) -> list[Path]:
 @pytest.fixture(autouse=True)
 def _log_of_its_own() -> Iterator[None]:
     """What a test makes of the log ends with it: its standard error, to which handlers write, is closed then."""
-    root = logging.getLogger()
+    root, structured = logging.getLogger(), structlog.get_config()
     before, level = list(root.handlers), root.level
     yield
+    structlog.configure(**structured)
     for handler in set(root.handlers).difference(before):
         root.removeHandler(handler)
     root.setLevel(level)

@@ -96,8 +96,11 @@ def test_faults_are_spread_over_packages_and_kinds() -> None:
     sources = read_sources(ROOT / "src")
     chosen = choose_faults(sources, 40, seed=1)
     packages = {path.name for path in (ROOT / "src" / "dandelion").iterdir() if list(path.glob("*.py"))}
-    assert {fault.package for fault in chosen} == packages | {"dandelion"}
-    assert Counter(fault.kind for fault in chosen) == dict.fromkeys(KINDS, 10)
+    without = {"files"}  # no condition, no await, no number: nothing to get wrong in these ways
+    assert {fault.package for fault in chosen} == packages - without | {"dandelion"}
+    # Not each has ten: a small package has room for some kinds alone.
+    kinds = Counter(fault.kind for fault in chosen)
+    assert all(9 <= kinds[kind] <= 11 for kind in KINDS), kinds
     assert len({fault.name for fault in chosen}) == 40
 
 

@@ -1,4 +1,4 @@
-"""Who asks, what they may, and how often."""
+"""Authentication, scopes and rate limits."""
 
 from dandelion.access.authenticator import Authenticator
 from dandelion.access.caller import ANONYMOUS, Caller

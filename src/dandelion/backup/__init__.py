@@ -1,1 +1,1 @@
-"""Backups: dumps, copies at a second place, binary logs, and how each is brought back."""
+"""Backups: dumps, copies at a second place, MySQL's binary logs, and restores."""

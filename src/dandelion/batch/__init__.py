@@ -1,1 +1,1 @@
-"""Many photos at once: a manifest cut into shards, an answer or an error for each photo, one Parquet file."""
+"""Batch prediction: photos cut into shards, one row for each photo, one Parquet file."""

@@ -1,4 +1,4 @@
-"""The terminal: one command a job; each imports what it needs when it runs."""
+"""The command line; each command imports what it needs when it runs."""
 
 from dandelion.cli.main import main
 

@@ -1,1 +1,1 @@
-"""Threads and background tasks of a process."""
+"""Executors and background tasks of a process."""

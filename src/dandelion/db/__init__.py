@@ -1,4 +1,4 @@
-"""What is kept in tables: predictions, feedback, keys, releases, and who did what."""
+"""Tables and queries: predictions, feedback, API keys, releases, audit log."""
 
 from dandelion.db.engine import create_engine, transact
 

@@ -1,10 +1,11 @@
-"""The values that travel between parts: frozen, validated where they enter, free of I/O."""
+"""The values that parts exchange: frozen, validated where they enter, free of I/O."""
 
 from dandelion.domain.access import AccessScope, ApiKey, Identity
 from dandelion.domain.drift import Drift, DriftTest, FeatureDrift, MergedDrift
 from dandelion.domain.feedback import BulkVerdict, Feedback, Labeller, Queue, QueuedPhoto, Reason, RefusedLine
 from dandelion.domain.flows import FlowRun, FlowStep, Retraining, TriggeredRetraining
 from dandelion.domain.models import (
+    CALIBRATION_BINS,
     CHALLENGER,
     CHAMPION,
     PREVIOUS,
@@ -27,6 +28,7 @@ from dandelion.domain.predictions import (
 )
 
 __all__ = [
+    "CALIBRATION_BINS",
     "CHALLENGER",
     "CHAMPION",
     "LABEL_LENGTH",

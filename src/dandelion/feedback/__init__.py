@@ -1,1 +1,1 @@
-"""Labels that people give: files of them, and the queue of photos most worth one."""
+"""Labels that people give: label files, and the queue of photos most worth labelling."""

@@ -1,1 +1,1 @@
-"""HTTP servers: where they listen, whom they believe, and how uvicorn runs them."""
+"""HTTP servers: addresses, sockets, connections, and how uvicorn runs them."""

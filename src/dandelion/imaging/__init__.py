@@ -1,4 +1,4 @@
-"""From encoded bytes to the model's input."""
+"""Photos decoded to the model's input, cleaned of metadata, and measured."""
 
 from dandelion.imaging.clean import CleanPhoto, clean
 from dandelion.imaging.decode import decode, probe

@@ -1,1 +1,1 @@
-"""Photos in, predictions out: runtime, classifier, batcher, service, reloader."""
+"""Photos in, predictions out: engines, classifier, batcher, service, reloader."""

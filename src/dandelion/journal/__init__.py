@@ -1,4 +1,4 @@
-"""Predictions to disk first, then to the database; their photos to the data lake."""
+"""Predictions and photos on local disk first, then shipped to the database and the object store."""
 
 from dandelion.journal.journal import Journal, ship_left
 from dandelion.journal.photos import Photos

@@ -1,4 +1,4 @@
-"""How well the model does on what it meets, and whether that still looks like what it was trained on."""
+"""Drift detection, live accuracy, and reports of both."""
 
 from dandelion.monitoring.accuracy import LiveAccuracy, WindowAccuracy, measure_accuracy, seconds_of
 from dandelion.monitoring.merged import MonitoringRun, run_monitoring, save_sketches

@@ -1,4 +1,4 @@
-"""Files by bucket and key: photos, dataset versions, backups."""
+"""The object store, S3 or a folder: photos, dataset versions, backups."""
 
 from dandelion.objects.create import create_mirror, create_store
 from dandelion.objects.photo import TYPES as PHOTO_TYPES

@@ -1,1 +1,1 @@
-"""Flows: asked for and looked at over Prefect's HTTP API, which needs no Prefect; served and deployed with it."""
+"""Prefect: triggering and listing runs over its HTTP API; serving and deploying the flows."""

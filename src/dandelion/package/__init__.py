@@ -1,4 +1,4 @@
-"""The model package: a folder that is the only thing training hands to serving."""
+"""The model package: the folder that training hands to serving."""
 
 from dandelion.package.calibration import softmax
 from dandelion.package.manifest import Manifest

@@ -1,4 +1,4 @@
-"""What is kept of the people who send photos, and how it is forgotten."""
+"""Hashes of clients, and erasures of their photos."""
 
 from dandelion.privacy.clients import ClientHasher
 from dandelion.privacy.erase import Erased, erase_client, erase_prediction

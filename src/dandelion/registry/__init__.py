@@ -1,4 +1,4 @@
-"""MLflow: which versions there are, which one serves, and their packages."""
+"""Model versions and aliases in MLflow, and the cache of model packages."""
 
 from dandelion.registry.cache import recall_alias, remember_alias
 from dandelion.registry.registry import (

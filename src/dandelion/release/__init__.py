@@ -1,1 +1,1 @@
-"""From a trained version to one that serves: the gate, the plan, the move and the way back."""
+"""Releases of model versions: the promotion gate, the plan of aliases, deployment and rollback."""

@@ -1,1 +1,1 @@
-"""A retraining, step by step: from figures that fall to a better model in service, or to a reason why not."""
+"""The seven steps of a retraining, from falling metrics to a new champion or a reason why not."""

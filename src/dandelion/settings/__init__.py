@@ -1,6 +1,6 @@
-"""Every setting, one frozen section a file, read once from the environment and passed in.
+"""Every setting: one frozen section per file, read once from the environment and passed in.
 
-The variable of a setting is `DANDELION_<SECTION>__<KEY>`, for example `DANDELION_API__PORT=8080`.
+The environment variable of a setting is `DANDELION_<SECTION>__<KEY>`, for example `DANDELION_API__PORT=8080`.
 """
 
 from dandelion.settings.access import AccessSettings

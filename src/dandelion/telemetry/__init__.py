@@ -1,1 +1,1 @@
-"""Prometheus instruments and structured logs."""
+"""Prometheus instruments, structured logs and traces."""

@@ -1,1 +1,1 @@
-"""Photos to model packages: data, fit, figures, graphs."""
+"""From photos to a model package: checks, fitting, scoring, plots, export."""
