@@ -16,11 +16,14 @@ from dandelion.domain import ModelRef, Prediction, Promoted
 from dandelion.errors import (
     AuthenticationError,
     DandelionError,
+    FlowRunNotFoundError,
     NotAnImageError,
     OverloadedError,
     RateLimitedError,
     UnreachableError,
+    errors_by_reason,
 )
+from tests.client import TARGET, synchronous
 from tests.servers.scripted import Handler, listening
 
 ANSWER = Prediction(
@@ -198,3 +201,14 @@ def test_a_key_that_no_header_carries_is_refused_and_not_told(key: str) -> None:
             create("http://127.0.0.1:9", key=key)
         assert "dnd_1" not in str(told.value)
         assert "dnd_\u00fc" not in str(told.value)
+
+
+def test_the_synchronous_client_is_made_from_the_asynchronous_one() -> None:
+    assert TARGET.read_text(encoding="utf-8") == synchronous(), "run `python -m tests.client`"
+
+
+def test_every_error_has_a_reason_of_its_own() -> None:
+    kinds = errors_by_reason()
+    assert kinds["not_an_image"] is NotAnImageError
+    assert kinds["flow_run_not_found"] is FlowRunNotFoundError
+    assert {kind.reason(): kind for kind in kinds.values()} == kinds

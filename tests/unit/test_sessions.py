@@ -39,7 +39,7 @@ def test_too_many_sessions_push_out_the_longest_unused() -> None:
     opened = Sessions(1.0)
     first, second = ({COOKIE: opened.open(name, name)} for name in ("first", "second"))
     assert opened.find(first) is not None  # which makes the second one the longest unused
-    for number in range(sessions.MOST - 1):
+    for number in range(sessions.MAX_SESSIONS - 1):
         opened.open(str(number), str(number))
     assert opened.find(first) is not None
     assert opened.find(second) is None

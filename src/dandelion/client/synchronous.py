@@ -1,0 +1,283 @@
+"""The synchronous client of the HTTP API. Do not edit: `python -m tests.client` writes it."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from dandelion.client.exchange import (
+    PATIENCE_SECONDS,
+    REFUSED,
+    RETRIED,
+    Tries,
+    as_list,
+    as_object,
+    checked,
+    content_of,
+    decode,
+    explain_options,
+    identity,
+    photo_headers,
+    unreachable,
+)
+from dandelion.domain import (
+    BulkVerdict,
+    Drift,
+    Identity,
+    Opinion,
+    Page,
+    Prediction,
+    Promoted,
+    Queue,
+    Retraining,
+    StoredPrediction,
+    TriggeredRetraining,
+    Version,
+    VersionDetails,
+)
+from dandelion.errors import DandelionError
+
+_TYPES = {"csv": {"Content-Type": "text/csv"}, "jsonl": {"Content-Type": "application/x-ndjson"}}
+
+
+class _Retrainings(msgspec.Struct):
+    retrainings: list[Retraining]
+
+
+class Client:
+    """Talks to one server; waits and tries again when it is told to (429, 503 with Retry-After).
+
+    Args:
+        url: Where it responds.
+        key: API key or token, where it requires one.
+        timeout_seconds: Longest wait for one response.
+        patience_seconds: Longest to wait in all before trying again; a longer Retry-After is an error at once.
+
+    Raises:
+        AuthenticationError: The key cannot be sent.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str | None = None,
+        timeout_seconds: float = 30.0,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._http = httpx.Client(base_url=url, timeout=timeout_seconds)
+        self._patience_seconds = patience_seconds
+        self._headers = identity(key)
+        self._on_refused: Callable[[], None] | None = None
+
+    def acting_for(
+        self, key: str | None, address: str | None = None, on_refused: Callable[[], None] | None = None
+    ) -> Self:
+        """The same connections for somebody who came to us.
+
+        Args:
+            key: Theirs.
+            address: Theirs, if it is known.
+            on_refused: Called when the server does not take the key, any more or at all.
+
+        Raises:
+            AuthenticationError: The key cannot be sent.
+        """
+        other = copy.copy(self)
+        other._headers = identity(key) | ({"X-Forwarded-For": address} if address else {})
+        other._on_refused = on_refused
+        return other
+
+    def predict(self, photo: bytes) -> Prediction:
+        """The answer to one encoded photo.
+
+        Raises:
+            DandelionError: The server refused it, of the same kind as on the server; or did not answer.
+        """
+        return decode(self._send("POST", "/predict", content=photo, headers=photo_headers()), Prediction)
+
+    def try_predict(self, photo: bytes) -> Prediction | DandelionError:
+        """The prediction for one photo, or why there is none."""
+        try:
+            return self.predict(photo)
+        except DandelionError as error:
+            return error
+
+    def explain(self, photo: bytes, *, label: str | None = None, strength: float = 0.6) -> bytes:
+        """A PNG of the photo with its class activation map."""
+        params = explain_options(label, strength)
+        return content_of(self._send("POST", "/explain", content=photo, headers=photo_headers(), params=params))
+
+    def feedback(self, prediction_id: str, label: str) -> bool:
+        """Tell the true class of a photo that was answered; whether the answer was right.
+
+        Raises:
+            DandelionError: No such prediction, or no such class.
+        """
+        body = {"prediction_id": prediction_id, "label": label}
+        return bool(as_object(self._send("POST", "/feedback", json=body))["correct"])
+
+    def feedback_file(self, data: bytes, kind: Literal["csv", "jsonl"]) -> BulkVerdict:
+        """Send many labels at once; good lines are kept though others are refused.
+
+        Raises:
+            DandelionError: The file as a whole cannot be read.
+        """
+        return decode(self._send("POST", "/feedback/bulk", content=data, headers=_TYPES[kind]), BulkVerdict)
+
+    def withdraw_feedback(self, prediction_id: str) -> None:
+        """Withdraw a label."""
+        self._send("DELETE", f"/feedback/{prediction_id}")
+
+    def queue(self, *, limit: int = 20) -> Queue:
+        """Photos most worth labelling, and who labelled how many."""
+        return decode(self._send("GET", "/queue", params={"limit": limit}), Queue)
+
+    def queued_photo(self, prediction_id: str) -> bytes:
+        """A photo of the queue, encoded."""
+        return content_of(self._send("GET", f"/queue/{prediction_id}/photo"))
+
+    def versions(self, *, limit: int = 20) -> list[Version]:
+        """Versions of the model, newest first."""
+        return as_list(self._send("GET", "/models", params={"limit": limit}), "versions", Version)
+
+    def version(self, version: str) -> VersionDetails:
+        """One version with its card and the names of its plots.
+
+        Raises:
+            DandelionError: There is none of that number.
+        """
+        return decode(self._send("GET", f"/models/{quote(version, safe='')}"), VersionDetails)
+
+    def plot(self, version: str, name: str) -> bytes:
+        """A plot of a version's training, PNG."""
+        return content_of(self._send("GET", f"/models/{quote(version, safe='')}/plots/{quote(name, safe='')}"))
+
+    def promote(self, version: str) -> Promoted:
+        """Let a version serve.
+
+        Raises:
+            DandelionError: There is none of that number.
+        """
+        return decode(self._send("POST", "/admin/promote", json={"version": version}), Promoted)
+
+    def rollback(self) -> Promoted:
+        """Let the version serve that served before. It is sent once: a second rollback would undo the first.
+
+        Raises:
+            DandelionError: Nothing served before.
+            UnreachableError: No answer came; look which version is champion before you send it again.
+        """
+        return decode(self._send("POST", "/admin/rollback", retried=REFUSED), Promoted)
+
+    def compare(self, photo: bytes) -> list[Opinion]:
+        """What serves and, where there is one, what is on trial, asked about the same photo."""
+        return as_list(self._send("POST", "/compare", content=photo, headers=photo_headers()), "opinions", Opinion)
+
+    def accuracy(self) -> list[dict[str, Any]]:
+        """Accuracy from feedback, by version and window."""
+        return list(as_object(self._send("GET", "/accuracy"))["windows"])
+
+    def drift(self) -> Drift:
+        """Whether photos still look like those of training, to the server that answers and over all of them."""
+        return decode(self._send("GET", "/drift"), Drift)
+
+    def prediction(self, prediction_id: str) -> StoredPrediction:
+        """One prediction from the history.
+
+        Raises:
+            DandelionError: No such prediction.
+        """
+        return decode(self._send("GET", f"/predictions/{prediction_id}"), StoredPrediction)
+
+    def predictions(self, *, limit: int = 50, cursor: str | None = None, **filters: str | float | bool) -> Page:
+        """A page of the history, newest first; `filters` are the route's, `next` is the cursor of the next page."""
+        given = {"limit": limit, **({"cursor": cursor} if cursor else {}), **filters}
+        return decode(self._send("GET", "/predictions", params=given), Page)
+
+    def photo(self, prediction_id: str) -> bytes:
+        """The photo of a prediction, encoded.
+
+        Raises:
+            DandelionError: No such prediction, or its photo was not kept.
+        """
+        return content_of(self._send("GET", f"/predictions/{prediction_id}/photo"))
+
+    def me(self) -> Identity:
+        """Whom the server takes us for.
+
+        Raises:
+            DandelionError: It does not know our key or token.
+        """
+        return decode(self._send("GET", "/me"), Identity)
+
+    def model(self) -> dict[str, Any]:
+        """What serves now."""
+        return as_object(self._send("GET", "/model"))
+
+    def health(self) -> dict[str, Any]:
+        """How the server is."""
+        return as_object(self._send("GET", "/health"))
+
+    def metrics(self) -> str:
+        """The server's metrics in Prometheus text format."""
+        return content_of(self._send("GET", "/metrics")).decode()
+
+    def reload(self) -> dict[str, Any]:
+        """Let the server look at its alias now."""
+        return as_object(self._send("POST", "/admin/reload"))
+
+    def retrain(self, force: bool = False, reason: str = "") -> TriggeredRetraining:
+        """Ask for a retraining; while one goes on, that one is the answer.
+
+        Raises:
+            OrchestrationError: Prefect does not answer, or nobody serves the flows.
+        """
+        body = {"force": force, "reason": reason}
+        return decode(self._send("POST", "/admin/retrainings", json=body), TriggeredRetraining)
+
+    def list_retrainings(self, limit: int = 20) -> list[Retraining]:
+        """The last retrainings, newest first."""
+        params = {"limit": limit}
+        return decode(self._send("GET", "/admin/retrainings", params=params), _Retrainings).retrainings
+
+    def get_retraining(self, run_id: str) -> Retraining:
+        """One retraining.
+
+        Raises:
+            FlowRunNotFoundError: There is none of that id.
+        """
+        return decode(self._send("GET", f"/admin/retrainings/{run_id}"), Retraining)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _send(self, method: str, path: str, *, retried: frozenset[int] = RETRIED, **options: Any) -> httpx.Response:
+        headers = {**self._headers, **options.pop("headers", {})}
+        tries = Tries(retried, self._patience_seconds)
+        while True:
+            try:
+                answer = self._http.request(method, path, headers=headers, **options)
+            except httpx.HTTPError as error:
+                raise unreachable(self._http, error) from error
+            if answer.status_code == httpx.codes.UNAUTHORIZED and self._on_refused is not None:
+                self._on_refused()
+            if (pause := tries.pause_after(answer)) is None:
+                return checked(answer)
+            time.sleep(pause)
