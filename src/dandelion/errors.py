@@ -2,54 +2,56 @@
 
     DandelionError
     ├── SettingsError               a setting is unknown, malformed or contradicts another
-    │   └── PortInUseError          somebody else listens where we were told to
-    ├── PhotoError                  what was sent cannot be classified
-    │   ├── NotAnImageError         the bytes are no picture, or are cut off
-    │   ├── UnsupportedFormatError  a picture, in a format that is not read here
+    │   └── PortInUseError          another process listens on a port that Dandelion needs
+    ├── PhotoError                  a photo cannot be classified
+    │   ├── NotAnImageError         the bytes are not an image, or are truncated
+    │   ├── UnsupportedFormatError  an image in a format that is not supported
     │   └── PhotoTooLargeError      too many bytes or pixels
-    ├── UploadError                 a request that carries no photo where one is expected
-    │   ├── MediaTypeError          a body of a type that is not taken
+    ├── UploadError                 a request without a photo where one is expected
+    │   ├── MediaTypeError          a body of a media type that is not supported
     │   ├── UploadTooLargeError     more bytes or more photos than one request may carry
     │   ├── SlowUploadError         the body took too long to arrive
-    │   └── ClientGoneError         the client hung up before its body was complete
-    ├── OverloadedError             the queue is full; try again
-    │   └── RateLimitedError        one caller asks more often than it may
-    ├── AuthenticationError         nobody knows this credential, or it is over
-    ├── ScopeError                  somebody known who may not do this
-    ├── ForeignOriginError          a browser sent it for a page of another site
-    ├── ApiKeyError                 a key that cannot be made or revoked
-    ├── UnreachableError            a server that we ask does not answer
+    │   └── ClientGoneError         the client disconnected before its body was complete
+    ├── OverloadedError             a queue is full; try again
+    │   └── RateLimitedError        a caller exceeds its rate limit
+    ├── AuthenticationError         a credential is unknown, expired or revoked
+    ├── ScopeError                  a known caller lacks a scope
+    ├── ForeignOriginError          a page of another site sent the request
+    ├── ApiKeyError                 a key cannot be created or revoked
+    ├── UnreachableError            a server does not answer
     ├── NotReadyError               no model is loaded yet, or the process is draining
     ├── PackageError                a model package is incomplete or was altered
     ├── RegistryError               MLflow did not answer
     │   └── VersionNotFoundError    no such version or alias
     ├── DatabaseError               MySQL or SQLite did not answer, or refused
-    │   └── RowRefusedError         it answered, and will never take these values
+    │   └── RowRefusedError         the database will never accept these values
     ├── ObjectStoreError            the object store did not answer, or refused
     │   ├── ObjectNotFoundError     no such object
-    │   ├── ObjectKeyError          a name that not every store takes
-    │   └── ObjectCorruptError      an object reads back differently from what was written
-    ├── JournalFullError            predictions can be kept neither on disk nor in the database
+    │   ├── ObjectKeyError          a key that not every store accepts
+    │   └── ObjectCorruptError      an object differs from what was written
+    ├── JournalFullError            predictions can be stored neither on disk nor in the database
     ├── PredictionNotFoundError     no prediction of that id is stored
-    ├── FeedbackError               a label that the model has no class for
-    ├── FeedbackFileError           a file of labels that cannot be read at all
+    ├── FeedbackError               the model has no class for a label
+    ├── FeedbackFileError           a label file cannot be read at all
     ├── DataError                   a data folder cannot be used as it is
     ├── MonitoringError             Prometheus did not answer
     ├── OrchestrationError          Prefect did not answer, or refused
     │   └── FlowRunNotFoundError    no such flow run
     ├── ReleaseError                a version does not serve as it should
-    ├── BatchError                  a batch of photos cannot be read, or its answers not be written
-    ├── BackupError                 a backup cannot be made, found or restored, or differs from what it was made of
-    └── TrainingError               a training run cannot start or go on
+    ├── BatchError                  a batch of photos cannot be read, or its predictions cannot be written
+    ├── BackupError                 a backup cannot be created, found or restored, or differs from its source
+    └── TrainingError               a training run cannot start or continue
         ├── UnknownModelError       timm has no model of that name
         └── ParityError             the exported graph disagrees with torch
 
-Messages name the value and say what to do. Nothing here knows HTTP: `dandelion.api.problems` maps errors to
-statuses in one table.
+Messages name the value and the remedy. Nothing here knows HTTP: one table in `dandelion.api.problems` maps errors to
+statuses.
 """
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from typing import Any
 
 
@@ -58,7 +60,7 @@ class DandelionError(Exception):
 
     Attributes:
         message: What is wrong, with the offending value.
-        remedy: What to do about it; may be empty when the message says so already.
+        remedy: What to do about it; may be empty if the message says so already.
     """
 
     def __init__(self, message: str, remedy: str = "") -> None:
@@ -66,25 +68,30 @@ class DandelionError(Exception):
         self.message = message
         self.remedy = remedy
 
+    @classmethod
+    def reason(cls) -> str:
+        """The condition as a word for programs: `not_an_image` for NotAnImageError."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Error")).lower()
+
 
 class SettingsError(DandelionError):
     """A setting is unknown, malformed or contradicts another."""
 
 
 class PortInUseError(SettingsError):
-    """Another process listens on a port that Dandelion was told to use."""
+    """Another process listens on a port that Dandelion needs."""
 
 
 class PhotoError(DandelionError):
-    """What was sent cannot be classified."""
+    """A photo cannot be classified."""
 
 
 class NotAnImageError(PhotoError):
-    """The bytes are no picture, or are cut off."""
+    """The bytes are not an image, or are truncated."""
 
 
 class UnsupportedFormatError(PhotoError):
-    """A picture, but in a format that is not read here."""
+    """An image in a format that is not supported."""
 
 
 class PhotoTooLargeError(PhotoError):
@@ -92,11 +99,11 @@ class PhotoTooLargeError(PhotoError):
 
 
 class UploadError(DandelionError):
-    """A request that carries no photo where one is expected."""
+    """A request without a photo where one is expected."""
 
 
 class MediaTypeError(UploadError):
-    """A body of a type that is not taken."""
+    """A body of a media type that is not supported."""
 
 
 class UploadTooLargeError(UploadError):
@@ -108,14 +115,14 @@ class SlowUploadError(UploadError):
 
 
 class ClientGoneError(UploadError):
-    """The client hung up before its body was complete."""
+    """The client disconnected before its body was complete."""
 
 
 class OverloadedError(DandelionError):
-    """More photos wait than may wait.
+    """A queue is full.
 
     Attributes:
-        retry_after_seconds: When another try is likely to succeed.
+        retry_after_seconds: After which time a retry is likely to succeed.
     """
 
     def __init__(self, message: str, remedy: str = "", *, retry_after_seconds: int = 1) -> None:
@@ -124,10 +131,10 @@ class OverloadedError(DandelionError):
 
 
 class RateLimitedError(OverloadedError):
-    """One caller asks more often than it may.
+    """A caller exceeds its rate limit.
 
     Attributes:
-        status: Where it stands in its window.
+        status: The caller's rate limit, and what is left of it.
     """
 
     def __init__(self, message: str, remedy: str = "", *, status: Any = None) -> None:
@@ -136,10 +143,10 @@ class RateLimitedError(OverloadedError):
 
 
 class AuthenticationError(DandelionError):
-    """Nobody knows this credential, or it is over.
+    """A credential is unknown, expired or revoked.
 
     Attributes:
-        is_missing: None was sent.
+        is_missing: Whether no credential was sent.
     """
 
     def __init__(self, message: str, remedy: str = "", *, is_missing: bool = False) -> None:
@@ -148,10 +155,10 @@ class AuthenticationError(DandelionError):
 
 
 class ScopeError(DandelionError):
-    """Somebody known who may not do this.
+    """A known caller lacks a scope.
 
     Attributes:
-        scope: What it takes.
+        scope: The scope that is needed.
     """
 
     def __init__(self, message: str, remedy: str = "", *, scope: str = "") -> None:
@@ -160,15 +167,15 @@ class ScopeError(DandelionError):
 
 
 class ForeignOriginError(DandelionError):
-    """A browser sent it for a page of another site, which may not ask here."""
+    """A page of another site, whose origin is not allowed, sent the request."""
 
 
 class ApiKeyError(DandelionError):
-    """A key that cannot be made or revoked."""
+    """A key cannot be created or revoked."""
 
 
 class UnreachableError(DandelionError):
-    """A server that we ask does not answer."""
+    """A server does not answer."""
 
 
 class NotReadyError(DandelionError):
@@ -180,23 +187,23 @@ class PackageError(DandelionError):
 
 
 class RegistryError(DandelionError):
-    """The model registry did not answer, or answered with a failure."""
+    """The model registry did not answer, or failed."""
 
 
 class VersionNotFoundError(RegistryError):
-    """The registry answered: there is no such version or alias."""
+    """The registry has no such version or alias."""
 
 
 class DatabaseError(DandelionError):
-    """The database did not answer, or refused what was asked."""
+    """The database did not answer, or refused the request."""
 
 
 class RowRefusedError(DatabaseError):
-    """The database answered that it will never take these values."""
+    """The database will never accept these values."""
 
 
 class ObjectStoreError(DandelionError):
-    """The object store did not answer, or refused what was asked."""
+    """The object store did not answer, or refused the request."""
 
 
 class ObjectNotFoundError(ObjectStoreError):
@@ -204,15 +211,15 @@ class ObjectNotFoundError(ObjectStoreError):
 
 
 class ObjectKeyError(ObjectStoreError):
-    """A name for an object that not every store takes."""
+    """A key that not every store accepts."""
 
 
 class ObjectCorruptError(ObjectStoreError):
-    """An object reads back differently from what was written."""
+    """An object differs from what was written."""
 
 
 class JournalFullError(OverloadedError):
-    """Predictions can be kept neither on disk nor in the database, so none is given."""
+    """Predictions can be stored neither on disk nor in the database, so none is returned."""
 
 
 class PredictionNotFoundError(DandelionError):
@@ -220,11 +227,11 @@ class PredictionNotFoundError(DandelionError):
 
 
 class FeedbackError(DandelionError):
-    """A label that the model has no class for."""
+    """The model has no class for a label."""
 
 
 class FeedbackFileError(DandelionError):
-    """A file of labels that cannot be read at all."""
+    """A label file cannot be read at all."""
 
 
 class DataError(DandelionError):
@@ -236,27 +243,27 @@ class MonitoringError(DandelionError):
 
 
 class OrchestrationError(DandelionError):
-    """Prefect did not answer, or refused what was asked."""
+    """Prefect did not answer, or refused the request."""
 
 
 class FlowRunNotFoundError(OrchestrationError):
-    """Prefect knows no such run."""
+    """Prefect has no such run."""
 
 
 class ReleaseError(DandelionError):
-    """A version does not serve as it should, or could not be moved."""
+    """A version does not serve as it should, or its alias could not be moved."""
 
 
 class BatchError(DandelionError):
-    """A batch of photos cannot be read, or its answers cannot be written."""
+    """A batch of photos cannot be read, or its predictions cannot be written."""
 
 
 class BackupError(DandelionError):
-    """A backup cannot be made, found or restored, or differs from what it was made of."""
+    """A backup cannot be created, found or restored, or differs from its source."""
 
 
 class TrainingError(DandelionError):
-    """A training run cannot start or go on."""
+    """A training run cannot start or continue."""
 
 
 class UnknownModelError(TrainingError):
@@ -264,4 +271,15 @@ class UnknownModelError(TrainingError):
 
 
 class ParityError(TrainingError):
-    """An exported graph answers differently from the torch model it came from."""
+    """An exported graph disagrees with its torch model."""
+
+
+@cache
+def errors_by_reason() -> dict[str, type[DandelionError]]:
+    """Every error by its `reason()`, so that a client raises what the server raised."""
+    found, kinds = {}, [DandelionError]
+    while kinds:
+        kind = kinds.pop()
+        found[kind.reason()] = kind
+        kinds += kind.__subclasses__()
+    return found

@@ -89,7 +89,7 @@ def test_a_part_that_dies_is_started_again_and_said_so(launch: Callable[..., Run
     )
     os.kill(api, signal.SIGKILL)
     up.wait_for_output("API ended (killed by SIGKILL)")
-    up.wait_for_output("API starts again")
+    up.wait_for_output("API restarts")
     up.wait_for("/readyz")
 
 

@@ -362,7 +362,7 @@ def test_a_restore_tells_of_damaged_copies_and_goes_on_to_the_dump(small: Settin
     assert done.returncode == 1, done.stderr
     assert "Not copied back: data-lake/a.jpg reads as" in done.stderr
     assert f"{ROWS} predictions" in done.stdout
-    assert "3 objects copied back, 1 could not be" in done.stdout
+    assert "3 objects copied back, 1 failed" in done.stdout
 
 
 @pytest.mark.parametrize("home", ["home", "another home"])

@@ -159,3 +159,13 @@ def test_photos_sent_at_once_are_run_together(http: httpx.Client) -> None:
     after = figures(http)
     assert statuses == [200] * 96
     assert after["prediction_batch_photos_count"] - before["prediction_batch_photos_count"] < 96
+
+
+def test_what_other_routes_refuse_is_no_prediction_that_failed(http: httpx.Client) -> None:
+    before = figures(http).get("prediction_errors_total", 0)
+    assert http.post("/explain", content=b"no photo", headers=JPEG).status_code == 400
+    assert http.get("/predictions/00000000-0000-7000-8000-000000000000").status_code == 404
+    assert http.get("/nowhere").status_code == 404
+    assert figures(http).get("prediction_errors_total", 0) == before
+    assert http.post("/predict/", content=b"no photo", headers=JPEG).status_code == 400
+    assert figures(http)["prediction_errors_total"] == before + 1

@@ -337,7 +337,7 @@ def test_what_waits_on_disk_is_stored_before_it_is_forgotten(
         status, _, errors = dandelion(*asked)
         assert (status, "still wait" in " ".join(errors.split())) == (2, True)
     status, output, errors = dandelion(*asked)
-    assert (status, "1 predictions lead to nobody" in output) == (0, True), errors
+    assert (status, "1 predictions no longer lead to a person" in output) == (0, True), errors
     assert not segment.exists()
     assert list(settings.photo_spool.iterdir()) == []
     (row,) = ask(settings, lambda on: predictions.page(on, predictions.Filter()))

@@ -90,7 +90,7 @@ def test_files_go_into_a_bucket_and_the_newest_comes_back(dandelion: Command, tm
     status, _, errors = dandelion("objects", "put", "attic", str(file), "x")
     assert (status, "attic" in errors) == (2, True)
     status, _, errors = dandelion("objects", "put", "backups", str(tmp_path / "missing"), "x")
-    assert (status, "is no file" in " ".join(errors.split())) == (2, True)
+    assert (status, "is not a file" in " ".join(errors.split())) == (2, True)
 
 
 @pytest.fixture

@@ -121,10 +121,10 @@ def test_all_photos_of_a_client_go_from_mysql_and_minio_with_every_version(
         ids = [predict(api) for _ in range(5)]
         for identity in ids:
             photo_of(api, identity)
-        assert erase(settings, "--client", "203.0.113.9", **env).stdout.startswith("Forgot 0 photos; 0 predictions")
+        assert erase(settings, "--client", "203.0.113.9", **env).stdout.startswith("Erased 0 photos; 0 predictions")
         done = erase(settings, "--client", "127.0.0.1", "--json", **env)
         assert json.loads(done.stdout) == {"predictions": 5, "photos": 5}, done.stderr
-        assert erase(settings, "--client", "127.0.0.1", **env).stdout.startswith("Forgot 0 photos; 0 predictions")
+        assert erase(settings, "--client", "127.0.0.1", **env).stdout.startswith("Erased 0 photos; 0 predictions")
     left = minio.client().list_objects(
         bucket_name="erasure-data-lake", prefix="predicted/", recursive=True, include_version=True
     )

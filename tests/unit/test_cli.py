@@ -36,7 +36,7 @@ def test_every_help_shows_an_example(words: list[str]) -> None:
     shown = dandelion(*words, "--help")
     assert shown.returncode == 0, shown.stderr
     if words not in (["data"], ["models"]):  # groups list their commands, which have the examples
-        assert "Example: dandelion" in shown.stdout or "Begin with: dandelion" in shown.stdout
+        assert "Example: dandelion" in shown.stdout or "Start with: dandelion" in shown.stdout
 
 
 def test_a_misspelt_setting_is_named_and_nothing_runs(tmp_path: Path) -> None:

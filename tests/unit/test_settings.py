@@ -46,7 +46,7 @@ def test_a_list_that_is_no_json_is_named_and_not_told(name: str, example: str, m
     monkeypatch.setenv("DANDELION_NOTIFY__URLS", "")
     monkeypatch.setenv(name, "secret, other")
     with pytest.raises(
-        SettingsError, match=re.escape(f"{name} is no JSON. Write it as in {name}='{example}'.")
+        SettingsError, match=re.escape(f"{name} is not valid JSON. Write it like {name}='{example}'.")
     ) as told:
         load_settings()
     assert "secret," not in str(told.value)

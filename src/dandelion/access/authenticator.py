@@ -1,4 +1,4 @@
-"""Credentials in, callers out; those seen lately pass without asking the database again."""
+"""Turns credentials into callers; recently verified ones need no database query."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from dandelion.errors import AuthenticationError, DatabaseError
 from dandelion.settings import AccessSettings
 
 MOST_REMEMBERED = 10_000
-# A database that does not answer within this holds up nobody who was known lately.
+# A recently verified caller waits no longer than this for the database.
 KNOWN_WAIT_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a credential was.
+    """The last verification of a credential.
 
     Attributes:
-        found: Whose it was; None is nobody's.
-        at: When that was found, in seconds that only grow.
-        asked: When it was asked for last, perhaps without an answer.
+        found: Its key or claims; None if it was unknown.
+        at: When it was verified, on the monotonic clock.
+        tried: When verification was last tried, even without success; on the monotonic clock.
     """
 
     found: ApiKey | Claims | None
     at: float
-    asked: float
+    tried: float
 
     @property
     def key(self) -> ApiKey | None:
-        """What it was found to be, where that is a key."""
+        """The API key, if it was one."""
         return self.found if isinstance(self.found, ApiKey) else None
 
 
 class Authenticator:
-    """Tells who a credential belongs to.
+    """Identifies the caller of a credential.
 
     Args:
-        settings: Whose tokens to believe, and how long to remember an answer.
+        settings: Which tokens to trust, and how long to cache a verification.
         find_key: Looks up an API key by its id; may raise `DatabaseError`.
     """
 
@@ -55,25 +55,27 @@ class Authenticator:
         # By digest, so that a memory dump holds no credentials. The oldest go first: a flood of wrong keys costs
         # others at most a look-up.
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
-        self._asking: dict[str, asyncio.Task[ApiKey | None]] = {}
+        self._queries: dict[str, asyncio.Task[ApiKey | None]] = {}
 
     async def identify(self, credential: str, address: str) -> Caller:
-        """Whose credential that is.
+        """Return the caller of a credential.
 
         Raises:
-            AuthenticationError: Nobody's, or it is over.
-            DatabaseError: The database does not answer, and the key was not seen lately.
+            AuthenticationError: It is unknown, expired or revoked.
+            DatabaseError: The database does not answer, and the key was not verified recently.
             NotReadyError: The keys of an identity provider cannot be fetched.
         """
         if credential.startswith(keys.PREFIX):
             return await self._by_key(credential, address)
         if not self._tokens.is_configured:
-            raise AuthenticationError("That is no API key.", "Make one: dandelion keys create NAME --scope predict")
+            raise AuthenticationError(
+                "This is not an API key.", "Create one: dandelion keys create NAME --scope predict"
+            )
         claims = await self._claims(credential)
         return Caller(f"jwt:{claims.subject}", claims.scopes, address)
 
     def remembers(self, credential: str) -> bool:
-        """Whether it was good when it was seen last; it may have been revoked since, which `identify` tells."""
+        """Whether the credential was valid when last verified; `identify` finds out if it was revoked since."""
         is_key = credential.startswith(keys.PREFIX)
         seen = self._seen.get((keys.id_of(credential) or "") if is_key else keys.digest_of(credential))
         found = None if seen is None else seen.found
@@ -85,46 +87,46 @@ class Authenticator:
         identity = keys.id_of(text)
         key = await self._key(identity) if identity else None
         if key is None or not keys.matches(text, key):
-            raise AuthenticationError("There is no such API key.", "Check that it is whole: it is 80 characters long.")
+            raise AuthenticationError("There is no such API key.", "Check that it is complete: it has 80 characters.")
         if why := key.why_over(time.time()):
-            raise AuthenticationError(f"The API key {key.name!r} {why}.", "Ask for a new one.")
+            raise AuthenticationError(f"The API key {key.name!r} {why}.", "Request a new one.")
         return Caller(f"key:{key.name}", frozenset(key.scopes), address)
 
     async def _key(self, identity: str) -> ApiKey | None:
-        """What is known of a key; asked for anew now and then, for which nobody waits long who was known lately."""
+        """Look up a key, cached for a while; a recently verified caller does not wait long for the database."""
         now, seen = time.monotonic(), self._seen.get(identity)
         if seen is not None and now - seen.at < self._settings.key_cache_seconds:
             return seen.key
         if seen is None or seen.key is None or now - seen.at >= self._settings.key_grace_seconds:
-            return await asyncio.shield(self._ask(identity))
-        if identity in self._asking or now - seen.asked < self._settings.key_cache_seconds:
+            return await asyncio.shield(self._query(identity))
+        if identity in self._queries or now - seen.tried < self._settings.key_cache_seconds:
             return seen.key
         try:
             async with asyncio.timeout(KNOWN_WAIT_SECONDS):
-                return await asyncio.shield(self._ask(identity))
+                return await asyncio.shield(self._query(identity))
         except (TimeoutError, DatabaseError):
             return seen.key
 
-    def _ask(self, identity: str) -> asyncio.Task[ApiKey | None]:
-        """Ask the database, once for all who wait."""
-        if (asking := self._asking.get(identity)) is not None:
-            return asking
+    def _query(self, identity: str) -> asyncio.Task[ApiKey | None]:
+        """Query the database, once for all who wait."""
+        if (query := self._queries.get(identity)) is not None:
+            return query
 
-        async def ask() -> ApiKey | None:
+        async def find() -> ApiKey | None:
             try:
                 found = await self._find_key(identity)
             except DatabaseError:
                 if (seen := self._seen.get(identity)) is not None:
-                    self._seen[identity] = replace(seen, asked=time.monotonic())  # at `at` it answered last
+                    self._seen[identity] = replace(seen, tried=time.monotonic())
                 raise
             finally:
-                del self._asking[identity]
+                del self._queries[identity]
             self._remember(identity, found)
             return found
 
-        self._asking[identity] = asking = asyncio.create_task(ask())
-        asking.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may wait for it any more
-        return asking
+        self._queries[identity] = query = asyncio.create_task(find())
+        query.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may wait for it any more
+        return query
 
     async def _claims(self, token: str) -> Claims:
         digest = keys.digest_of(token)

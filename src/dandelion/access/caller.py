@@ -1,4 +1,4 @@
-"""Whoever sent a request."""
+"""The sender of a request."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ ANONYMOUS = "anonymous"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever sent a request.
+    """The sender of a request.
 
     Attributes:
         name: `key:NAME` of an API key, `jwt:SUBJECT` of a token, or `anonymous`.
-        scopes: What they may do; `admin` may do all.
-        address: Where the request came from; empty where that is unknown.
+        scopes: What the caller may do; `admin` may do everything.
+        address: Where the request came from; empty if unknown.
     """
 
     name: str = ANONYMOUS
@@ -26,27 +26,27 @@ class Caller:
 
     @property
     def is_known(self) -> bool:
-        """Whether they have shown who they are."""
+        """Whether the caller is authenticated."""
         return self.name != ANONYMOUS
 
     @property
     def client(self) -> str:
-        """What tells them from others: the name, or the address of those who have none."""
+        """What identifies the caller: the name, or the address of an anonymous caller."""
         return self.name if self.is_known else self.address
 
     def may(self, needed: AccessScope) -> bool:
-        """Whether they may do what a scope opens."""
+        """Whether the caller has a scope."""
         return needed in self.scopes or "admin" in self.scopes
 
     def check(self, needed: AccessScope) -> None:
-        """Let pass those who may.
+        """Check that the caller has a scope.
 
         Raises:
-            ScopeError: They may not.
+            ScopeError: The caller lacks it.
         """
         if not self.may(needed):
             raise ScopeError(
                 f"{self.name} lacks the scope {needed!r}; it has {', '.join(sorted(self.scopes)) or 'none'}.",
-                f"Make a key that has it: dandelion keys create NAME --scope {needed}",
+                f"Create a key that has it: dandelion keys create NAME --scope {needed}",
                 scope=needed,
             )

@@ -1,4 +1,4 @@
-"""How often somebody may ask, in a window that slides; counted in each process on its own."""
+"""Rate limits over a sliding window, counted in each process on its own."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _IPV6_PREFIX = 64  # what one customer is given
 
 @dataclass(frozen=True, slots=True)
 class RateLimitStatus:
-    """Where a caller stands in its window.
+    """A caller's rate limit, and what is left of it.
 
     Attributes:
-        limit: Requests a window.
-        remaining: How many are left.
-        reset_seconds: Until the next is back.
+        limit: Maximum requests per window.
+        remaining: Requests left in the window.
+        reset_seconds: Time until one more request is allowed, seconds.
     """
 
     limit: int
@@ -33,14 +33,14 @@ class RateLimitStatus:
 
 
 class Window:
-    """The tries of each name in the last minute, exact also where a minute of the clock begins.
+    """The tries of each name in the last 60 seconds, exact over clock minutes.
 
-    For the event loop alone, so that it needs no lock.
+    Only the event loop uses it, so it needs no lock.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        # Who tried last is at the end, so that those to forget are in front. A try too many pushes out its oldest.
+        # The latest name is at the end, so the names to forget are in front. A try too many pushes out its oldest.
         self._tries: OrderedDict[str, deque[float]] = OrderedDict()
 
     def count(self, name: str) -> RateLimitStatus:
@@ -52,7 +52,7 @@ class Window:
         return self.status(name)
 
     def status(self, name: str) -> RateLimitStatus:
-        """Where a name stands; one more try is one too many where none is left."""
+        """The rate limit of a name; with none remaining, one more try is too many."""
         now = time.monotonic()
         while self._tries and next(iter(self._tries.values()))[-1] <= now - WINDOW_SECONDS:
             self._tries.popitem(last=False)
@@ -64,16 +64,16 @@ class Window:
 
 
 class RateLimiter:
-    """Counts requests a key, a nameless address, and failed sign-ins an address."""
+    """Counts requests per key, requests per anonymous address, and failed sign-ins per address."""
 
     def __init__(self, settings: AccessSettings) -> None:
-        # Apart, so that a flood of one pushes out none of the others.
+        # Three windows, so that a flood in one pushes nothing out of the others.
         self._keys = _window(settings.requests_per_key)
         self._addresses = _window(settings.requests_per_address)
         self._failures = _window(settings.failed_sign_ins_per_address)
 
     def count(self, caller: Caller) -> RateLimitStatus | None:
-        """Count one request; None where no limit is set.
+        """Count one request; returns None if no limit is set.
 
         Raises:
             RateLimitedError: It is one too many, and is not counted.
@@ -87,17 +87,17 @@ class RateLimiter:
         return window.count(name)
 
     def check_sign_in(self, address: str) -> None:
-        """Let an address try, unless it failed too often.
+        """Check that an address may try to sign in.
 
         Raises:
-            RateLimitedError: It did.
+            RateLimitedError: It failed too often.
         """
         if self._failures is not None:
             what = f"{address} failed to sign in more than {self._failures.limit} times in a minute."
-            _check(self._failures, _network(address), what, "Check the key, and try again when the minute is over.")
+            _check(self._failures, _network(address), what, "Check the key, and try again in a minute.")
 
     def count_failed_sign_in(self, address: str) -> None:
-        """Remember a failure."""
+        """Count one failed sign-in."""
         if self._failures is not None:
             self._failures.count(_network(address))
 
@@ -118,7 +118,7 @@ def _network(address: str) -> str:
     except ValueError:
         return address
     if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped  # what a socket for both calls a caller of the older kind
+        found = found.ipv4_mapped  # how a dual-stack socket writes an IPv4 address
     if found.version == 4:
         return str(found)
     return str(ipaddress.ip_network(f"{found}/{_IPV6_PREFIX}", strict=False))

@@ -1,21 +1,21 @@
-"""Whether a browser sends a request in the name of another site's page."""
+"""Detects requests that a browser sends for a page of another site."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
-# What changes nothing; pages elsewhere cannot read the answers unless CORS lets them.
+# They change nothing; pages of other sites cannot read the responses unless CORS allows it.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _TELLING = frozenset({b"origin", b"sec-fetch-site", b"host", b"x-forwarded-host"})
 
 
 def is_foreign(headers: Iterable[tuple[bytes, bytes]], is_allowed: Callable[[str], bool] | None = None) -> bool:
-    """Whether a page of another site sent the request; programs do not say where from, and are never foreign.
+    """Whether a page of another site sent the request; programs send no origin, and are never foreign.
 
     Args:
-        headers: Of the request, names in lower case.
-        is_allowed: Whether an origin may all the same.
+        headers: Request headers, names in lower case.
+        is_allowed: Whether an origin is allowed nevertheless.
     """
     said = {name: value.decode("latin-1") for name, value in headers if name in _TELLING}
     origin, site = said.get(b"origin"), said.get(b"sec-fetch-site")
@@ -27,11 +27,11 @@ def is_foreign(headers: Iterable[tuple[bytes, bytes]], is_allowed: Callable[[str
 
 
 def _is_host(origin: str, said: dict[bytes, str]) -> bool:
-    """Whether the origin is where the request went, as a proxy may have changed it; no page can forge either header."""
+    """Whether the origin is the host of the request, even behind a proxy; no page can forge either header."""
     try:
         at = urlsplit(origin)
     except ValueError:  # a bracket that nobody closed
         return False
     forwarded = said.get(b"x-forwarded-host", "").partition(",")[0].strip()
-    # Many a proxy hands on the name and leaves out the port.
+    # Many proxies pass the name and drop the port.
     return bool(at.hostname) and not {at.netloc, at.hostname}.isdisjoint({said.get(b"host"), forwarded})

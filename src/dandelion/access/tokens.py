@@ -1,4 +1,4 @@
-"""JSON Web Tokens: signed with a secret that we share, or with a key that an identity provider publishes."""
+"""JSON Web Tokens, signed with a shared secret or with an identity provider's key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dandelion.domain import AccessScope
 from dandelion.errors import AuthenticationError, SettingsError
 from dandelion.settings import AccessSettings
 
-# The algorithm follows from where the key comes from, never from the token: else a published key passes for a secret.
+# The source of the key decides the algorithm, never the token: else a published key could pass for a secret.
 SHARED = ("HS256",)
 PUBLISHED = ("RS256", "ES256")
 _SCOPES = frozenset(get_args(AccessScope))
@@ -22,11 +22,11 @@ _SCOPES = frozenset(get_args(AccessScope))
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says, once its signature was found right.
+    """The claims of a token with a valid signature.
 
     Attributes:
-        subject: Who it was given to.
-        scopes: What they may do; others than ours are left out.
+        subject: Who it was issued to.
+        scopes: Scopes of the subject; unknown ones are left out.
         expires_at: Seconds since the epoch.
     """
 
@@ -36,7 +36,7 @@ class Claims:
 
 
 class TokenVerifier:
-    """Checks signature, time, audience and issuer as the settings ask."""
+    """Checks signature, time, audience and issuer against the settings."""
 
     def __init__(self, settings: AccessSettings) -> None:
         self._settings = settings
@@ -47,20 +47,20 @@ class TokenVerifier:
 
     @property
     def is_configured(self) -> bool:
-        """Whether the settings name anybody whose tokens we believe."""
+        """Whether the settings trust any tokens."""
         return bool(self._secrets or self._published)
 
     async def verify(self, token: str) -> Claims:
-        """What the token says.
+        """Verify a token and return its claims.
 
         Raises:
-            AuthenticationError: It is not one of ours, or is over.
+            AuthenticationError: It is not valid, or has expired.
             NotReadyError: The published keys cannot be fetched.
         """
         try:
             header = jwt.get_unverified_header(token)
         except jwt.InvalidTokenError as error:
-            raise _refused("it is no token") from error
+            raise _refused("it is not a token") from error
         algorithm = header.get("alg")
         if self._secrets and algorithm in SHARED:
             return self._by_secret(token)
@@ -69,7 +69,7 @@ class TokenVerifier:
             if key is None:
                 raise _refused("no published key signed it")
             return self._decode(token, key, PUBLISHED)
-        raise _refused(f"algorithm {str(algorithm)[:20]!r} is not taken")
+        raise _refused(f"algorithm {str(algorithm)[:20]!r} is not accepted")
 
     def _by_secret(self, token: str) -> Claims:
         failures: list[AuthenticationError] = []
@@ -100,10 +100,10 @@ class TokenVerifier:
 
 
 def sign_token(settings: AccessSettings, subject: str, scopes: Sequence[AccessScope], lasting: timedelta) -> str:
-    """A token for a program of ours, signed with the newest secret that we share.
+    """Create a token, signed with the first of the shared secrets.
 
     Raises:
-        SettingsError: There is no such secret.
+        SettingsError: No secret is set.
     """
     if not settings.jwt_secrets:
         raise SettingsError("There is no secret to sign with.", "Set DANDELION_ACCESS__JWT_SECRETS.")
@@ -116,19 +116,19 @@ def sign_token(settings: AccessSettings, subject: str, scopes: Sequence[AccessSc
 
 
 class _WrongSignatureError(AuthenticationError):
-    """Perhaps the other secret's."""
+    """The signature may be the other secret's."""
 
 
 def _refused(why: str) -> AuthenticationError:
-    return AuthenticationError(f"The token is refused: {why}.", "Ask for a fresh one where you got it.")
+    return AuthenticationError(f"The token is refused: {why}.", "Request a new one from its issuer.")
 
 
 def _scopes_in(claims: dict[str, Any]) -> frozenset[AccessScope]:
-    """OAuth's `scope` (words), or the lists that some providers give as `scp` or `scopes`."""
-    told: list[str] = []
+    """Scopes from OAuth's `scope` (words), or from the lists that some providers send as `scp` or `scopes`."""
+    found: list[str] = []
     for name in ("scope", "scp", "scopes"):
         value = claims.get(name, [])
-        told += (
+        found += (
             value.split()
             if isinstance(value, str)
             else [each for each in value if isinstance(each, str)]
@@ -136,4 +136,4 @@ def _scopes_in(claims: dict[str, Any]) -> frozenset[AccessScope]:
             else []
         )
     is_ours: Callable[[str], bool] = _SCOPES.__contains__
-    return frozenset(filter(is_ours, told))  # type: ignore[arg-type]
+    return frozenset(filter(is_ours, found))  # type: ignore[arg-type]

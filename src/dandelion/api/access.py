@@ -1,4 +1,4 @@
-"""Who may reach which route. A route says so in its `opt`; one that says nothing lets nobody in."""
+"""Who may call which route. Each route sets its scope in `opt`; a route without one needs `admin`."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from dandelion.settings import Settings
 OPT = "access"
 OPEN = {OPT: "open"}
 MONITORING = {OPT: "monitoring"}
-ANYBODY = {OPT: "anybody"}  # known or not; a wrong key is refused all the same
+ANYBODY = {OPT: "anybody"}  # with or without a key; a wrong key is still refused
 DOCS = "/docs"
 
 
 def needs(scope: AccessScope) -> dict[str, str]:
-    """`opt` of a route that asks for this scope."""
+    """`opt` of a route that requires this scope."""
     return {OPT: scope}
 
 
 def caller_of(request: Request[Any, Any, Any]) -> Caller:
-    """Whoever sent this request; also known, as `anonymous` with an address, where access is off."""
+    """The sender of this request; `anonymous` with an address if access control is off."""
     caller: Caller = request.scope["state"]["caller"]
     return caller
 
 
-@get("/me", opt=ANYBODY, summary="Whom you are taken for", responses=documented({503: "The database does not answer"}))
+@get("/me", opt=ANYBODY, summary="Who you are", responses=documented({503: "The database does not answer"}))
 async def who_am_i(request: Request[Any, Any, Any]) -> Identity:
-    """Your name and what you may do; all of it where no key is asked for."""
-    caller, is_asked = caller_of(request), request.app.state.settings.access.enabled
-    scopes = [scope for scope in get_args(AccessScope) if caller.may(scope) or not is_asked]
-    return Identity(name=caller.name, scopes=scopes, is_asked=is_asked)
+    """Return your name and scopes; all scopes if the API requires no key."""
+    caller, is_enabled = caller_of(request), request.app.state.settings.access.enabled
+    scopes = [scope for scope in get_args(AccessScope) if caller.may(scope) or not is_enabled]
+    return Identity(name=caller.name, scopes=scopes, is_asked=is_enabled)
 
 
 class AccessControl(ASGIMiddleware):
-    """Checks who asks and how often, before anything of the body is read.
+    """Checks caller, scope and rate limit before the body is read.
 
     Args:
-        settings: What is asked for.
-        authenticator: Tells whose a credential is; None while access is off.
-        limiter: Counts.
-        is_allowed: Whether pages of an origin elsewhere may ask.
+        settings: Scopes of anonymous callers, and the monitoring port.
+        authenticator: Identifies the caller of a credential; None if access control is off.
+        limiter: Enforces the rate limits.
+        is_allowed: Whether pages of another origin may call the API.
     """
 
     scopes = (ScopeType.HTTP,)
@@ -69,10 +69,10 @@ class AccessControl(ASGIMiddleware):
         self._is_allowed = is_allowed
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Let one request pass, or refuse it."""
-        # Whether another page may ask is CORS's to answer.
-        is_asking = scope.get("method") == "OPTIONS"
-        needed: Any = OPEN[OPT] if is_asking else scope["route_handler"].opt.get(OPT, "admin")
+        """Pass one request on, or refuse it."""
+        # CORS decides whether a page of another origin may call.
+        is_preflight = scope.get("method") == "OPTIONS"
+        needed: Any = OPEN[OPT] if is_preflight else scope["route_handler"].opt.get(OPT, "admin")
         self._check_port(scope, needed)
         self._check_origin(scope)
         client = scope.get("client")
@@ -99,7 +99,7 @@ class AccessControl(ASGIMiddleware):
         if self._authenticator is None or not credential:
             return Caller(scopes=self._anonymous, address=address)
         if not self._authenticator.remembers(credential):
-            # Many may share an address: who guesses behind a proxy must not lock out those who are known there.
+            # Many callers may share an address: someone who guesses keys must not lock out the verified ones.
             self._limiter.check_sign_in(address)
         try:
             return await self._authenticator.identify(credential, address)
@@ -108,14 +108,14 @@ class AccessControl(ASGIMiddleware):
             raise
 
     def _check_origin(self, scope: Scope) -> None:
-        """A page elsewhere may ask a browser to send what it could not read the answer of, and need not."""
+        """Refuse requests of other sites' pages: a browser sends them even if the page cannot read the response."""
         if scope.get("method") not in SAFE_METHODS and is_foreign(scope["headers"], self._is_allowed):
             raise ForeignOriginError(
-                "A page of another site sent this.", "Let its origin in by DANDELION_API__CORS_ORIGINS."
+                "A page of another site sent this.", "Allow its origin in DANDELION_API__CORS_ORIGINS."
             )
 
     def _check_port(self, scope: Scope, needed: str) -> None:
-        """With a port for monitoring, its routes are there only, and no others are."""
+        """A separate monitoring port has only the monitoring routes, and the other port has none of them."""
         if self._monitoring_port is None:
             return
         server = scope.get("server")
@@ -126,12 +126,12 @@ class AccessControl(ASGIMiddleware):
 
 def _credential(headers: Iterable[tuple[bytes, bytes]]) -> str:
     sent = dict(headers)
-    # Wherever it stands: an ingress that asks for a password leaves that in `Authorization`.
+    # `X-API-Key` comes first: an ingress that requires a password leaves that in `Authorization`.
     if key := sent.get(b"x-api-key", b"").strip():
         return key.decode("latin-1")
     kind, _, rest = sent.get(b"authorization", b"").decode("latin-1").partition(" ")
     if b"authorization" in sent and (kind.lower() != "bearer" or not rest.strip()):
         raise AuthenticationError(
-            f"Authorization of kind {kind[:20]!r} is not taken.", "Send `Authorization: Bearer ...`."
+            f"Authorization of kind {kind[:20]!r} is not supported.", "Send `Authorization: Bearer ...`."
         )
     return rest.strip()

@@ -1,4 +1,4 @@
-"""`GET /accuracy`: how right the model has been, as far as people told."""
+"""`GET /accuracy`: live accuracy of the model, from labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dandelion.monitoring import WindowAccuracy, measure_accuracy
 
 
 class Accuracies(msgspec.Struct, kw_only=True):
-    """Figures of every version that was told about, window by window."""
+    """Accuracy of every version with labels, window by window."""
 
     windows: list[WindowAccuracy]
 
@@ -22,11 +22,11 @@ class Accuracies(msgspec.Struct, kw_only=True):
 @get(
     "/accuracy",
     opt=needs("read"),
-    summary="How right the answers were",
+    summary="Live accuracy",
     responses=documented({503: "The database does not answer"}),
 )
 async def get_accuracy(request: Request[Any, Any, Any]) -> Accuracies:
-    """Accuracy from feedback with its 95 % interval; a window counts labels given within it."""
+    """Accuracy from feedback with its 95 % interval; a window counts the labels given within it."""
     journal: Journal = request.app.state.journal
     await journal.prepare()
     windows = request.app.state.settings.monitoring.accuracy_windows

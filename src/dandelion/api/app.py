@@ -28,7 +28,7 @@ from dandelion.api import compare, drift, health, history, hooks, model, predict
 from dandelion.api.access import DOCS, OPEN, AccessControl, who_am_i
 from dandelion.api.headers import create_headers
 from dandelion.api.problems import to_response
-from dandelion.api.requests import BodyBounds, RequestContext, create_echo
+from dandelion.api.requests import BodyLimits, RequestContext, create_echo
 from dandelion.api.traffic import create_counter
 from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.concurrency.periodic import run_periodically
@@ -52,17 +52,17 @@ log = structlog.get_logger(__name__)
 
 KEY_PATIENCE_SECONDS = 1.0
 EXPIRY_SECONDS = 3600.0
-# Photos on the page come a dozen at a time. A heat map of a large photo takes 0.3 GB.
+# The web page loads a dozen photos at a time. A heat map of a large photo takes 0.3 GB.
 STORE_READERS, REGISTRY_THREADS, SIDE_WORKERS = 8, 4, 2
 MOST_WAITING = 64
 _ASSETS = f"{DOCS}/assets"
-_DESCRIPTION = "Photos in, classes out. Errors are problem details (RFC 9457) with a `reason` for programs."
+_DESCRIPTION = "Classify photos. Errors are problem details (RFC 9457) with a `reason` for programs."
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
-    """The application; it loads its model when it starts, not when it is made.
+    """Create the application; it loads its model when it starts, not when it is created.
 
-    Without `settings` they are read from the environment, which is how server processes are started.
+    Without `settings` it reads them from the environment, as server processes do.
     """
     settings = load_settings() if settings is None else settings
     configure_logging(settings.log)
@@ -151,7 +151,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             versions.rollback,
             compare.compare,
             who_am_i,
-            retrainings.ask_for_retraining,
+            retrainings.trigger_retraining,
             retrainings.list_retrainings,
             retrainings.get_retraining,
             hooks.take_alerts,
@@ -184,8 +184,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         ),
         middleware=[
             RequestContext(),
-            # The largest one that is allowed always finds room, if it is alone.
-            BodyBounds(
+            # A body of the maximum size always fits if it is alone.
+            BodyLimits(
                 settings.api.body_timeout_seconds, max(settings.api.max_bodies_bytes, settings.api.max_upload_bytes)
             ),
             AccessControl(
@@ -199,7 +199,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         ],
         exception_handlers={Exception: to_response},
         cors_config=cors,
-        # Single answers are smaller than the minimum, PNG is compressed already.
+        # A single prediction is smaller than the minimum; PNG is already compressed.
         compression_config=CompressionConfig(
             backend="gzip", gzip_compress_level=5, minimum_size=1024, exclude=["^/explain"]
         ),
@@ -233,7 +233,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
 
 def _swagger_assets() -> Router:
-    """The installed Swagger UI: the page works where browsers reach nothing but this server."""
+    """The installed Swagger UI: it works for browsers that reach only this server."""
     found = importlib.util.find_spec("swagger_ui")
     if found is None or found.origin is None:
         raise ImportError("swagger-ui-py is not installed.")
@@ -241,7 +241,7 @@ def _swagger_assets() -> Router:
     names = {each.name for each in folder.iterdir()}
 
     async def check_name(request: Request[Any, Any, Any]) -> None:
-        # The router asks the file system for whatever is named, and fails over what that does not take.
+        # The router looks up any name in the file system, and fails on names that the file system refuses.
         if request.scope["path"].removeprefix(f"{_ASSETS}/") not in names:
             raise NotFoundException
 

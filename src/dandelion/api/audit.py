@@ -1,4 +1,4 @@
-"""What administrators do through the API, written down."""
+"""Records what administrators do through the API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 async def record(request: Request[Any, Any, Any], action: str, subject: str, detail: Mapping[str, Any]) -> None:
-    """Into the audit log; a database that is down must keep nobody from changing the model, so it is logged then."""
+    """Write to the audit log, or to the log if the database is down: the model must remain changeable."""
     actor = caller_of(request).name
     try:
         await request.app.state.journal.prepare()

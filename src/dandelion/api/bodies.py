@@ -1,4 +1,4 @@
-"""Bodies that a route reads itself, told to the OpenAPI schema."""
+"""OpenAPI schemas of bodies that a route reads itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _body(content: dict[str, Any]) -> RequestBody:
 
 @dataclass
 class PhotoOperation(Operation):
-    """A route that takes photos."""
+    """A route that accepts photos."""
 
     def __post_init__(self) -> None:
         self.request_body = _body({"multipart/form-data": _FORM, "image/*": _BYTES, "application/octet-stream": _BYTES})
@@ -29,7 +29,7 @@ class PhotoOperation(Operation):
 
 @dataclass
 class LabelFileOperation(Operation):
-    """A route that takes a file of labels."""
+    """A route that accepts a label file."""
 
     def __post_init__(self) -> None:
         text = Schema(type=OpenAPIType.STRING)

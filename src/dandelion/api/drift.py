@@ -1,4 +1,4 @@
-"""`GET /drift`: whether photos still look like those of training."""
+"""`GET /drift`: drift of live photos from the training photos."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ PATIENCE_SECONDS = 2.0
 @get(
     "/drift",
     opt=needs("read"),
-    summary="Whether photos still look like those of training",
+    summary="Drift of live photos from training",
     responses=documented({503: "No model is loaded yet, or the database does not answer"}),
 )
 async def get_drift(request: Request[Any, Any, Any]) -> Drift:
-    """Figures of this process's last photos, and of all processes' as hourly monitoring found them."""
+    """Return the drift of this process's latest photos, and of all processes' as hourly monitoring measured it."""
     service: PredictionService = request.app.state.service
     monitor: DriftMonitor = request.app.state.monitor
     journal: Journal = request.app.state.journal

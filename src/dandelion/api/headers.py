@@ -1,4 +1,4 @@
-"""Headers that every answer carries, also those to paths that do not exist."""
+"""Headers of every response, even for paths that do not exist."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _API = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
 ]
-# The page starts itself by a script inside it; everything else comes from here.
+# Swagger UI starts from an inline script; everything else comes from this server.
 _PAGE = [
     (
         b"content-security-policy",
@@ -31,7 +31,7 @@ _PAGE = [
 
 
 def create_headers(hsts_seconds: int) -> Callable[[Message, Scope], Awaitable[None]]:
-    """What adds them to an answer on its way out."""
+    """Create the hook that adds the headers to a response."""
     hsts = [(b"strict-transport-security", b"max-age=%d; includeSubDomains" % hsts_seconds)] if hsts_seconds else []
     api, page = [*_ALWAYS, *_API, *hsts], [*_ALWAYS, *_PAGE, *hsts]
 
@@ -45,7 +45,7 @@ def create_headers(hsts_seconds: int) -> Callable[[Message, Scope], Awaitable[No
 
 
 def _limits(status: RateLimitStatus) -> list[tuple[bytes, bytes]]:
-    """As in draft-ietf-httpapi-ratelimit-headers-06, the last one with three fields, which is what clients read."""
+    """As in draft-ietf-httpapi-ratelimit-headers-06, the last draft with three fields, which clients read."""
     return [
         (b"ratelimit-policy", b"%d;w=%d" % (status.limit, WINDOW_SECONDS)),
         (b"ratelimit-limit", b"%d" % status.limit),

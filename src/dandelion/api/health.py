@@ -1,4 +1,4 @@
-"""`GET /health`, `/livez`, `/readyz`, `/metrics` and `/openapi.json`: what machines ask."""
+"""`GET /health`, `/livez`, `/readyz`, `/metrics` and `/openapi.json`: routes for machines."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dandelion.telemetry import instruments
 
 
 class Health(msgspec.Struct, kw_only=True):
-    """How the process is.
+    """State of the process.
 
     Attributes:
         status: `ok`, `loading` or `draining`.
         version: Version of Dandelion.
-        model_version: What serves, if anything.
+        model_version: The serving version, if there is one.
     """
 
     status: str
@@ -29,9 +29,9 @@ class Health(msgspec.Struct, kw_only=True):
     model_version: str | None
 
 
-@get("/health", opt=MONITORING, summary="How the server is")
+@get("/health", opt=MONITORING, summary="State of the server")
 async def health(request: Request[Any, Any, Any]) -> Response[Health]:
-    """200 when photos are answered, 503 otherwise."""
+    """Return 200 if the server can classify photos, else 503."""
     service: PredictionService = request.app.state.service
     status = "draining" if service.is_draining else "ok" if service.is_ready else "loading"
     version = service.serving.ref.version if service.is_ready else None
@@ -39,29 +39,29 @@ async def health(request: Request[Any, Any, Any]) -> Response[Health]:
     return Response(body, status_code=200 if status == "ok" else 503)
 
 
-@get("/livez", opt=MONITORING, media_type=MediaType.TEXT, summary="The process runs")
+@get("/livez", opt=MONITORING, media_type=MediaType.TEXT, summary="Liveness")
 async def live() -> str:
-    """Always 200: a process that cannot answer this should be restarted."""
+    """Always return 200; restart a process that cannot answer this."""
     return "ok"
 
 
-@get("/readyz", opt=MONITORING, media_type=MediaType.TEXT, summary="Photos may be sent")
+@get("/readyz", opt=MONITORING, media_type=MediaType.TEXT, summary="Readiness")
 async def ready(request: Request[Any, Any, Any]) -> str:
-    """200 when a model is loaded and warm and the process is not about to stop."""
+    """Return 200 if a model is loaded and warm and the process is not draining."""
     service: PredictionService = request.app.state.service
     if not service.is_ready:
         raise NotReadyError("The server is draining." if service.is_draining else "No model is loaded yet.")
     return "ok"
 
 
-@get("/metrics", opt=MONITORING, media_type=CONTENT_TYPE_LATEST, summary="Prometheus figures", sync_to_thread=True)
+@get("/metrics", opt=MONITORING, media_type=CONTENT_TYPE_LATEST, summary="Prometheus metrics", sync_to_thread=True)
 def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Prometheus text format, or OpenMetrics with exemplars where that is asked for."""
-    figures, content_type = instruments.expose(request.headers.get("accept", ""))
-    return Response(figures, headers={"Content-Type": content_type})
+    """Return the Prometheus text format, or OpenMetrics with exemplars if the client accepts it."""
+    body, content_type = instruments.expose(request.headers.get("accept", ""))
+    return Response(body, headers={"Content-Type": content_type})
 
 
 @get("/openapi.json", opt=OPEN, include_in_schema=False, media_type=MediaType.JSON)
 async def schema(request: Request[Any, Any, Any]) -> dict[str, Any]:
-    """The OpenAPI schema; the page on `/docs` shows the same."""
+    """The OpenAPI schema; `/docs` shows it."""
     return request.app.openapi_schema.to_schema()

@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 
 PATIENCE_SECONDS = 2.0
 KINDS: dict[str, Kind] = {"text/csv": "csv", "application/x-ndjson": "jsonl", "application/jsonl": "jsonl"}
-# Bounds are checked, but Litestar leaves them out of the schema of what may be left out.
+# Litestar checks the limits, but leaves them out of the schema of optional parameters.
 _Probability = Annotated[float | None, Parameter(ge=0, le=1, schema_extra={"minimum": 0, "maximum": 1})]
 
 
@@ -54,20 +54,23 @@ _NO_CLASS = documented({422: "No such class"})
 @get("/predictions", opt=needs("read"), summary="History", responses=_PROBLEMS)
 async def list_predictions(
     request: Request[Any, Any, Any],
-    since: Annotated[datetime | None, Parameter(description="Made then or later; UTC where no zone is given.")] = None,
-    until: Annotated[datetime | None, Parameter(description="Made before then.")] = None,
-    label: Annotated[str | None, Parameter(max_length=LABEL_LENGTH, description="Class that was given.")] = None,
-    version: Annotated[str | None, Parameter(max_length=32, description="Model version that answered.")] = None,
+    since: Annotated[datetime | None, Parameter(description="Made at this time or later; UTC by default.")] = None,
+    until: Annotated[datetime | None, Parameter(description="Made before this time; UTC by default.")] = None,
+    label: Annotated[str | None, Parameter(max_length=LABEL_LENGTH, description="Predicted class.")] = None,
+    version: Annotated[
+        str | None, Parameter(max_length=32, description="Model version that made the prediction.")
+    ] = None,
     min_confidence: _Probability = None,
     max_confidence: _Probability = None,
     verdict: Annotated[
-        Literal["right", "wrong", "unknown"] | None, Parameter(description="Whether its label agrees.")
+        Literal["right", "wrong", "unknown"] | None,
+        Parameter(description="Whether the true label agrees; `unknown` means unlabelled."),
     ] = None,
-    in_distribution: Annotated[bool | None, Parameter(description="Whether the photo resembled known ones.")] = None,
-    limit: Annotated[int, Parameter(ge=1, le=predictions.MAX_PAGE, description="Most in one page.")] = 50,
-    cursor: Annotated[UUID | None, Parameter(description="`next` of the page before.")] = None,
+    in_distribution: Annotated[bool | None, Parameter(description="Whether the photo was in distribution.")] = None,
+    limit: Annotated[int, Parameter(ge=1, le=predictions.MAX_PAGE, description="Maximum number in one page.")] = 50,
+    cursor: Annotated[UUID | None, Parameter(description="`next` of the previous page.")] = None,
 ) -> Page:
-    """Predictions, newest first, a page at a time."""
+    """Return predictions, newest first, one page at a time."""
     wanted = predictions.Filter(
         since=_utc(since),
         until=_utc(until),
@@ -90,7 +93,7 @@ async def list_predictions(
     responses=_PROBLEMS | _MISSING,
 )
 async def get_prediction(request: Request[Any, Any, Any], prediction_id: FromPath[UUID]) -> StoredPrediction:
-    """One prediction with its label, once there is one."""
+    """Return one prediction, with its true label if there is one."""
     return await _fresh(request, prediction_id, lambda on: existing(on, str(prediction_id)))
 
 
@@ -99,18 +102,18 @@ async def get_prediction(request: Request[Any, Any, Any], prediction_id: FromPat
     opt=needs("read"),
     summary="The photo of a prediction",
     responses={
-        200: ResponseSpec(bytes, media_type="image/*", description="The photo as it is kept, without metadata"),
+        200: ResponseSpec(bytes, media_type="image/*", description="The stored photo, without metadata"),
         **_PROBLEMS,
         **_MISSING,
     },
 )
 async def get_photo(request: Request[Any, Any, Any], prediction_id: FromPath[UUID]) -> Response[bytes]:
-    """The photo, where it was among those that are kept, and has not expired."""
+    """Return the photo, if it was stored and has not expired."""
     found = await _fresh(request, prediction_id, lambda on: existing(on, str(prediction_id)))
     if found.photo_key is None:
         raise ObjectNotFoundError(
-            f"No photo of {prediction_id} is kept.",
-            "DANDELION_JOURNAL__PHOTOS says which are; a fresh one arrives within seconds.",
+            f"No photo of {prediction_id} is stored.",
+            "DANDELION_JOURNAL__PHOTOS sets which photos are; a new photo arrives within seconds.",
         )
     return await send_photo(request, found.photo_key)
 
@@ -123,13 +126,13 @@ async def get_photo(request: Request[Any, Any, Any], prediction_id: FromPath[UUI
     responses=_PROBLEMS | _MISSING | _NO_CLASS | documented(BODY_REFUSALS),
 )
 async def give_feedback(request: Request[Any, Any, Any], data: JSONBody[Line]) -> Verdict:
-    """Store the true class; told twice, the last word counts."""
-    told = data.as_feedback()
+    """Store the true label of a prediction; a later label replaces an earlier one."""
+    given = data.as_feedback()
     correct = await _fresh(
-        request, data.prediction_id, lambda on: feedback.give(on, told, actor=caller_of(request).name)
+        request, data.prediction_id, lambda on: feedback.give(on, given, actor=caller_of(request).name)
     )
     instruments.FEEDBACK.labels("right" if correct else "wrong").inc()
-    observe_lag(told)
+    observe_lag(given)
     return Verdict(prediction_id=data.prediction_id, label=data.label, correct=correct)
 
 
@@ -141,7 +144,7 @@ async def give_feedback(request: Request[Any, Any, Any], data: JSONBody[Line]) -
     responses=_PROBLEMS | _MISSING,
 )
 async def withdraw_feedback(request: Request[Any, Any, Any], prediction_id: FromPath[UUID]) -> None:
-    """Forget what was told about an answer; the audit log keeps that it was."""
+    """Remove the label of a prediction; the audit log still records it."""
     await _fresh(
         request, prediction_id, lambda on: feedback.withdraw(on, str(prediction_id), actor=caller_of(request).name)
     )
@@ -154,22 +157,25 @@ async def withdraw_feedback(request: Request[Any, Any, Any], prediction_id: From
     summary="Send many labels",
     operation_class=LabelFileOperation,
     responses={
-        200: ResponseSpec(BulkVerdict, description="What they made of the answers"),
+        200: ResponseSpec(BulkVerdict, description="How many predictions were right"),
         **_PROBLEMS,
         **documented(BODY_REFUSALS | {415: "Neither CSV nor JSONL", 422: "A file that cannot be read"}),
     },
 )
 async def give_bulk_feedback(request: Request[Any, Any, Any]) -> BulkVerdict:
-    """A CSV with the columns `prediction_id,label` and perhaps `at`, or a JSON object a line; good lines are kept."""
+    """Store the labels of a CSV with the columns `prediction_id,label` and, optionally, `at`, or of a JSONL file.
+
+    Good lines are stored even if others are refused.
+    """
     media_type, _ = request.content_type
     if media_type not in KINDS:
         raise MediaTypeError(
-            f"A body of type {media_type or 'none'!r} is not taken here.", "Send text/csv or application/x-ndjson."
+            f"A body of type {media_type or 'none'!r} is not supported.", "Send text/csv or application/x-ndjson."
         )
     true_labels = read_labels(await read_body(request, request.app.state.settings.api), KINDS[media_type])
     journal: Journal = request.app.state.journal
     await journal.prepare()
-    await _ship(journal)  # they may be about answers of a moment ago
+    await _ship(journal)  # the labels may be for new predictions
     done = await store_labels(
         request.app.state.engine,
         true_labels,
@@ -182,12 +188,12 @@ async def give_bulk_feedback(request: Request[Any, Any, Any]) -> BulkVerdict:
 
 
 async def send_photo(request: Request[Any, Any, Any], key: str) -> Response[bytes]:
-    """A photo of the data lake.
+    """Return a photo of the data lake.
 
     Raises:
         ObjectStoreError: The store does not answer.
-        ObjectNotFoundError: It expired.
-        OverloadedError: Too many wait for the store.
+        ObjectNotFoundError: It has expired.
+        OverloadedError: Too many requests wait for the store.
     """
     store: ObjectStore = request.app.state.store
     readers: BoundedExecutor = request.app.state.store_readers
@@ -196,10 +202,10 @@ async def send_photo(request: Request[Any, Any, Any], key: str) -> Response[byte
 
 
 async def existing(connection: AsyncConnection, prediction_id: str) -> StoredPrediction:
-    """That prediction.
+    """Find a prediction.
 
     Raises:
-        PredictionNotFoundError: None of that id is stored.
+        PredictionNotFoundError: No prediction with that id is stored.
     """
     if (found := await predictions.find(connection, prediction_id)) is None:
         raise PredictionNotFoundError(f"No prediction {prediction_id} is stored.", "Check the id.")
@@ -209,7 +215,7 @@ async def existing(connection: AsyncConnection, prediction_id: str) -> StoredPre
 async def _fresh(
     request: Request[Any, Any, Any], prediction_id: UUID, work: Callable[[AsyncConnection], Awaitable[Result]]
 ) -> Result:
-    """Run `work`; a prediction that is not stored may be on its way, from here or from another replica."""
+    """Run `work`; if the prediction is not stored yet, wait for it: it may come from here or from another replica."""
     try:
         return await _transact(request, work)
     except PredictionNotFoundError:
@@ -224,7 +230,7 @@ async def _fresh(
 
 
 async def _ship(journal: Journal) -> None:
-    with contextlib.suppress(TimeoutError):  # a long backlog: what is asked for may be far behind
+    with contextlib.suppress(TimeoutError):  # a long backlog: the prediction may be far behind
         async with asyncio.timeout(PATIENCE_SECONDS):
             await journal.ship()
 

@@ -1,4 +1,4 @@
-"""`POST /hooks/alertmanager`: alerts that ask for a retraining."""
+"""`POST /hooks/alertmanager`: alerts that trigger a retraining."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from litestar.params import JSONBody
 
 from dandelion.api.access import needs
 from dandelion.api.problems import BODY_REFUSALS, documented
-from dandelion.api.retrainings import ask
+from dandelion.api.retrainings import trigger
 from dandelion.domain import TriggeredRetraining
 
 ACTION, RETRAIN = "action", "retrain"
 
 
 class Alert(msgspec.Struct, kw_only=True, rename="camel"):
-    """One alert, as far as it matters here.
+    """One alert, with the fields that are used here.
 
     Attributes:
         status: `firing` or `resolved`.
-        labels: What it is; `action: retrain` asks for a retraining.
-        starts_at: Since when.
-        fingerprint: Which one it is.
+        labels: Labels of the alert; `action: retrain` triggers a retraining.
+        starts_at: When it started.
+        fingerprint: Its identity.
     """
 
     status: str
@@ -34,17 +34,17 @@ class Alert(msgspec.Struct, kw_only=True, rename="camel"):
 
 
 class AlertNotification(msgspec.Struct, kw_only=True):
-    """What Alertmanager's webhook sends (version 4)."""
+    """Body of Alertmanager's webhook (version 4)."""
 
     alerts: list[Alert]
 
 
-class HookAnswer(msgspec.Struct, kw_only=True):
-    """What came of it.
+class HookResponse(msgspec.Struct, kw_only=True):
+    """What the alerts triggered.
 
     Attributes:
-        alerts: Names of the alerts that ask for a retraining.
-        retraining: The one that was started for them, now or when they were first told; none when none asks.
+        alerts: Names of the alerts that trigger a retraining.
+        retraining: The retraining that they started, now or when first sent; none if there are no such alerts.
     """
 
     alerts: list[str]
@@ -55,17 +55,18 @@ class HookAnswer(msgspec.Struct, kw_only=True):
     "/hooks/alertmanager",
     opt=needs("admin"),
     status_code=200,
-    summary="An alert asks for a retraining",
+    summary="Trigger a retraining by alerts",
     responses=documented(
-        BODY_REFUSALS | {400: "A value that cannot be read", 503: "Prefect does not answer, or nobody serves the flows"}
+        BODY_REFUSALS
+        | {400: "A value that cannot be read", 503: "Prefect does not answer, or no process serves the flows"}
     ),
 )
-async def take_alerts(request: Request[Any, Any, Any], data: JSONBody[AlertNotification]) -> HookAnswer:
-    """Start one retraining for firing alerts with the label `action: retrain`; told again, they start no other."""
-    asking = [each for each in data.alerts if each.status == "firing" and each.labels.get(ACTION) == RETRAIN]
-    names = sorted({each.labels.get("alertname", "unnamed") for each in asking})
-    if not asking:
-        return HookAnswer(alerts=[], retraining=None)
-    which = sorted(f"{each.fingerprint or sorted(each.labels.items())}@{each.starts_at}" for each in asking)
+async def take_alerts(request: Request[Any, Any, Any], data: JSONBody[AlertNotification]) -> HookResponse:
+    """Start one retraining for firing alerts with the label `action: retrain`; repeated alerts start no other."""
+    firing = [each for each in data.alerts if each.status == "firing" and each.labels.get(ACTION) == RETRAIN]
+    names = sorted({each.labels.get("alertname", "unnamed") for each in firing})
+    if not firing:
+        return HookResponse(alerts=[], retraining=None)
+    which = sorted(f"{each.fingerprint or sorted(each.labels.items())}@{each.starts_at}" for each in firing)
     once = hashlib.sha256("\n".join(which).encode()).hexdigest()
-    return HookAnswer(alerts=names, retraining=await ask(request, alerts=names, once=f"alert-{once}"))
+    return HookResponse(alerts=names, retraining=await trigger(request, alerts=names, once=f"alert-{once}"))

@@ -17,27 +17,27 @@ from dandelion.inference.service import PredictionService, Serving
 
 
 class ModelInput(msgspec.Struct, kw_only=True):
-    """What the model takes, pixels."""
+    """Input size of the model, pixels."""
 
     height: int
     width: int
 
 
 class ServedModel(msgspec.Struct, kw_only=True):
-    """What serves now.
+    """The serving model.
 
     Attributes:
         name: Registered name.
         version: Version in the registry, `starter` or `local`.
-        alias: The alias that led to it.
+        alias: The alias that selected it.
         architecture: timm model name.
-        precision: What this machine computes it in.
+        precision: Precision in which this machine runs it.
         digest: Digest of the model package.
         classes: Labels in the order of the model's outputs.
         input: Size of the model's input.
-        metrics: Figures on the test split, from training.
-        since: When this process began to serve it.
-        card: The model card, Markdown.
+        metrics: Metrics on the test split, from training.
+        since: When this process started to serve it.
+        card: Model card, Markdown.
     """
 
     name: str
@@ -54,7 +54,7 @@ class ServedModel(msgspec.Struct, kw_only=True):
 
 
 class Reloaded(msgspec.Struct, kw_only=True):
-    """Whether another model serves after looking at the alias."""
+    """Whether the serving model changed."""
 
     changed: bool
     version: str
@@ -63,12 +63,12 @@ class Reloaded(msgspec.Struct, kw_only=True):
 @get(
     "/model",
     opt=needs("read"),
-    summary="What serves now",
+    summary="The serving model",
     sync_to_thread=True,
     responses=documented({503: "No model is loaded yet"}),
 )
 def describe_model(request: Request[Any, Any, Any]) -> ServedModel:
-    """The model that answers, with its figures and its card."""
+    """Return the serving model with its metrics and its card."""
     service: PredictionService = request.app.state.service
     return _describe(service.serving)
 
@@ -77,11 +77,11 @@ def describe_model(request: Request[Any, Any, Any]) -> ServedModel:
     "/admin/reload",
     opt=needs("admin"),
     status_code=200,
-    summary="Look at the alias now",
+    summary="Reload the model",
     responses=documented({502: "MLflow does not answer", 503: "No model is loaded yet"}),
 )
 async def reload_model(request: Request[Any, Any, Any]) -> Reloaded:
-    """Fetch and swap in what the alias points at; answers when it serves."""
+    """Load the version that the alias points at; responds once it is in service."""
     reloader: Reloader = request.app.state.reloader
     service: PredictionService = request.app.state.service
     try:

@@ -14,7 +14,7 @@ from litestar.params import Parameter
 
 from dandelion.api.access import caller_of, needs
 from dandelion.api.bodies import PhotoOperation
-from dandelion.api.problems import Problem, documented, problem_of
+from dandelion.api.problems import PREDICT, Problem, documented, problem_of
 from dandelion.api.uploads import read_photos
 from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.domain import Prediction
@@ -28,26 +28,26 @@ _encoder = msgspec.json.Encoder()
 
 
 class Failure(msgspec.Struct, kw_only=True):
-    """What stands in the place of a photo that failed among others."""
+    """Takes the place of the prediction for a photo that failed."""
 
     error: Problem
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """Several photos' answers, in the order they were sent."""
+    """Predictions for several photos, in the order of the photos."""
 
     predictions: list[Prediction | Failure]
 
 
-Answered: Any = Prediction | Predictions
+Predicted: Any = Prediction | Predictions
 
 _PROBLEMS = documented(
     {
         400: "Not an image",
         408: "The body came too slowly",
         413: "Too large in bytes, pixels or photos",
-        415: "A type of body or picture that is not taken",
+        415: "A type of body or image that is not supported",
         422: "No photo in the form",
         503: "Overloaded or not ready; see Retry-After",
     }
@@ -55,16 +55,16 @@ _PROBLEMS = documented(
 
 
 @post(
-    "/predict",
+    PREDICT,
     operation_class=PhotoOperation,
     opt=needs("predict"),
     status_code=200,
     summary="Classify photos",
-    description="Multipart with one or many fields `file`, or one photo as an `image/*` body.",
-    responses={200: ResponseSpec(Answered, description="The answer"), **_PROBLEMS},
+    description="Send multipart with one or more fields `file`, or one photo as an `image/*` body.",
+    responses={200: ResponseSpec(Predicted, description="One prediction, or several"), **_PROBLEMS},
 )
 async def predict(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """One prediction, or several in order; a bad photo among good ones fails alone."""
+    """Return one prediction, or several in order; a bad photo among good ones fails alone."""
     started = time.perf_counter()
     state = request.app.state
     service: PredictionService = state.service
@@ -72,13 +72,13 @@ async def predict(request: Request[Any, Any, Any]) -> Response[bytes]:
         photos = await read_photos(request, state.settings.api)
     results = await service.predict(photos)
     journal: Journal = state.journal
-    answered = [
+    predicted = [
         (result, photo) for result, photo in zip(results, photos, strict=True) if isinstance(result, Prediction)
     ]
     stored: Photos = state.photos
     with tracing.stage("store"):
-        if journal.append([result for result, _ in answered], client=_client(request)):
-            await stored.store(answered)
+        if journal.append([result for result, _ in predicted], client=_client(request)):
+            await stored.store(predicted)
     if len(results) == 1:
         only = results[0]
         if not isinstance(only, Prediction):
@@ -98,21 +98,21 @@ async def predict(request: Request[Any, Any, Any]) -> Response[bytes]:
     operation_class=PhotoOperation,
     opt=needs("predict"),
     status_code=200,
-    summary="Show where the model looked",
-    description="The photo as PNG with its class activation map; `label` chooses a class, else the predicted one.",
-    responses={200: ResponseSpec(bytes, media_type="image/png", description="The picture"), **_PROBLEMS},
+    summary="Explain a prediction",
+    description="The photo as PNG with a class activation map of the class `label`, by default the predicted class.",
+    responses={200: ResponseSpec(bytes, media_type="image/png", description="The PNG"), **_PROBLEMS},
 )
 async def explain(
     request: Request[Any, Any, Any],
-    label: Annotated[str | None, Parameter(description="Class to look for; the predicted one when left out.")] = None,
+    label: Annotated[str | None, Parameter(description="Class to explain; by default the predicted one.")] = None,
     strength: Annotated[float, Parameter(ge=0, le=1, description="Opacity of the strongest evidence.")] = 0.6,
 ) -> Response[bytes]:
-    """A PNG of the photo with its class activation map."""
+    """Return a PNG of the photo with its class activation map."""
     service: PredictionService = request.app.state.service
     side: BoundedExecutor = request.app.state.side_workers
     photos = await read_photos(request, request.app.state.settings.api)
     if len(photos) != 1:
-        raise UploadError(f"/explain takes one photo, and {len(photos)} were sent.", "Send them one by one.")
+        raise UploadError(f"/explain accepts one photo, and {len(photos)} were sent.", "Send them one by one.")
     classes = service.serving.classifier.manifest.classes
     if label is not None and label not in classes:
         raise ValidationException(f"The model has no class {label[:80]!r}; its classes: {', '.join(classes)}.")
@@ -121,7 +121,7 @@ async def explain(
 
 
 def _client(request: Request[Any, Any, Any]) -> str | None:
-    """Who asks, as it may be kept."""
+    """The client's hash, if it may be stored."""
     clients: ClientHasher | None = request.app.state.clients
     return clients.hash(caller_of(request).client) if clients is not None else None
 

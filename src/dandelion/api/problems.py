@@ -18,6 +18,8 @@ from dandelion.telemetry import instruments
 
 log = structlog.get_logger(__name__)
 
+PREDICT = "/predict"
+
 # The first match along an error's class hierarchy counts.
 _STATUSES: dict[type[Exception], int] = {
     errors.NotAnImageError: 400,
@@ -26,7 +28,7 @@ _STATUSES: dict[type[Exception], int] = {
     errors.MediaTypeError: 415,
     errors.UploadTooLargeError: 413,
     errors.SlowUploadError: 408,
-    errors.ClientGoneError: 499,  # nobody reads it; the number is what proxies log
+    errors.ClientGoneError: 499,  # nobody reads it; proxies log this number
     errors.UploadError: 422,
     errors.RateLimitedError: 429,
     errors.AuthenticationError: 401,
@@ -53,11 +55,11 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     """An RFC 9457 problem.
 
     Attributes:
-        title: The condition, the same words every time.
+        title: The condition, always in the same words.
         status: HTTP status.
         detail: What is wrong this time, and what to do.
-        reason: The condition as a word that programs and metrics use.
-        request_id: What to quote when asking for help.
+        reason: The condition as an identifier for programs and metrics.
+        request_id: Id to quote in a bug report.
     """
 
     title: str
@@ -69,27 +71,27 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 REFUSALS = {
     401: "No key or token, or a wrong one",
-    403: "A key that may not do this, or a page of another site",
-    429: "Too often; see Retry-After",
+    403: "The key lacks the scope, or a page of another site sent the request",
+    429: "Too many requests; see Retry-After",
 }
 
-BODY_REFUSALS = {408: "The body came too slowly", 413: "A body that is too large"}
+BODY_REFUSALS = {408: "The body arrived too slowly", 413: "The body is too large"}
 
 
-def documented(answers: Mapping[int, str]) -> dict[int, ResponseSpec]:
-    """The problems that a route may answer with, and those that every guarded route may."""
+def documented(problems: Mapping[int, str]) -> dict[int, ResponseSpec]:
+    """Describe the problems of a route, and those that every route with access control may return."""
     return {
         status: ResponseSpec(Problem, description=text, media_type="application/problem+json")
-        for status, text in (REFUSALS | dict(answers)).items()
+        for status, text in (REFUSALS | dict(problems)).items()
     }
 
 
 def problem_of(error: Exception, request_id: str = "") -> Problem:
-    """The problem that tells of `error`; anything unforeseen is a 500 that gives nothing away."""
-    error = _told_apart(error)
+    """Convert an error to a problem; an unexpected error becomes a 500 without details."""
+    error = _distinguish(error)
     if isinstance(error, errors.DandelionError):
         status = next((_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES), 500)
-        reason = _reason(type(error).__name__)
+        reason = error.reason()
         return Problem(
             title=reason.replace("_", " ").capitalize(),
             status=status,
@@ -109,16 +111,18 @@ def problem_of(error: Exception, request_id: str = "") -> Problem:
     return Problem(
         title="Internal error",
         status=500,
-        detail="The server failed; its log has the details under this request id.",
+        detail="The server failed. Its log has the details under this request id.",
         reason="internal",
         request_id=request_id,
     )
 
 
 def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Answer a request that failed, count it and log it."""
+    """Create the response to a failed request, count it and log it."""
     problem = problem_of(error, request_id_of(request.scope))
-    instruments.PREDICTION_ERRORS.labels(problem.reason).inc()
+    # Other routes' failures are in `http_requests_total`; these decide on retrainings.
+    if request.scope["path"].rstrip("/") == PREDICT:
+        instruments.PREDICTION_ERRORS.labels(problem.reason).inc()
     if problem.status >= 500 and not isinstance(error, errors.DandelionError):
         log.error("request_failed", path=request.scope["path"], exc_info=error)
     else:
@@ -132,7 +136,7 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[b
     if isinstance(error, errors.ScopeError):
         headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{error.scope}"'
     if problem.status in {408, 413}:
-        headers["Connection"] = "close"  # the rest of the body is not going to be read
+        headers["Connection"] = "close"  # the rest of the body will not be read
     return Response(
         msgspec.json.encode(problem),
         status_code=problem.status,
@@ -141,18 +145,13 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[b
     )
 
 
-def _told_apart(error: Exception) -> Exception:
-    """What libraries raise of a client's doing as they do of a fault of ours; only its words tell them apart."""
+def _distinguish(error: Exception) -> Exception:
+    """Find client errors that libraries raise in the same types as server errors; only their text differs."""
     if isinstance(error, RecursionError) and "deserializing" in str(error):
         return ClientException("The JSON is nested too deeply.")
     if isinstance(error, InternalServerException) and "client disconnected" in error.detail:
-        return errors.ClientGoneError("The client hung up before its body was complete.")
+        return errors.ClientGoneError("The client disconnected before its body was complete.")
     return error
-
-
-def _reason(name: str) -> str:
-    words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name.removesuffix("Error"))
-    return words.lstrip("_")
 
 
 def _detail(error: HTTPException) -> str:

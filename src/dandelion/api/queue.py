@@ -1,4 +1,4 @@
-"""`GET /queue`: photos most worth labelling, and who labelled how many."""
+"""`GET /queue`: photos most worth labelling, and labels per person."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ _MISSING = documented({404: "No such photo waits for a label"})
 @get("/queue", opt=needs("feedback"), summary="Photos most worth labelling", responses=_PROBLEMS)
 async def list_queue(
     request: Request[Any, Any, Any],
-    limit: Annotated[int, Parameter(ge=1, le=MOST, description="Most that are wanted.")] = 20,
+    limit: Annotated[int, Parameter(ge=1, le=MOST, description="Maximum number to return.")] = 20,
 ) -> Queue:
-    """Photos that are kept and without a label: disputed by the version on trial, out of distribution, unsure."""
+    """Return stored photos without a label: disputed by the challenger, out of distribution, or of low confidence."""
     state = request.app.state
     journal: Journal = state.journal
     await journal.prepare()
     since = datetime.now(UTC) - SINCE
 
-    async def ask(on: Any) -> tuple[list[StoredPrediction], int, Sequence[Labeller]]:
+    async def query(on: Any) -> tuple[list[StoredPrediction], int, Sequence[Labeller]]:
         return (
             await labelling.unlabelled(on, since, limit=2 * limit),
             await labelling.count_unlabelled(on, since),
             await labelling.labellers(on, since),
         )
 
-    found, waiting, who = await transact(state.engine, ask, patience_seconds=PATIENCE_SECONDS)
+    found, waiting, who = await transact(state.engine, query, patience_seconds=PATIENCE_SECONDS)
     opinions: SecondOpinions = state.second_opinions
     return Queue(photos=rank(found, await opinions.of(found))[:limit], waiting=waiting, labellers=list(who))
 
@@ -59,22 +59,22 @@ async def list_queue(
     opt=needs("feedback"),
     summary="A photo of the queue",
     responses={
-        200: ResponseSpec(bytes, media_type="image/*", description="The photo as it is kept, without metadata"),
+        200: ResponseSpec(bytes, media_type="image/*", description="The stored photo, without metadata"),
         **_PROBLEMS,
         **_MISSING,
     },
 )
 async def get_queued_photo(request: Request[Any, Any, Any], prediction_id: FromPath[UUID]) -> Response[bytes]:
-    """The photo, while it waits for a label, or when you told it: who may label need not be let into the history."""
+    """Return a photo that waits for a label, or that you labelled; needs no access to the history."""
     state = request.app.state
     journal: Journal = state.journal
     await journal.prepare()
 
-    async def ask(on: Any) -> tuple[StoredPrediction, str | None]:
+    async def query(on: Any) -> tuple[StoredPrediction, str | None]:
         found = await existing(on, str(prediction_id))
         return found, await labelling.teller(on, str(prediction_id))
 
-    found, teller = await transact(state.engine, ask, patience_seconds=PATIENCE_SECONDS)
+    found, teller = await transact(state.engine, query, patience_seconds=PATIENCE_SECONDS)
     if found.photo_key is None or teller not in {None, caller_of(request).name}:
-        raise ObjectNotFoundError(f"No photo of {prediction_id} waits for a label.", "Take one from GET /queue.")
+        raise ObjectNotFoundError(f"No photo of {prediction_id} waits for a label.", "Choose one from GET /queue.")
     return await send_photo(request, found.photo_key)

@@ -1,4 +1,4 @@
-"""What every request gets: an id that its answer and its log lines carry, and bounds on its body."""
+"""Gives every request an id, for its response and its log lines, and limits its body."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ log = structlog.get_logger(__name__)
 
 
 def request_id_of(scope: Scope) -> str:
-    """The caller's id of a request where it is sane, else one of ours, and the same whoever asks."""
-    state = scope.setdefault("state", {})  # missing where no middleware of ours came before, as with unknown paths
+    """The caller's id of the request if it is valid, else a new one; always the same for one request."""
+    state = scope.setdefault("state", {})  # missing if none of our middleware ran before, as for unknown paths
     if "request_id" not in state:
         given = next((value for name, value in scope["headers"] if name == _RAW), b"")
         state["request_id"] = given.decode() if _SANE.fullmatch(given) else str(uuid7())
@@ -41,9 +41,9 @@ def request_id_of(scope: Scope) -> str:
 
 
 def create_echo(*, access_log: bool) -> Callable[[Message, Scope], Awaitable[None]]:
-    """What sends the id back and writes the access log, also of requests that reach no route and of those refused."""
+    """Create the hook that returns the id and writes the access log, also for refused requests and unknown paths."""
 
-    async def tell(message: Message, scope: Scope) -> None:
+    async def echo(message: Message, scope: Scope) -> None:
         if message["type"] != "http.response.start":
             return
         request_id = request_id_of(scope)
@@ -59,7 +59,7 @@ def create_echo(*, access_log: bool) -> Callable[[Message, Scope], Awaitable[Non
                 request_id=request_id,
             )
 
-    return tell
+    return echo
 
 
 class RequestContext(ASGIMiddleware):
@@ -81,30 +81,30 @@ class RequestContext(ASGIMiddleware):
                 await next_app(scope, receive, send)
 
 
-class BodyBounds(ASGIMiddleware):
-    """Gives up a body that arrives too slowly, or for which there is no room, whoever reads it.
+class BodyLimits(ASGIMiddleware):
+    """Refuses a body that arrives too slowly or does not fit in memory.
 
     Args:
-        seconds: Longest time for all of it, counted from when somebody begins to read.
-        most_bytes: What the bodies of all requests may take together, each until its request is answered.
+        seconds: Maximum time for a whole body, from the first read.
+        max_bytes: Maximum memory for the bodies of all requests; each counts until its response is sent.
     """
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, seconds: float, most_bytes: int) -> None:
+    def __init__(self, seconds: float, max_bytes: int) -> None:
         self._seconds = seconds
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._held_bytes = 0
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Run one request whose body is in time and finds room."""
+        """Run one request with limits on its body."""
         until: float | None = None
         is_whole = False
         held_bytes = 0
 
-        async def receive_in_bounds() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+        async def receive_within_limits() -> HTTPReceiveMessage | WebSocketReceiveMessage:
             nonlocal until, is_whole, held_bytes
-            if is_whole:  # what comes now is that the client goes, whenever it likes
+            if is_whole:  # only the client's disconnect can follow
                 return await receive()
             if until is None:
                 until = asyncio.get_running_loop().time() + self._seconds
@@ -118,23 +118,23 @@ class BodyBounds(ASGIMiddleware):
                 ) from error
             is_whole = not message.get("more_body", False)
             size = len(message["body"]) if message["type"] == "http.request" else 0
-            if self._held_bytes + size > self._most_bytes:
+            if self._held_bytes + size > self._max_bytes:
                 raise OverloadedError(
-                    f"The bodies of all requests take {self._held_bytes:,} bytes already, of {self._most_bytes:,}.",
-                    "Try again later, or raise DANDELION_API__MAX_BODIES_BYTES, where there is memory.",
+                    f"The bodies of all requests take {self._held_bytes:,} bytes already, of {self._max_bytes:,}.",
+                    "Try again later, or raise DANDELION_API__MAX_BODIES_BYTES if there is memory.",
                 )
             self._held_bytes += size
             held_bytes += size
             return message
 
         try:
-            await next_app(scope, receive_in_bounds, send)
+            await next_app(scope, receive_within_limits, send)
         finally:
             self._held_bytes -= held_bytes
 
 
 def _parents(scope: Scope) -> dict[str, str]:
-    """What the caller says of the trace that this request belongs to."""
+    """The caller's trace headers."""
     return {
         name.decode("latin-1"): value.decode("latin-1")
         for name, value in scope["headers"]

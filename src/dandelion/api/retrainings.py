@@ -1,4 +1,4 @@
-"""`/admin/retrainings`: ask for a retraining, and see how the last ones went."""
+"""`/admin/retrainings`: trigger a retraining, and list the latest ones."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from dandelion.errors import OrchestrationError
 from dandelion.orchestration import retrainings
 from dandelion.settings import Settings
 
-ASK = "ask_retraining"
+ACTION = "ask_retraining"
 MOST_SHOWN = 100
 
 
-class RetrainingWish(msgspec.Struct, kw_only=True):
-    """What is asked for.
+class RetrainingTrigger(msgspec.Struct, kw_only=True):
+    """How to retrain.
 
     Attributes:
-        force: Whatever the figures say, without cooldown and budget, and also without new photos.
-        reason: Why, for whoever looks later.
+        force: Retrain whatever the metrics say, even without new photos, and ignore cooldown and budget.
+        reason: Reason, for the record.
     """
 
     force: bool = False
@@ -35,32 +35,34 @@ class RetrainingWish(msgspec.Struct, kw_only=True):
 
 
 class Retrainings(msgspec.Struct, kw_only=True):
-    """The last ones, newest first."""
+    """The latest retrainings, newest first."""
 
     retrainings: list[Retraining]
 
 
-_PROBLEMS = documented({400: "A value that cannot be read", 503: "Prefect does not answer, or nobody serves the flows"})
+_PROBLEMS = documented(
+    {400: "A value that cannot be read", 503: "Prefect does not answer, or no process serves the flows"}
+)
 
 
 @post(
     "/admin/retrainings",
     opt=needs("admin"),
     status_code=202,
-    summary="Ask for a retraining",
+    summary="Trigger a retraining",
     responses=_PROBLEMS | documented(BODY_REFUSALS),
 )
-async def ask_for_retraining(request: Request[Any, Any, Any], data: JSONBody[RetrainingWish]) -> TriggeredRetraining:
-    """It begins within seconds; while one goes on already, that one is the answer."""
-    return await ask(request, force=data.force, reason=data.reason)
+async def trigger_retraining(request: Request[Any, Any, Any], data: JSONBody[RetrainingTrigger]) -> TriggeredRetraining:
+    """Start a retraining within seconds; if one is already running, return that one."""
+    return await trigger(request, force=data.force, reason=data.reason)
 
 
-@get("/admin/retrainings", opt=needs("admin"), summary="The last retrainings", responses=_PROBLEMS)
+@get("/admin/retrainings", opt=needs("admin"), summary="Latest retrainings", responses=_PROBLEMS)
 async def list_retrainings(
     request: Request[Any, Any, Any],
-    limit: Annotated[int, Parameter(ge=1, le=MOST_SHOWN, description="Most that are wanted.")] = 20,
+    limit: Annotated[int, Parameter(ge=1, le=MOST_SHOWN, description="Maximum number to return.")] = 20,
 ) -> Retrainings:
-    """Newest first, each with its steps."""
+    """Return the latest retrainings, newest first, each with its steps."""
     return Retrainings(retrainings=await retrainings.latest(request.app.state.settings, limit=limit))
 
 
@@ -71,11 +73,11 @@ async def list_retrainings(
     responses=_PROBLEMS | documented({404: "No such retraining"}),
 )
 async def get_retraining(request: Request[Any, Any, Any], run_id: FromPath[UUID]) -> Retraining:
-    """How far it is, or how it ended."""
+    """Return one retraining: its progress, or its outcome."""
     return await retrainings.find(request.app.state.settings, str(run_id))
 
 
-async def ask(
+async def trigger(
     request: Request[Any, Any, Any],
     *,
     force: bool = False,
@@ -83,17 +85,17 @@ async def ask(
     alerts: Sequence[str] = (),
     once: str | None = None,
 ) -> TriggeredRetraining:
-    """Start one, or find the one that goes on, and write down who asked.
+    """Start a retraining, or find the one that is running, and record who triggered it.
 
     Raises:
-        OrchestrationError: Prefect does not answer, or nobody serves the flow.
+        OrchestrationError: Prefect does not answer, or no process serves the flow.
     """
     detail: dict[str, Any] = {"alerts": list(alerts)} if alerts else {"force": force, "reason": reason}
     settings: Settings = request.app.state.settings
     try:
-        asked = await retrainings.start(settings, force=force, reason=reason, alert=", ".join(alerts), once=once)
-    except OrchestrationError as error:  # perhaps it was begun, and only the answer was lost
-        await record(request, ASK, retrainings.FLOW, {**detail, "failed": str(error)})
+        triggered = await retrainings.start(settings, force=force, reason=reason, alert=", ".join(alerts), once=once)
+    except OrchestrationError as error:  # the run may have started, and only the response was lost
+        await record(request, ACTION, retrainings.FLOW, {**detail, "failed": str(error)})
         raise
-    await record(request, ASK, asked.run_id, {**detail, "is_new": asked.is_new})
-    return asked
+    await record(request, ACTION, triggered.run_id, {**detail, "is_new": triggered.is_new})
+    return triggered

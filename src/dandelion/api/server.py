@@ -1,7 +1,7 @@
-"""Runs the application in one process, drained before it stops.
+"""Runs the application in one process, and drains it before it stops.
 
-One process with a worker for every core, rather than one process a core: decoding and inference leave Python's lock,
-batches form over all connections, and the model is in memory once. Scale further by replicas.
+One process with a worker per core is better than one process per core: decoding and inference release Python's lock,
+batches form over all connections, and the model is in memory once. Use replicas to scale further.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PORTS = "DANDELION_API__PORT", "DANDELION_API__MONITORING_PORT"
 
 
 class DrainingServer(uvicorn.Server):
-    """On the first SIGTERM: not ready at once, still answering for `drain_seconds`, then finish what is in flight."""
+    """After SIGTERM it is not ready, serves for another `drain_seconds`, then finishes the open requests."""
 
     def __init__(self, config: uvicorn.Config, service: PredictionService, drain_seconds: float) -> None:
         super().__init__(config)
@@ -35,9 +35,9 @@ class DrainingServer(uvicorn.Server):
         self._stop_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain; a second signal, or Ctrl-C, skips the wait.
+        """Start to drain; a second signal, or Ctrl-C, skips the wait.
 
-        uvicorn would raise a SIGTERM that it captured once more at the end; for us it was an order, carried out.
+        uvicorn would raise a captured SIGTERM again at the end; here the server has obeyed it already.
         """
         self._service.drain()
         if sig != signal.SIGTERM:
@@ -48,16 +48,16 @@ class DrainingServer(uvicorn.Server):
             self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the door once a model is there.
+        """Listen once a model is loaded.
 
         Raises:
-            PortInUseError: Somebody else, who began at the same time, was quicker.
+            PortInUseError: Another process that started at the same time took the port.
         """
-        doors = [(each, *each.getsockname()[:2], name) for each, name in zip(sockets or (), PORTS, strict=False)]
+        listeners = [(each, *each.getsockname()[:2], name) for each, name in zip(sockets or (), PORTS, strict=False)]
         await super().startup(sockets)
-        for each, host, port, name in doors:
+        for each, host, port, name in listeners:
             try:
-                each.listen(BACKLOG)  # it does already; uvloop closes the socket and says nothing when it could not
+                each.listen(BACKLOG)  # it listens already, unless uvloop could not and closed the socket silently
             except OSError as error:
                 await self.lifespan.shutdown()
                 raise port_in_use(host, port, name) from error
@@ -70,10 +70,10 @@ class DrainingServer(uvicorn.Server):
 
 
 def run(settings: Settings) -> int:
-    """Serve until told to stop; return the exit status.
+    """Serve until a signal; return the exit status.
 
     Raises:
-        PortInUseError: Somebody else listens on the port.
+        PortInUseError: Another process listens on the port.
     """
     listeners = reserve_all(settings)
     app = create_app(settings)
@@ -86,22 +86,22 @@ def run(settings: Settings) -> int:
 
 
 def reserve_all(settings: Settings) -> list[socket.socket]:
-    """A socket for every port that the settings name.
+    """Reserve a socket for every port in the settings.
 
-    They listen once the model is loaded. Who comes before is refused at once and goes to another replica, or tries
-    again: at the door he would wait for seconds, and those behind him for as long again until all had been answered.
+    The sockets listen once the model is loaded. Earlier connections are refused at once, so that clients try another
+    replica or retry. If they queued instead, they would wait for seconds, and later ones behind them.
 
     Raises:
-        PortInUseError: Somebody else listens on one.
-        DandelionError: The address is none of this machine's.
+        PortInUseError: Another process listens on one of the ports.
+        DandelionError: The address does not belong to this machine.
     """
     api = settings.api
-    asked = zip((api.port, api.monitoring_port), PORTS, strict=True)
-    return [reserve(api.host, port, name) for port, name in asked if port is not None]
+    wanted = zip((api.port, api.monitoring_port), PORTS, strict=True)
+    return [reserve(api.host, port, name) for port, name in wanted if port is not None]
 
 
 def create_server(app: Litestar, settings: Settings) -> DrainingServer:
-    """A server of `app`, not running yet."""
+    """Create a server of `app`; it does not run yet."""
     config = configure(
         app,
         trusted_proxies=settings.api.trusted_proxies,

@@ -1,4 +1,4 @@
-"""Counts every answer by the route as the documentation writes it, so that nobody can make up labels."""
+"""Counts every response by its route template, so that clients cannot invent metric labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 def create_counter(track: str) -> Callable[[Message, Scope], Awaitable[None]]:
-    """What counts an answer on its way out."""
+    """Create the hook that counts responses."""
 
     async def count(message: Message, scope: Scope) -> None:
         if message["type"] == "http.response.start":

@@ -1,4 +1,4 @@
-"""Photos out of a request's body, as they arrive and within bounds."""
+"""Reads photos from a request body as it arrives, within the limits."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ _EXAMPLE = "Send `curl -F file=@photo.jpg` or `curl -H 'Content-Type: image/jpeg
 
 
 async def read_photos(request: Request[Any, Any, Any], limits: ApiSettings) -> list[bytes]:
-    """The photos of a request: those of a form (multipart), or the one that is its body.
+    """Read the photos of a request: the files of a multipart form, or the body itself.
 
     Raises:
         MediaTypeError: The body is neither multipart nor an image.
         UploadError: The form has no photo in a field `file`, or is malformed.
         UploadTooLargeError: Too many bytes or photos.
-        ClientGoneError: The client hung up.
+        ClientGoneError: The client disconnected.
     """
     media_type, options = request.content_type
     is_form = media_type == "multipart/form-data"
     if not (is_form or media_type.startswith("image/") or media_type == "application/octet-stream"):
-        raise MediaTypeError(f"A body of type {media_type or 'none'!r} is not taken here.", _EXAMPLE)
+        raise MediaTypeError(f"A body of type {media_type or 'none'!r} is not supported.", _EXAMPLE)
     if is_form:
         return await _read_form(request, options.get("boundary", ""), limits)
     return [await read_body(request, limits)]
 
 
 async def read_body(request: Request[Any, Any, Any], limits: ApiSettings) -> bytes:
-    """A body of any kind, within the same bounds.
+    """Read a body of any type, within the same limits.
 
     Raises:
         UploadTooLargeError: Too many bytes.
-        ClientGoneError: The client hung up.
+        ClientGoneError: The client disconnected.
     """
     return b"".join([chunk async for chunk in _chunks(request, limits.max_upload_bytes)])
 
@@ -80,13 +80,13 @@ async def _read_form(request: Request[Any, Any, Any], boundary: str, limits: Api
 
 async def _chunks(request: Request[Any, Any, Any], limit: int) -> AsyncIterator[bytes]:
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:19]) > limit:  # of more digits Python makes no number
+    if announced.isdecimal() and int(announced[:19]) > limit:  # Python refuses to parse very long numbers
         raise _too_large(limit)
     received = 0
     while True:
         event = await request.receive()
         if event["type"] != "http.request":
-            raise ClientGoneError(f"The client hung up after {received} bytes.")
+            raise ClientGoneError(f"The client disconnected after {received} bytes.")
         if body := event["body"]:
             received += len(body)
             if received > limit:

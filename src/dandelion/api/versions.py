@@ -1,4 +1,4 @@
-"""`GET /models`, their plots, and which of them serves: `POST /admin/promote`, `POST /admin/rollback`."""
+"""`GET /models`, their plots, `POST /admin/promote` and `POST /admin/rollback`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
 
-_PROBLEMS = documented({400: "A value that cannot be read", 502: "MLflow does not answer", 503: "Too many wait for it"})
+_PROBLEMS = documented(
+    {400: "A value that cannot be read", 502: "MLflow does not answer", 503: "Too many requests wait for MLflow"}
+)
 _MISSING = documented({404: "No such version"})
 
 
@@ -37,7 +39,7 @@ class Versions(msgspec.Struct, kw_only=True):
 
 
 class Promotion(msgspec.Struct, kw_only=True):
-    """Which version should serve."""
+    """The version to promote."""
 
     version: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,10}$")]
 
@@ -45,26 +47,26 @@ class Promotion(msgspec.Struct, kw_only=True):
 @get("/models", opt=needs("read"), summary="Versions", responses=_PROBLEMS)
 async def list_versions(
     request: Request[Any, Any, Any],
-    limit: Annotated[int, Parameter(ge=1, le=100, description="Most that are wanted.")] = 20,
+    limit: Annotated[int, Parameter(ge=1, le=100, description="Maximum number to return.")] = 20,
 ) -> Versions:
-    """Versions of the model, newest first, with their aliases and figures."""
+    """Return the versions of the model, newest first, with their aliases and metrics."""
 
-    def ask(registry: Registry) -> Versions:
+    def query(registry: Registry) -> Versions:
         return Versions(versions=[_describe(registry, each) for each in registry.list_versions()[:limit]])
 
-    return await _ask(request, ask, otherwise=lambda: Versions(versions=[]))
+    return await _query(request, query, otherwise=lambda: Versions(versions=[]))
 
 
 @get("/models/{version:str}", opt=needs("read"), summary="One version", responses=_PROBLEMS | _MISSING)
 async def get_version(request: Request[Any, Any, Any], version: FromPath[str]) -> VersionDetails:
-    """One version with its card and the names of its plots."""
+    """Return one version with its card and the names of its plots."""
 
-    def ask(registry: Registry) -> VersionDetails:
+    def query(registry: Registry) -> VersionDetails:
         found = registry.get_version(version)
         short = msgspec.structs.asdict(_describe(registry, found))
         return VersionDetails(**short, card=registry.read_card(found), plots=registry.list_plots(found))
 
-    return await _ask(request, ask)
+    return await _query(request, query)
 
 
 @get(
@@ -74,8 +76,8 @@ async def get_version(request: Request[Any, Any, Any], version: FromPath[str]) -
     responses={200: ResponseSpec(bytes, media_type="image/png", description="The plot"), **_PROBLEMS, **_MISSING},
 )
 async def get_plot(request: Request[Any, Any, Any], version: FromPath[str], name: FromPath[str]) -> Response[bytes]:
-    """A plot as training drew it: learning curves, confusion, calibration, the worst mistakes."""
-    plot = await _ask(request, lambda registry: registry.read_plot(registry.get_version(version), name))
+    """Return a plot from training: learning curves, confusion matrix, calibration or worst mistakes."""
+    plot = await _query(request, lambda registry: registry.read_plot(registry.get_version(version), name))
     return Response(plot, media_type="image/png")
 
 
@@ -83,11 +85,11 @@ async def get_plot(request: Request[Any, Any, Any], version: FromPath[str], name
     "/admin/promote",
     opt=needs("admin"),
     status_code=200,
-    summary="Let a version serve",
+    summary="Promote a version",
     responses=_PROBLEMS | _MISSING | documented(BODY_REFUSALS),
 )
 async def promote(request: Request[Any, Any, Any], data: JSONBody[Promotion]) -> Promoted:
-    """Move the alias `champion`; this server swaps the model at once, others within their poll interval."""
+    """Move the alias `champion`; this server loads the version at once, others within their poll interval."""
     return await _move(request, "promote", data.version, lambda registry: registry.promote(data.version))
 
 
@@ -95,31 +97,31 @@ async def promote(request: Request[Any, Any, Any], data: JSONBody[Promotion]) ->
     "/admin/rollback",
     opt=needs("admin"),
     status_code=200,
-    summary="Let the version serve that served before",
-    responses=_PROBLEMS | documented({404: "Nothing served before"}),
+    summary="Roll back to the previous champion",
+    responses=_PROBLEMS | documented({404: "There is no previous champion"}),
 )
 async def rollback(request: Request[Any, Any, Any]) -> Promoted:
-    """Move the alias `champion` back; a second rollback undoes the first."""
+    """Move the alias `champion` back to the previous version; a second rollback undoes the first."""
     return await _move(request, "rollback", PREVIOUS, lambda registry: registry.rollback())
 
 
 async def _move(
     request: Request[Any, Any, Any], action: str, wanted: str, move: Callable[[Registry], ModelVersion]
 ) -> Promoted:
-    def ask(registry: Registry) -> tuple[ModelVersion | None, ModelVersion]:
+    def query(registry: Registry) -> tuple[ModelVersion | None, ModelVersion]:
         return registry.find_alias(CHAMPION), move(registry)
 
     try:
-        before, after = await _ask(request, ask)
-    except VersionNotFoundError:  # so that nothing was moved
+        before, after = await _query(request, query)
+    except VersionNotFoundError:  # nothing was moved
         raise
-    except RegistryError as error:  # perhaps it was moved, and only the answer was lost
+    except RegistryError as error:  # the alias may have moved, and only the response was lost
         await record(request, action, f"{request.app.state.settings.model.name} {wanted}", {"failed": str(error)})
         raise
     previous = before.version if before is not None and before.version != after.version else None
     await record(request, action, f"{after.name} {after.version}", {"previous": previous})
     reloader: Reloader = request.app.state.reloader
-    # The alias has moved, whatever comes: an error would have it moved again. Who looks at it next follows.
+    # The alias has moved: an error here would make the client move it again. The next poll loads the version.
     try:
         await reloader.reload()
     except DandelionError as error:
@@ -141,24 +143,24 @@ def _describe(registry: Registry, found: ModelVersion) -> Version:
     )
 
 
-async def _ask(
+async def _query(
     request: Request[Any, Any, Any],
-    ask: Callable[[Registry], Result],
+    query: Callable[[Registry], Result],
     *,
     otherwise: Callable[[], Result] | None = None,
 ) -> Result:
-    """What the registry answers; `otherwise` where there is none yet."""
+    """Query the registry; return `otherwise` if there is none yet."""
     state = request.app.state
     settings: Settings = state.settings
     if would_be_made(settings):
         if otherwise is None:
-            raise VersionNotFoundError("There is no registry yet.", "`dandelion train` or `dandelion up` makes one.")
+            raise VersionNotFoundError("There is no registry yet.", "Create one: `dandelion train` or `dandelion up`.")
         return otherwise()
 
     def work() -> Result:
-        if state.registry is None:  # an embedded one imports MLflow's client, so not before it is needed
+        if state.registry is None:  # lazily, since an embedded one imports MLflow's client
             state.registry = create_registry(settings)
-        return ask(state.registry)
+        return query(state.registry)
 
     threads: BoundedExecutor = state.registry_threads
     return await threads.run(work)

@@ -11,11 +11,11 @@ _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(day
 
 
 def parse_age(text: str) -> timedelta:
-    """The age that was written.
+    """Read an age.
 
     Raises:
-        typer.BadParameter: It is none.
+        typer.BadParameter: The text is not an age.
     """
     if (found := re.fullmatch(r"(\d{1,5})([mhdw])", text)) is None:
-        raise typer.BadParameter(f"{text!r} is no age: write 15m, 12h, 90d or 8w.")
+        raise typer.BadParameter(f"{text!r} is not an age: write 15m, 12h, 90d or 8w.")
     return int(found.group(1)) * _UNITS[found.group(2)]

@@ -1,4 +1,4 @@
-"""What commands do goes into the audit log, under the name of who typed them."""
+"""Commands record what they do in the audit log, with the name of who ran them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE_SECONDS = 2.0
 
 
 def actor() -> str:
-    """Who runs this command: by name, or by number where the machine knows no name, as in many a container."""
+    """Who runs this command: the user name, or the user id if it has no name, as in many containers."""
     try:
         return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):
@@ -23,13 +23,13 @@ def actor() -> str:
 
 
 def record(action: str, subject: str, detail: Mapping[str, Any], *, tables: bool = True) -> None:
-    """Write down what was done; a database that cannot be reached is said and stops nobody from rolling back.
+    """Record an action; if the database cannot be reached, print a warning and continue, so that a rollback works.
 
     Args:
-        action: What.
-        subject: To what.
-        detail: How it went.
-        tables: Bring the tables up to date before.
+        action: What was done.
+        subject: What it was done to.
+        detail: Details and outcome.
+        tables: Upgrade the tables first.
     """
     from dandelion.db import audit, transact
 

@@ -1,4 +1,4 @@
-"""`dandelion backup`: make, list and restore backups."""
+"""`dandelion backup`: create, list and restore backups."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 
 @app.command(epilog="Example: dandelion backup create")
 def create(as_json: Json = False) -> None:
-    """Dump the database, prove the dump by a restore, copy objects to the second place, as the daily flow does."""
+    """Dump the database, verify the dump by a restore and copy the objects, as the daily flow does."""
     from dandelion.backup.backup import create_backup
     from dandelion.settings import load_settings
 
@@ -33,7 +33,7 @@ def create(as_json: Json = False) -> None:
 
 @app.command("list", epilog="Example: dandelion backup list")
 def list_all(as_json: Json = False) -> None:
-    """Show the backups, newest first."""
+    """List the backups, newest first."""
     from dandelion.backup.backup import list_backups
     from dandelion.objects import create_store
     from dandelion.settings import load_settings
@@ -53,19 +53,19 @@ def list_all(as_json: Json = False) -> None:
     epilog="Example: dandelion backup restore 2026-01-31T02-15-00.123456Z --database sqlite:////tmp/restored.db"
 )
 def restore(
-    name: Annotated[str, typer.Argument(help="Which, as `dandelion backup list` shows it.")],
+    name: Annotated[str, typer.Argument(help="Name of the backup, as in `dandelion backup list`.")],
     database: Annotated[str, typer.Option(help="Empty database to fill: mysql://... or sqlite:///FILE.")],
     objects: Annotated[
         bool,
         typer.Option(
             "--objects",
-            help="Also copy back the objects that the store lacks, from the second place, and a registry that is gone.",
+            help="Also restore objects that the store lacks, from their copies, and a registry that is lost.",
         ),
     ] = False,
 ) -> None:
-    """Fill an empty database with a backup's rows; SQLite, MySQL and MariaDB restore each other's.
+    """Restore a backup into an empty database; SQLite, MySQL and MariaDB can restore each other's backups.
 
-    What was erased since the backup stays erased. The status is 1 where objects could not be copied back.
+    Photos erased since the backup stay erased. Exit status 1 if some objects could not be copied back.
     """
     from dandelion.backup.restore import restore_backup, restore_objects, restore_versions
     from dandelion.settings import load_settings
@@ -77,10 +77,10 @@ def restore(
         for why in back.failed.values() if back else ():
             console(error=True).print(f"Not copied back: {why}", markup=False)
         rows = restore_backup(settings, name, database, actor=actor())
-    told = ", ".join(f"{count} {table}" for table, count in rows.items() if count) or "no rows"
+    restored = ", ".join(f"{count} {table}" for table, count in rows.items() if count) or "no rows"
     if back is not None:
-        told += f"; {back.copied} objects copied back" + (f", {len(back.failed)} could not be" if back.failed else "")
-    console().print(f"Restored {told}.", markup=False)
+        restored += f"; {back.copied} objects copied back" + (f", {len(back.failed)} failed" if back.failed else "")
+    console().print(f"Restored {restored}.", markup=False)
     if objects and (registry := restore_versions(settings, name)):
         console().print(registry, markup=False)
     if back is not None and back.failed:

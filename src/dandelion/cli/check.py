@@ -1,4 +1,4 @@
-"""`dandelion check`: does every part of an installation answer, as seen from here."""
+"""`dandelion check`: is every part of an installation reachable from here, and does it work."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ TIMEOUT_SECONDS, PAUSE_SECONDS = 10.0, 2.0
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """What is asked, beside what the settings name.
+    """What to check, in addition to the servers in the settings.
 
     Attributes:
         api: Address of the API.
-        key: Its key or token, where it asks for one.
-        photo: Sent to it; a drawn one when none is named.
-        pages: Addresses by part that must answer 2xx.
+        key: Key or token for it, if it requires one.
+        photo: The photo to send; None for a generated one.
+        pages: Addresses by part, which must return 2xx.
     """
 
     api: str | None
@@ -44,13 +44,13 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One line of the report.
+class Outcome:
+    """One line of the table.
 
     Attributes:
-        part: What was asked.
-        works: Whether it answered as it should.
-        saw: What it said.
+        part: The part that was checked.
+        works: Whether it works.
+        saw: Its response, or the error.
     """
 
     part: str
@@ -60,72 +60,72 @@ class Answer:
 
 def check(
     api: Annotated[str | None, typer.Option(help="Let the API at this address classify a photo.")] = None,
-    photo: Annotated[Path | None, typer.Option(help="Which; a drawn one when left out.", exists=True)] = None,
-    key: Annotated[str | None, typer.Option(envvar=API_KEY_VARIABLE, help="API key or token for it.")] = None,
+    photo: Annotated[Path | None, typer.Option(help="Photo to send; by default a generated one.", exists=True)] = None,
+    key: Annotated[str | None, typer.Option(envvar=API_KEY_VARIABLE, help="API key or token for the API.")] = None,
     page: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=URL", help="An address that must answer; may be given several times."),
+        typer.Option(metavar="NAME=URL", help="Address that must return 2xx; may be repeated."),
     ] = None,
-    database: Annotated[bool, typer.Option(help="Ask the database for the state of its tables.")] = True,
+    database: Annotated[bool, typer.Option(help="Check the tables of the database.")] = True,
     objects: Annotated[bool, typer.Option(help="Write, read and delete an object.")] = True,
-    registry: Annotated[bool, typer.Option(help="Ask MLflow what serves.")] = True,
+    registry: Annotated[bool, typer.Option(help="Look up the alias in MLflow.")] = True,
     wait: Annotated[
         timedelta | None,
-        typer.Option(parser=parse_age, metavar="AGE", help="How long to ask again where one does not answer: 1m."),
+        typer.Option(parser=parse_age, metavar="AGE", help="How long to retry parts that fail: 1m."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
-    """Ask every part whether it answers; exit status 1 when one does not."""
+    """Check that every part works; exit status 1 if one does not."""
     from dandelion.settings import load_settings
 
     settings = load_settings()
     where = Where(api, key, photo, dict(_page(each) for each in page or []))
     parts: list[tuple[str, Callable[[Settings, Where], str]]] = []
     if api:
-        parts.append(("API", _ask_api))
+        parts.append(("API", _check_api))
     parts += [
-        (name, ask)
-        for name, is_asked, ask in (
-            ("Database", database, _ask_database),
-            ("Objects", objects, _ask_objects),
-            ("Registry", registry, _ask_registry),
+        (name, check_part)
+        for name, is_wanted, check_part in (
+            ("Database", database, _check_database),
+            ("Objects", objects, _check_objects),
+            ("Registry", registry, _check_registry),
         )
-        if is_asked
+        if is_wanted
     ]
-    parts += [(name, _ask_page(address)) for name, address in where.pages.items()]
+    parts += [(name, _check_page(address)) for name, address in where.pages.items()]
     deadline = time.monotonic() + (wait or timedelta(0)).total_seconds()
-    answers = [_asked(name, ask, settings, where, deadline) for name, ask in parts]
+    outcomes = [_try(name, check_part, settings, where, deadline) for name, check_part in parts]
     if as_json:
-        typer.echo(json.dumps([asdict(answer) for answer in answers]))
+        typer.echo(json.dumps([asdict(each) for each in outcomes]))
     else:
-        table = Table("Part", "", "Said")
-        for answer in answers:
-            table.add_row(answer.part, "[green]ok[/]" if answer.works else "[red]fail[/]", escape(answer.saw))
+        table = Table("Part", "", "Response")
+        for each in outcomes:
+            table.add_row(each.part, "[green]ok[/]" if each.works else "[red]fail[/]", escape(each.saw))
         console().print(table)
-    raise typer.Exit(0 if all(answer.works for answer in answers) else 1)
+    raise typer.Exit(0 if all(each.works for each in outcomes) else 1)
 
 
-def _asked(
-    name: str, ask: Callable[[Settings, Where], str], settings: Settings, where: Where, deadline: float
-) -> Answer:
+def _try(
+    name: str, check_part: Callable[[Settings, Where], str], settings: Settings, where: Where, deadline: float
+) -> Outcome:
     while True:
         try:
-            return Answer(name, True, ask(settings, where))
+            return Outcome(name, True, check_part(settings, where))
         except DandelionError as error:
             if time.monotonic() + PAUSE_SECONDS > deadline:
-                return Answer(name, False, str(error))
+                return Outcome(name, False, str(error))
         time.sleep(PAUSE_SECONDS)
 
 
-def _ask_api(_: Settings, where: Where) -> str:
+def _check_api(_: Settings, where: Where) -> str:
     from dandelion.client import Client
 
     with Client(str(where.api), key=where.key, timeout_seconds=TIMEOUT_SECONDS) as client:
-        answer = client.predict(where.photo.read_bytes() if where.photo else _drawn())
-    return f"{answer.label}, {answer.confidence:.2f}, by version {answer.model.version}"
+        found = client.predict(where.photo.read_bytes() if where.photo else _drawn())
+    return f"{found.label}, {found.confidence:.2f}, by version {found.model.version}"
 
 
-def _ask_database(_: Settings, __: Where) -> str:
+def _check_database(_: Settings, __: Where) -> str:
     from dandelion.cli.database import with_engine
     from dandelion.db import migrate
 
@@ -135,7 +135,7 @@ def _ask_database(_: Settings, __: Where) -> str:
     return f"tables at {steps[-1].revision}"
 
 
-def _ask_objects(settings: Settings, _: Where) -> str:
+def _check_objects(settings: Settings, _: Where) -> str:
     from uuid_utils import uuid7
 
     from dandelion.objects import DATA_LAKE, create_store
@@ -145,38 +145,38 @@ def _ask_objects(settings: Settings, _: Where) -> str:
     same = store.get(DATA_LAKE, key) == data
     store.delete(DATA_LAKE, key)
     if not same:
-        raise DandelionError(f"{DATA_LAKE}/{key} read back differently.", "Look at the object store's disks.")
-    return f"an object went to {DATA_LAKE} and back"
+        raise DandelionError(f"{DATA_LAKE}/{key} differs from what was written.", "Check the object store's disks.")
+    return f"wrote, read and deleted an object in {DATA_LAKE}"
 
 
-def _ask_registry(settings: Settings, _: Where) -> str:
+def _check_registry(settings: Settings, _: Where) -> str:
     from dandelion.registry import create_registry
 
     found = create_registry(settings).find_alias(settings.model.alias)
     if found is None:
-        return f"answers; no version has the alias {settings.model.alias} yet"
+        return f"no version has the alias {settings.model.alias} yet"
     return f"{found.name} version {found.version} is {settings.model.alias}"
 
 
-def _ask_page(address: str) -> Callable[[Settings, Where], str]:
-    def ask(_: Settings, __: Where) -> str:
+def _check_page(address: str) -> Callable[[Settings, Where], str]:
+    def check_page(_: Settings, __: Where) -> str:
         import httpx
 
         try:
-            answer = httpx.get(address, timeout=TIMEOUT_SECONDS, follow_redirects=True)
+            response = httpx.get(address, timeout=TIMEOUT_SECONDS, follow_redirects=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise DandelionError(f"{address} does not answer ({error or type(error).__name__}).") from error
-        if not answer.is_success:
-            raise DandelionError(f"{address} answers {answer.status_code}.")
-        return f"{address} answers {answer.status_code}"
+        if not response.is_success:
+            raise DandelionError(f"{address} returns {response.status_code}.")
+        return f"{address} returns {response.status_code}"
 
-    return ask
+    return check_page
 
 
 def _page(text: str) -> tuple[str, str]:
     name, _, address = text.partition("=")
     if not name or not address:
-        raise typer.BadParameter(f"{text!r} is no NAME=URL: write Prefect=http://prefect:4200/api/health.")
+        raise typer.BadParameter(f"{text!r} is not NAME=URL: write Prefect=http://prefect:4200/api/health.")
     return name, address
 
 

@@ -1,4 +1,4 @@
-"""`dandelion data`: check, fetch, draw and upload photos."""
+"""`dandelion data`: check, fetch, generate and upload photos."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _SHOWN_PATHS = 4
 
 @app.command(epilog="Example: dandelion data check photos/ --html report.html")
 def check(
-    folder: Annotated[Path, typer.Argument(help="Folder with one sub-folder of photos a class.")],
-    html: Annotated[Path | None, typer.Option(help="Write a page with thumbnails to this file.")] = None,
+    folder: Annotated[Path, typer.Argument(help="Folder with one subfolder of photos per class.")],
+    html: Annotated[Path | None, typer.Option(help="Write an HTML report with thumbnails to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
-    """Find what is wrong with photos. Exit status: 0 nothing or notes, 1 warnings, 2 errors."""
+    """Check photos for problems. Exit status: 0 nothing or notes, 1 warnings, 2 errors."""
     from dandelion.training.checks import check_photos
 
-    with _bar("Looking at photos", MofNCompleteColumn()) as show:
+    with _bar("Checking photos", MofNCompleteColumn()) as show:
         report = check_photos(folder, progress=show)
     if html is not None:
         from dandelion.training.report import write_report
@@ -50,49 +50,51 @@ def check(
 @app.command(epilog="Example: dandelion data fetch https://example.org/photos.zip photos/")
 def fetch(
     url: Annotated[str, typer.Argument(help="Address of a zip or tar archive.")],
-    folder: Annotated[Path, typer.Argument(help="Where its content shall lie; must not exist or be empty.")],
-    sha256: Annotated[str | None, typer.Option(help="What the archive must hash to.")] = None,
+    folder: Annotated[Path, typer.Argument(help="Folder to unpack into; it must be empty or not exist.")],
+    sha256: Annotated[str | None, typer.Option(help="Expected SHA-256 of the archive.")] = None,
 ) -> None:
-    """Download an archive of photos and unpack it; an interrupted download is gone on with."""
+    """Download and unpack an archive of photos. Rerun the command to resume an interrupted download."""
     from dandelion.training.fetch import fetch_archive
 
     with _bar("Downloading", DownloadColumn()) as show:
         fetch_archive(url, folder, sha256=sha256, progress=show)
-    typer.echo(f"Unpacked to {folder}. Look at it: dandelion data check {folder}")
+    typer.echo(f"Unpacked to {folder}. Check the photos: dandelion data check {folder}")
 
 
 @app.command(epilog="Example: dandelion data sample photos/ --per-class 60")
 def sample(
-    folder: Annotated[Path, typer.Argument(help="Gets one sub-folder a class.")],
-    per_class: Annotated[int, typer.Option(help="Photos of each class.")] = 40,
-    size: Annotated[int, typer.Option(help="Mean side, pixels.")] = 192,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same photos.")] = 0,
+    folder: Annotated[Path, typer.Argument(help="Folder to write to, one subfolder per class.")],
+    per_class: Annotated[int, typer.Option(help="Number of photos per class.")] = 40,
+    size: Annotated[int, typer.Option(help="Mean side length, pixels.")] = 192,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same photos.")] = 0,
 ) -> None:
-    """Draw lawns with and without dandelions, for trying out without a network."""
+    """Generate photos of lawns with and without dandelions, to try Dandelion without a network."""
     from dandelion.training.sample import draw_sample
 
-    with _bar("Drawing", MofNCompleteColumn()) as show:
+    with _bar("Generating", MofNCompleteColumn()) as show:
         paths = draw_sample(folder, per_class=per_class, size=size, seed=seed, progress=show)
-    typer.echo(f"Drew {len(paths)} photos. Train on them: dandelion train --data {folder}")
+    typer.echo(f"Generated {len(paths)} photos. Train on them: dandelion train --data {folder}")
 
 
 @app.command(epilog="Example: dandelion data upload photos/")
 def upload(
-    folder: Annotated[Path, typer.Argument(help="Folder with one sub-folder of photos a class.")],
+    folder: Annotated[Path, typer.Argument(help="Folder with one subfolder of photos per class.")],
 ) -> None:
-    """Put photos into the data lake, from which retrainings learn; those that lie there already are not sent again."""
+    """Upload photos to the data lake, for retraining; photos that are already there are skipped."""
     from dandelion.objects import create_store
     from dandelion.retraining.lake import upload as send
     from dandelion.settings import load_settings
 
     with _bar("Uploading", MofNCompleteColumn()) as show:
         done = send(create_store(load_settings()), folder, progress=show)
-    typer.echo(f"Uploaded {done.sent} photos; {done.there} were there. Learn from them: dandelion retrain --force")
+    typer.echo(
+        f"Uploaded {done.sent} photos; {done.there} were already there. Train on them: dandelion retrain --force"
+    )
 
 
 @contextmanager
 def _bar(words: str, column: Any) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar on a terminal, nothing elsewhere: the result is what scripts read."""
+    """A progress bar on a terminal, nothing elsewhere: scripts read only the result."""
     screen = Console(stderr=True)
     bar = Progress(TextColumn(words), BarColumn(), column, TimeRemainingColumn(), console=screen, transient=True)
     bar.disable = not screen.is_terminal
@@ -117,7 +119,7 @@ def _print(report: CheckReport, html: Path | None) -> None:
     classes = ", ".join(f"{count} {label}" for label, count in report.classes.items())
     out.print(f"{len(report.photos)} photos: {classes}; {len(report.findings)} findings.", markup=False)
     if html is not None:
-        out.print(f"Page with thumbnails: {html}", markup=False)
+        out.print(f"Report with thumbnails: {html}", markup=False)
 
 
 def _as_dict(report: CheckReport) -> dict[str, Any]:

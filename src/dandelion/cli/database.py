@@ -1,4 +1,4 @@
-"""One database connection pool for the time of a command."""
+"""One database connection pool per command."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Result = TypeVar("Result")
 
 
 def with_engine(work: Callable[[AsyncEngine], Awaitable[Result]], *, tables: bool = True) -> Result:
-    """Run `work` with an engine that the settings name.
+    """Run `work` with the database of the settings.
 
     Args:
-        work: What to do.
-        tables: Bring the tables up to date before, where the settings leave that to us.
+        work: What to run.
+        tables: Upgrade the tables first, if the settings allow it.
 
     Raises:
         DatabaseError: The database does not answer.

@@ -1,4 +1,4 @@
-"""`dandelion db`: the tables behind history and feedback."""
+"""`dandelion db`: the tables of history and feedback."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ PRUNED_AT_ONCE = 5000
 
 @app.command(epilog="Example: dandelion db upgrade")
 def upgrade(
-    revision: Annotated[str, typer.Argument(help="Schema version to go to.")] = "head",
+    revision: Annotated[str, typer.Argument(help="Schema version to upgrade to.")] = "head",
     wait: Annotated[
         timedelta | None,
         typer.Option(parser=parse_age, metavar="AGE", help="How long to wait for the database, 5m or 1h."),
     ] = None,
     or_newer: Annotated[
-        bool, typer.Option("--or-newer", help="Be content with tables of a newer version, as after a rollback.")
+        bool, typer.Option("--or-newer", help="Accept tables of a newer version, as after a rollback.")
     ] = False,
 ) -> None:
-    """Bring the tables up to date; harmless when they are, safe when several do it at once."""
+    """Upgrade the tables; safe to repeat, and safe to run several times at once."""
     from dandelion.db import migrate
 
     async def work(engine: AsyncEngine) -> None:
         await migrate.wait_for(engine, seconds=wait.total_seconds() if wait else 0)
         if or_newer and await migrate.is_newer(engine):
-            console(error=True).print("The tables are of a newer version, and stay as they are.")
+            console(error=True).print("The tables are of a newer version and stay as they are.")
             return
         await migrate.upgrade(engine, revision)
 
@@ -50,14 +50,14 @@ def upgrade(
 
 @app.command(epilog="Example: dandelion db downgrade -- -1")
 def downgrade(
-    revision: Annotated[str, typer.Argument(help="Schema version to go back to; -1 is one step, base is nothing.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    revision: Annotated[str, typer.Argument(help="Schema version to go back to: -1 for one step, base for no tables.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
 ) -> None:
-    """Take the tables back; what later versions hold is lost."""
+    """Downgrade the tables; data that only later versions have is lost."""
     from dandelion.db import migrate
 
     if not yes:
-        typer.confirm(f"Go back to {revision} and lose what later tables hold?", abort=True)
+        typer.confirm(f"Go back to {revision} and lose the data that only later versions have?", abort=True)
     with_engine(lambda engine: migrate.downgrade(engine, revision), tables=False)
     if revision != "base":  # where the log went with the tables
         record("downgrade", revision, {}, tables=False)
@@ -66,14 +66,14 @@ def downgrade(
 
 @app.command(epilog="Example: dandelion db status --json")
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False) -> None:
-    """Show every schema version and whether the database has it; exit 1 when one is missing."""
+    """List every schema version and whether it is applied; exit status 1 if one is missing."""
     from dandelion.db import migrate
 
     steps = with_engine(migrate.status, tables=False)
     if as_json:
         typer.echo(json.dumps([asdict(step) for step in steps]))
     else:
-        table = Table("Version", "Brings", "Applied")
+        table = Table("Version", "Change", "Applied")
         for step in steps:
             table.add_row(step.revision, step.what, "yes" if step.applied else "no: dandelion db upgrade")
         console().print(table)
@@ -85,7 +85,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON inst
 def prune(
     older_than: Annotated[timedelta, typer.Option(parser=parse_age, metavar="AGE", help="15m, 12h, 90d or 8w.")],
 ) -> None:
-    """Delete old predictions with their feedback, some thousand at a time, so that serving goes on."""
+    """Delete old predictions and their feedback, some thousand at a time, so that serving continues."""
     from dandelion.db import predictions, transact
 
     before = datetime.now(UTC) - older_than

@@ -1,4 +1,4 @@
-"""`dandelion doctor`: is this machine able to run Dandelion, and what to do when it is not."""
+"""`dandelion doctor`: can this machine run Dandelion, and if not, what to do."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _MIN_MEMORY_BYTES = 2 * 1024**3
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report.
+    """One line of the table.
 
     Attributes:
-        what: What was looked at.
-        state: `fail` means that Dandelion does not work like this.
+        what: What was checked.
+        state: `fail` means that Dandelion does not work.
         saw: What was found.
-        remedy: What to do; empty when nothing is to be done.
+        remedy: What to do; empty for nothing.
     """
 
     what: str
@@ -43,7 +43,7 @@ class Finding:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False) -> None:
-    """Check machine, packages, settings, ports, registry and model; exit status 1 when something fails."""
+    """Check machine, packages, settings, ports, registry and model; exit status 1 if a check fails."""
     findings = examine()
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings]))
@@ -57,7 +57,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON inst
 
 
 def examine() -> list[Finding]:
-    """Every check, in the order in which a fault of one explains faults of the next."""
+    """Run every check, in an order where one failure explains the next ones."""
     findings = [_machine(), _memory(), _acceleration(), _extras()]
     try:
         settings = load_settings()
@@ -73,7 +73,7 @@ def _machine() -> Finding:
 
     cores = usable_cores()
     saw = f"{cores} cores, {platform.machine()}, Python {platform.python_version()}"
-    return Finding("Machine", "ok" if cores > 1 else "warn", saw, "" if cores > 1 else "Two cores serve well.")
+    return Finding("Machine", "ok" if cores > 1 else "warn", saw, "" if cores > 1 else "Use two cores or more.")
 
 
 def _memory() -> Finding:
@@ -83,7 +83,7 @@ def _memory() -> Finding:
         "Memory",
         "ok" if enough else "warn",
         f"{total / 1024**3:.1f} GiB",
-        "" if enough else "Training wants 2 GiB or more.",
+        "" if enough else "Training needs 2 GiB or more.",
     )
 
 
@@ -113,12 +113,15 @@ def _home(settings: Settings) -> Finding:
         probe.unlink()
     except OSError as error:
         return Finding(
-            "Home folder", "fail", f"{settings.home}: {error.strerror}", "Set DANDELION_HOME to a folder of yours."
+            "Home folder",
+            "fail",
+            f"{settings.home}: {error.strerror}",
+            "Set DANDELION_HOME to a folder that you can write to.",
         )
     free = shutil.disk_usage(settings.home).free
     if free < _MIN_FREE_BYTES:
         return Finding(
-            "Home folder", "warn", f"{settings.home}: {free / 1024**3:.1f} GiB free", "Make room: 2 GiB or more."
+            "Home folder", "warn", f"{settings.home}: {free / 1024**3:.1f} GiB free", "Free some space: 2 GiB or more."
         )
     return Finding("Home folder", "ok", f"{settings.home}: {free / 1024**3:.0f} GiB free")
 
@@ -144,7 +147,7 @@ def _registry(settings: Settings) -> Finding:
     from dandelion.registry import create_registry, would_be_made
 
     if would_be_made(settings):
-        return Finding("Registry", "ok", "embedded, not made yet", "dandelion up")
+        return Finding("Registry", "ok", "embedded, not created yet", "dandelion up")
     try:
         champion = create_registry(settings).find_alias(settings.model.alias)
     except DandelionError as error:
@@ -169,9 +172,9 @@ def _model(settings: Settings) -> Finding:
     try:
         found = ModelSource(settings).first()
         classifier = Classifier.load(found.package, settings.inference)
-        answer = classifier.classify([photo.getvalue()])[0]
+        result = classifier.classify([photo.getvalue()])[0]
     except DandelionError as error:
         return Finding("Model", "fail", error.message, error.remedy)
-    if isinstance(answer, DandelionError):
-        return Finding("Model", "fail", str(answer))
-    return Finding("Model", "ok", f"version {found.ref.version} answers in {classifier.precision}")
+    if isinstance(result, DandelionError):
+        return Finding("Model", "fail", str(result))
+    return Finding("Model", "ok", f"version {found.ref.version} classifies in {classifier.precision}")

@@ -1,4 +1,4 @@
-"""`dandelion feedback`: a file of labels."""
+"""`dandelion feedback`: send a label file."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ _KINDS: dict[str, Kind] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 def feedback(
-    file: Annotated[Path, typer.Argument(help="CSV or JSONL with prediction_id, label and perhaps at.")],
-    url: Annotated[str | None, typer.Option(help="Tell this server instead of the database here.")] = None,
+    file: Annotated[Path, typer.Argument(help="CSV or JSONL with prediction_id, label and, optionally, at.")],
+    url: Annotated[str | None, typer.Option(help="Send the labels to this server instead of the database.")] = None,
     key: Annotated[str | None, typer.Option(envvar=API_KEY_VARIABLE, help="API key for that server.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
-    """Tell the true classes of many photos; exit status 1 when some lines were refused, each of which is named."""
+    """Send the true labels of many photos; exit status 1 if lines were refused. Refused lines are listed."""
     kind = _KINDS.get(file.suffix.lower())
     if kind is None:
-        raise typer.BadParameter(f"{file.name!r} is neither .csv nor .jsonl.")
+        raise typer.BadParameter(f"{file.name!r} is not a .csv or .jsonl file.")
     try:
         data = file.read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be read ({error.strerror}).") from error
-    with console(error=True).status(f"Telling {file.name} ..."):
+    with console(error=True).status(f"Sending {file.name} ..."):
         done = _remote(url, key, data, kind) if url else _local(data, kind)
     if as_json:
         typer.echo(msgspec.json.encode(done).decode())
     else:
-        console().print(f"{done.right} answers were right, {done.wrong} wrong; {done.refused} lines were refused.")
+        console().print(f"{done.right} predictions were right, {done.wrong} wrong; {done.refused} lines were refused.")
         for refused in done.refused_lines:
             console().print(f"line {refused.line}: {refused.reason}", markup=False)
         if done.refused > len(done.refused_lines):

@@ -1,4 +1,4 @@
-"""`dandelion flows`: what there is, served here, or registered for a work pool."""
+"""`dandelion flows`: list flows, serve them here, or register them for a work pool."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command("list", epilog="Example: dandelion flows list")
 def list_flows(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False) -> None:
-    """Show the flows and when they run."""
+    """List the flows and their schedules."""
     from dataclasses import asdict
 
     from dandelion.orchestration.catalogue import list_deployments
@@ -29,13 +29,13 @@ def list_flows(as_json: Annotated[bool, typer.Option("--json", help="Print JSON 
         return
     table = Table("Flow", "Cron (UTC)", "What it does")
     for each in found:
-        table.add_row(each.name, each.cron or "when asked for", each.description)
+        table.add_row(each.name, each.cron or "on request", each.description)
     console().print(table)
 
 
 @app.command(epilog="Example: dandelion flows serve")
 def serve() -> None:
-    """Run flows on this machine as they are asked for or due, until Ctrl-C; `dandelion up` does it too."""
+    """Run triggered and scheduled flows on this machine until Ctrl-C; `dandelion up` includes this."""
     from dandelion.orchestration.serve import serve as run
     from dandelion.settings import load_settings
 
@@ -46,26 +46,30 @@ def serve() -> None:
     epilog="Example: dandelion flows deploy --pool dandelion --type kubernetes --image ghcr.io/me/dandelion-worker:1.0"
 )
 def deploy(
-    pool: Annotated[str, typer.Option(help="Work pool; made when it is not there.")],
-    kind: Annotated[str, typer.Option("--type", help="Its type: kubernetes, process, docker ...")] = "kubernetes",
-    image: Annotated[str | None, typer.Option(help="Image of the runs.")] = None,
+    pool: Annotated[str, typer.Option(help="Work pool; created if it does not exist.")],
+    kind: Annotated[
+        str, typer.Option("--type", help="Type of the work pool: kubernetes, process, docker ...")
+    ] = "kubernetes",
+    image: Annotated[str | None, typer.Option(help="Container image of the runs.")] = None,
     namespace: Annotated[str | None, typer.Option(help="Kubernetes namespace of the runs.")] = None,
-    service_account: Annotated[str | None, typer.Option(help="Their service account.")] = None,
+    service_account: Annotated[str | None, typer.Option(help="Kubernetes service account of the runs.")] = None,
     env: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="For their environment; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Environment variable of the runs; may be repeated.")
     ] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Most runs at once.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Maximum number of concurrent runs.")] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="Folder of the flows where they run; the same as here by default.")
+        Path | None, typer.Option(help="Folder of the flows where they run; by default the same as here.")
     ] = None,
     job_template: Annotated[
         Path | None,
-        typer.Option(help="Base job template of the pool, JSON or YAML; by default one for Pod Security restricted."),
+        typer.Option(
+            help="Base job template of the pool, JSON or YAML; the default satisfies Pod Security restricted."
+        ),
     ] = None,
 ) -> None:
-    """Register all flows with their schedules for a work pool; harmless when repeated.
+    """Register all flows and their schedules for a work pool; safe to repeat.
 
-    A worker then runs them: prefect worker start --pool NAME --type kubernetes
+    A Prefect worker then runs them: prefect worker start --pool NAME --type kubernetes
     """
     from dandelion.orchestration.deploy import Target, read_template
     from dandelion.orchestration.deploy import deploy as register

@@ -1,4 +1,4 @@
-"""A flow's run on the terminal, while it goes on: a live table, or a line for whatever changes where there is none."""
+"""Shows a flow run until it ends: a live table on a terminal, else one line per change."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from dandelion.orchestration.prefect_api import ENDED, PrefectApi
 from dandelion.settings import Settings
 
 LOOK_SECONDS = 1.0
-# A retraining takes an hour, in which Prefect may well be started anew; who follows it should not have to ask again.
+# A retraining takes an hour, and Prefect may restart meanwhile; following it must survive that.
 PATIENCE_SECONDS = 60.0
 _COLOURS = {"completed": "green", "running": "cyan", "failed": "red", "crashed": "red", "skipped": "dim"}
 
 
 def follow(settings: Settings, run_id: str, out: Console, *, patience_seconds: float = PATIENCE_SECONDS) -> FlowRun:
-    """Show the run until it has ended; return how it ended.
+    """Show the run until it ends; return the ended run.
 
     Raises:
-        OrchestrationError: Prefect has not answered for `patience_seconds`; the run goes on without us.
+        OrchestrationError: Prefect has not answered for `patience_seconds`; the run continues.
     """
     return asyncio.run(_follow(settings, run_id, out, patience_seconds))
 
 
 async def _follow(settings: Settings, run_id: str, out: Console, patience_seconds: float) -> FlowRun:
-    told: dict[str, str] = {}
+    shown: dict[str, str] = {}
     async with PrefectApi(settings) as api:
         with Live(console=out, auto_refresh=False, transient=False) if out.is_terminal else _Nothing() as live:
             while True:
@@ -40,7 +40,7 @@ async def _follow(settings: Settings, run_id: str, out: Console, patience_second
                 if isinstance(live, Live):
                     live.update(_table(run), refresh=True)
                 else:
-                    _tell(run, told, out)
+                    _print_changes(run, shown, out)
                 if run.state in ENDED:
                     break
                 await asyncio.sleep(LOOK_SECONDS)
@@ -65,12 +65,12 @@ class _Nothing:
     def __exit__(self, *_: object) -> None: ...
 
 
-def _tell(run: FlowRun, told: dict[str, str], out: Console) -> None:
-    """A line for every step whose state or words are new."""
+def _print_changes(run: FlowRun, shown: dict[str, str], out: Console) -> None:
+    """Print a line for every step whose state or message changed."""
     for step in run.steps:
         words = f"{step.state} {step.message}".strip()
-        if told.get(step.name) != words:
-            told[step.name] = words
+        if shown.get(step.name) != words:
+            shown[step.name] = words
             out.print(f"{step.name}: {words}", markup=False)
 
 
@@ -80,7 +80,7 @@ def _table(run: FlowRun) -> Group:
         state = Text(step.state, _COLOURS.get(step.state, ""))
         table.add_row(step.name, state, _seconds(step), Text(step.message))
     if not run.steps:
-        return Group(Text(f"{run.state}: waits for whoever serves the flows", "dim"))
+        return Group(Text(f"{run.state}: waits for a process that serves the flows", "dim"))
     return Group(table)
 
 

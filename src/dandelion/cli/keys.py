@@ -25,28 +25,28 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,79}"
 
 def _scope(text: str) -> str:
     if text not in SCOPES:
-        raise typer.BadParameter(f"{text!r} is no scope: choose among {', '.join(SCOPES)}.")
+        raise typer.BadParameter(f"{text!r} is not a scope: choose from {', '.join(SCOPES)}.")
     return text
 
 
 @app.command(epilog="Example: dandelion keys create website --scope predict --scope feedback --expires 90d")
 def create(
-    name: Annotated[str, typer.Argument(help="Who or what it is for; stands in history and audit log.")],
+    name: Annotated[str, typer.Argument(help="Who or what uses it; shown in history and audit log.")],
     scope: Annotated[
         list[str],
-        typer.Option(parser=_scope, metavar="SCOPE", help=f"{', '.join(SCOPES)}; may be given several times."),
+        typer.Option(parser=_scope, metavar="SCOPE", help=f"{', '.join(SCOPES)}; may be repeated."),
     ],
     expires: Annotated[
-        timedelta | None, typer.Option(parser=parse_age, metavar="AGE", help="15m, 12h, 90d or 8w; else never.")
+        timedelta | None, typer.Option(parser=parse_age, metavar="AGE", help="15m, 12h, 90d or 8w; by default never.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
-    """Make a key and print it, once: only its digest is stored."""
+    """Create a key and print it once; only its digest is stored."""
     from dandelion.access.keys import create_key
     from dandelion.db import keys, transact
 
     if re.fullmatch(NAME, name) is None:
-        raise typer.BadParameter(f"{name!r} is no name for a key: use up to 80 letters, digits and ._@- .")
+        raise typer.BadParameter(f"{name!r} is not a valid key name: use up to 80 letters, digits and ._@- .")
     text, identity, digest = create_key()
     now = datetime.now(UTC)
     key = ApiKey(
@@ -66,19 +66,19 @@ def create(
         typer.echo(json.dumps({"key": text, **_shown(key)}))
     else:
         typer.echo(text)
-        console(error=True).print("Keep it now: it is not shown again. Send it as `Authorization: Bearer KEY`.")
+        console(error=True).print("Save it now: it is not shown again. Send it as `Authorization: Bearer KEY`.")
 
 
 @app.command("list", epilog="Example: dandelion keys list --json")
 def list_keys(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False) -> None:
-    """Show all keys, also those that are over."""
+    """List all keys, including expired and revoked ones."""
     from dandelion.db import keys, transact
 
     found = with_engine(lambda engine: transact(engine, keys.list_all, patience_seconds=PATIENCE_SECONDS))
     if as_json:
         typer.echo(json.dumps([_shown(key) for key in found]))
         return
-    table = Table("Name", "State", "Scopes", "Made", "Expires")
+    table = Table("Name", "State", "Scopes", "Created", "Expires")
     for key in found:
         shown = _shown(key)
         table.add_row(key.name, shown["state"], " ".join(key.scopes), _day(key.created_at), _day(key.expires_at))
@@ -86,8 +86,8 @@ def list_keys(as_json: Annotated[bool, typer.Option("--json", help="Print JSON i
 
 
 @app.command(epilog="Example: dandelion keys revoke website")
-def revoke(name: Annotated[str, typer.Argument(help="Which.")]) -> None:
-    """Let a key open nothing any more, within DANDELION_ACCESS__KEY_CACHE_SECONDS."""
+def revoke(name: Annotated[str, typer.Argument(help="Name of the key.")]) -> None:
+    """Revoke a key; it stops working within DANDELION_ACCESS__KEY_CACHE_SECONDS."""
     from dandelion.db import keys, transact
 
     with_engine(
@@ -100,16 +100,16 @@ def revoke(name: Annotated[str, typer.Argument(help="Which.")]) -> None:
 
 @app.command(epilog="Example: dandelion keys token smoke-test --scope predict --expires 10m")
 def token(
-    name: Annotated[str, typer.Argument(help="Who or what it is for; stands in history and audit log.")],
+    name: Annotated[str, typer.Argument(help="Who or what uses it; shown in history and audit log.")],
     scope: Annotated[
         list[str],
-        typer.Option(parser=_scope, metavar="SCOPE", help=f"{', '.join(SCOPES)}; may be given several times."),
+        typer.Option(parser=_scope, metavar="SCOPE", help=f"{', '.join(SCOPES)}; may be repeated."),
     ],
     expires: Annotated[
-        timedelta | None, typer.Option(parser=parse_age, metavar="AGE", help="1h, 90d or 8w; else 15 minutes.")
+        timedelta | None, typer.Option(parser=parse_age, metavar="AGE", help="1h, 90d or 8w; by default 15 minutes.")
     ] = None,
 ) -> None:
-    """Sign a token with the first of DANDELION_ACCESS__JWT_SECRETS and print it; nothing is stored."""
+    """Sign a token with the first of DANDELION_ACCESS__JWT_SECRETS and print it; it is not stored."""
     from dandelion.access.tokens import sign_token
     from dandelion.settings import load_settings
 

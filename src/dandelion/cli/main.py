@@ -28,22 +28,22 @@ from dandelion.telemetry.logs import configure_logging
 app = typer.Typer(
     name="dandelion",
     help="A self-hosted image classifier that monitors, retrains and releases itself.",
-    epilog="Begin with: dandelion up",
+    epilog="Start with: dandelion up",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(data.app, name="data", help="Check, fetch, draw and upload photos.")
-app.add_typer(models.app, name="models", help="Versions: list, show, register, promote, roll back.")
-app.add_typer(db.app, name="db", help="The database: bring tables up to date, look, prune.")
-app.add_typer(objects.app, name="objects", help="Buckets: prepare, list, put, get, copy.")
-app.add_typer(keys.app, name="keys", help="Who may use the API: make, list, revoke keys.")
-app.add_typer(predictions.app, name="predictions", help="The history as a file.")
-app.add_typer(backup.app, name="backup", help="Backups: make, list, restore.")
-app.add_typer(flows.app, name="flows", help="Serve flows here, or register them for a work pool.")
-app.add_typer(monitoring.app, name="monitoring", help="Drift and accuracy: look over all processes, write a report.")
-app.add_typer(privacy.app, name="privacy", help="Forget people's photos.")
+app.add_typer(data.app, name="data", help="Photos: check, fetch, generate, upload.")
+app.add_typer(models.app, name="models", help="Model versions: list, show, register, promote, roll back.")
+app.add_typer(db.app, name="db", help="Database tables: upgrade, downgrade, inspect, prune.")
+app.add_typer(objects.app, name="objects", help="Object store: prepare buckets; list, put, get and copy objects.")
+app.add_typer(keys.app, name="keys", help="API keys: create, list, revoke.")
+app.add_typer(predictions.app, name="predictions", help="Export the history.")
+app.add_typer(backup.app, name="backup", help="Backups: create, list, restore.")
+app.add_typer(flows.app, name="flows", help="Flows: list, serve here, register for a work pool.")
+app.add_typer(monitoring.app, name="monitoring", help="Drift and accuracy: measure over all processes, write a report.")
+app.add_typer(privacy.app, name="privacy", help="Erase people's photos.")
 app.command(epilog="Example: dandelion train --data photos/")(train)
 app.command(epilog="Example: dandelion retrain --force --reason '200 new photos'")(retrain)
 app.command(epilog="Example: dandelion predict photo.jpg --json")(predict)
@@ -65,7 +65,7 @@ def _root(
 
 @app.command(epilog="Example: dandelion up, then open http://127.0.0.1:7860")
 def up() -> None:
-    """Start everything on this machine: web page, API, MLflow, Prefect, a starter model. One Ctrl-C stops it."""
+    """Start everything on this machine: web page, API, MLflow, Prefect and a starter model. Ctrl-C stops it."""
     from dandelion.cli.up import run_up
     from dandelion.settings import load_settings
 
@@ -79,9 +79,9 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
-    track: Annotated[str | None, typer.Option(help="Release track named in the metrics.")] = None,
+    track: Annotated[str | None, typer.Option(help="Release track shown in the metrics.")] = None,
 ) -> None:
-    """Run the API alone."""
+    """Run only the API."""
     from dandelion.api.server import run
     from dandelion.settings import load_settings
 
@@ -91,18 +91,18 @@ def serve(
         "DANDELION_API__PORT": port,
         "DANDELION_API__TRACK": track,
     }
-    # Options take the way of the environment, so that they are checked and reported like any other setting.
+    # Options are set in the environment, so that they are checked and reported like any other setting.
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
     raise typer.Exit(run(load_settings()))
 
 
 @app.command(epilog="Example: dandelion ui --api http://api:8000, then open http://127.0.0.1:7860")
 def ui(
-    api: Annotated[str | None, typer.Option(help="Where the API answers.")] = None,
+    api: Annotated[str | None, typer.Option(help="Address of the API.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
 ) -> None:
-    """Run the web page alone."""
+    """Run only the web page."""
     from dandelion.settings import load_settings
     from dandelion.ui.server import run
 
@@ -112,7 +112,7 @@ def ui(
 
 
 def main() -> int:
-    """Run the command line and return its exit status: 0 done, 1 not as hoped, 2 wrong use, 130 interrupted."""
+    """Run the command line and return its exit status: 0 success, 1 negative result, 2 error, 130 interrupted."""
     configure_logging(LogSettings(level="warning"))  # to standard error; output is for results
     try:
         return int(app(standalone_mode=False) or 0)
@@ -127,7 +127,7 @@ def main() -> int:
     except (typer.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:
-        # The reader of our output has gone, as `head` does; nothing more can be said to it.
+        # The reader of our output has closed the pipe, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:

@@ -1,4 +1,4 @@
-"""`dandelion models`: versions and which of them serves."""
+"""`dandelion models`: model versions, and which of them is in service."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 
 @app.command("list", epilog="Example: dandelion models list")
 def list_versions(as_json: Json = False) -> None:
-    """Show all versions, newest first."""
+    """List all versions, newest first."""
     versions = _registry().list_versions()
     if as_json:
         typer.echo(json.dumps([asdict(version) for version in versions]))
         return
-    table = Table("Version", "Alias", "Made (UTC)", "Package", title=f"Versions of {_name()}")
+    table = Table("Version", "Alias", "Created (UTC)", "Package", title=f"Versions of {_name()}")
     for version in versions:
-        made = datetime.fromtimestamp(version.created_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
-        table.add_row(version.version, ", ".join(version.aliases), made, version.digest[:12])
-    console().print(table if versions else "No version yet: `dandelion train --data DIR` makes one.")
+        created = datetime.fromtimestamp(version.created_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+        table.add_row(version.version, ", ".join(version.aliases), created, version.digest[:12])
+    console().print(table if versions else "No version yet. Train one: dandelion train --data DIR")
 
 
 @app.command(epilog="Example: dandelion models show champion")
@@ -54,10 +54,12 @@ def show(version: Annotated[str, typer.Argument(help="Version or alias.")] = CHA
 @app.command(epilog="Example: dandelion models register ./package --promote")
 def register(
     package: Annotated[
-        Path | None, typer.Argument(help="Folder of a model package; the starter when left out.")
+        Path | None, typer.Argument(help="Folder of a model package; by default the starter model.")
     ] = None,
-    promote: Annotated[bool, typer.Option("--promote", help="Let it serve at once.")] = False,
-    if_empty: Annotated[bool, typer.Option("--if-empty", help="Do nothing when something serves already.")] = False,
+    promote: Annotated[bool, typer.Option("--promote", help="Put it into service at once.")] = False,
+    if_empty: Annotated[
+        bool, typer.Option("--if-empty", help="Do nothing if there is a champion, else promote it.")
+    ] = False,
 ) -> None:
     """Register a model package as a new version."""
     from dandelion.package.starter import starter_path
@@ -73,16 +75,16 @@ def register(
 
 
 @app.command(epilog="Example: dandelion models promote 3")
-def promote(version: Annotated[str, typer.Argument(help="Version to serve.")]) -> None:
-    """Let a version serve; servers swap it in within their poll interval."""
+def promote(version: Annotated[str, typer.Argument(help="Version to promote.")]) -> None:
+    """Put a version into service; servers load it within their poll interval."""
     done = _registry().promote(version)
     record("promote", f"{done.name} {done.version}", {})
-    console().print(f"{done.name} version {done.version} is champion. Way back: dandelion models rollback")
+    console().print(f"{done.name} version {done.version} is champion. Roll back: dandelion models rollback")
 
 
 @app.command(epilog="Example: dandelion models rollback")
 def rollback() -> None:
-    """Let the version serve that served before."""
+    """Put the previous champion back into service."""
     done = _registry().rollback()
     record("rollback", f"{done.name} {done.version}", {})
     console().print(f"{done.name} version {done.version} is champion again.")

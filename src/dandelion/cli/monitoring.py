@@ -1,4 +1,4 @@
-"""`dandelion monitoring`: look over all processes, and write what was found as a page."""
+"""`dandelion monitoring`: measure drift over all processes, and write a report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAYS = timedelta(days=7)
 
 @app.command(epilog="Example: dandelion monitoring run --json")
 def run(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False) -> None:
-    """Compare the photos of all processes with training, as the hourly flow does; exit status 1 when they drifted."""
+    """Compare the photos of all processes with training, as the hourly flow does; exit status 1 if they drifted."""
     from dandelion.monitoring import run_monitoring
     from dandelion.settings import load_settings
 
@@ -40,7 +40,7 @@ def run(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead
             out.print(table)
         if not found.drift:
             out.print(
-                "No model has seen enough photos yet: DANDELION_MONITORING__DRIFT_WINDOW_PHOTOS says how many it takes."
+                "No model has seen enough photos yet; DANDELION_MONITORING__DRIFT_WINDOW_PHOTOS sets how many it needs."
             )
     if found.drifted:
         raise typer.Exit(1)
@@ -48,17 +48,19 @@ def run(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead
 
 @app.command(epilog="Example: dandelion monitoring report --output report.html --since 30d")
 def report(
-    output: Annotated[Path, typer.Option(help="HTML page to write.")] = Path("monitoring.html"),
+    output: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("monitoring.html"),
     since: Annotated[
         timedelta | None,
-        typer.Option(parser=parse_age, metavar="AGE", help="How far back it looks: 12h, 30d or 8w; 7d when left out."),
+        typer.Option(
+            parser=parse_age, metavar="AGE", help="How far back the report goes: 12h, 30d or 8w; by default 7d."
+        ),
     ] = None,
 ) -> None:
-    """Write accuracy day by day, drift feature by feature, and the photos most worth a look, as one HTML page."""
+    """Write an HTML report: accuracy by day, drift by feature, and the photos most worth labelling."""
     from dandelion.monitoring.report import make_report, write_report
     from dandelion.settings import load_settings
 
-    with console(error=True).status("Looking ..."):
+    with console(error=True).status("Measuring ..."):
         found = asyncio.run(make_report(load_settings(), since or DAYS))
     write_report(found, output)
     size = output.stat().st_size

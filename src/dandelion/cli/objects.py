@@ -1,4 +1,4 @@
-"""`dandelion objects`: buckets, accounts, files and copies."""
+"""`dandelion objects`: buckets, accounts, objects and their copies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 Bucket = Annotated[str, typer.Argument(help="data-lake, processed-data, mlflow-artifacts or backups.")]
-Note = Annotated[str | None, typer.Option(help="Write down in the audit log that this was done, under this name.")]
+Note = Annotated[str | None, typer.Option(help="Record this in the audit log, under this name.")]
 
 
 @app.command(epilog="Example: dandelion objects prepare")
@@ -34,7 +34,7 @@ def prepare(
         typer.Option(parser=parse_age, metavar="AGE", help="How long to wait for the server, 5m or 1h."),
     ] = None,
 ) -> None:
-    """Make missing buckets; switch on versions, encryption and retention where the server has them."""
+    """Create missing buckets; enable versioning, encryption and retention if the server has them."""
     from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
     from dandelion.errors import ObjectStoreError
@@ -46,32 +46,32 @@ def prepare(
         reraise=True,
     )
     for feature, why in patiently(_store().prepare).items():
-        console(error=True).print(f"Not on this server: {feature} ({why})")
-    console().print("The buckets are there.")
+        console(error=True).print(f"Not supported by this server: {feature} ({why})")
+    console().print("The buckets are ready.")
 
 
 @app.command(epilog="Example: dandelion objects accounts /accounts")
 def accounts(
     folder: Annotated[
-        Path, typer.Argument(help="A sub-folder an account: access-key, secret-key, policy.json.", exists=True)
+        Path, typer.Argument(help="One subfolder per account: access-key, secret-key, policy.json.", exists=True)
     ],
 ) -> None:
-    """Keep accounts on a MinIO server, each with its own policy; run with the administrator's keys."""
+    """Create or update accounts on a MinIO server, each with its own policy; needs the administrator's keys."""
     from dandelion.objects.accounts import ensure_accounts, read_accounts
     from dandelion.settings import load_settings
 
     wanted = read_accounts(folder)
-    made = ensure_accounts(load_settings().objects, wanted)
-    console().print(f"{len(wanted)} accounts are there, {len(made)} of them new.")
+    created = ensure_accounts(load_settings().objects, wanted)
+    console().print(f"{len(wanted)} accounts are ready, {len(created)} of them new.")
 
 
 @app.command("list", epilog="Example: dandelion objects list backups --prefix mysql/")
 def list_objects(
     bucket: Bucket,
-    prefix: Annotated[str, typer.Option(help="Only keys that begin like this.")] = "",
+    prefix: Annotated[str, typer.Option(help="Only keys that start with this.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
-    """Show what a bucket holds."""
+    """List the objects of a bucket."""
     found = list(_store().list_objects(_known(bucket), prefix))
     if as_json:
         rows = [{"key": o.key, "size_bytes": o.size_bytes, "modified_at": o.modified_at.isoformat()} for o in found]
@@ -86,13 +86,13 @@ def list_objects(
 @app.command(epilog="Example: dandelion objects put backups dump.sql.gz 'mysql/{time}.sql.gz'")
 def put(
     bucket: Bucket,
-    file: Annotated[Path, typer.Argument(help="What to store.")],
-    key: Annotated[str, typer.Argument(help="Under which key; {time} becomes now, UTC.")],
+    file: Annotated[Path, typer.Argument(help="File to store.")],
+    key: Annotated[str, typer.Argument(help="Key of the object; {time} becomes the current time, UTC.")],
     note: Note = None,
 ) -> None:
-    """Store a file; what the server wrote is checked."""
+    """Store a file, and verify what the server wrote."""
     if not file.is_file():
-        raise typer.BadParameter(f"{file} is no file.")
+        raise typer.BadParameter(f"{file} is not a file.")
     name = key.replace("{time}", f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}")
     stored = _store().put_file(_known(bucket), name, file)
     if note:
@@ -104,17 +104,19 @@ def put(
 @app.command(epilog="Example: dandelion objects get backups mysql/2026-01-31T021500Z.sql.gz dump.sql.gz")
 def get(
     bucket: Bucket,
-    key: Annotated[str, typer.Argument(help="Which object; with a / at the end, the newest under it.")],
-    file: Annotated[Path, typer.Argument(help="Where to.")],
+    key: Annotated[str, typer.Argument(help="Key of the object; if it ends with /, the newest object under it.")],
+    file: Annotated[Path, typer.Argument(help="File to write.")],
 ) -> None:
-    """Fetch an object into a file; a damaged one is refused."""
+    """Download an object to a file; a damaged object is refused."""
     from dandelion.errors import ObjectNotFoundError
 
     store = _store()
     if key.endswith("/"):
         newest = max(store.list_objects(_known(bucket), key), key=lambda each: each.modified_at, default=None)
         if newest is None:
-            raise ObjectNotFoundError(f"{bucket} holds nothing under {key}.", "Look with `dandelion objects list`.")
+            raise ObjectNotFoundError(
+                f"{bucket} has no object under {key}.", f"List its objects: dandelion objects list {bucket}"
+            )
         key = newest.key
     store.get_file(_known(bucket), key, file)
     console().print(f"Fetched {bucket}/{key}.")
@@ -122,10 +124,10 @@ def get(
 
 @app.command(epilog="Example: dandelion objects mirror data-lake mlflow-artifacts")
 def mirror(
-    buckets: Annotated[list[str] | None, typer.Argument(help="Which buckets; all when left out.")] = None,
+    buckets: Annotated[list[str] | None, typer.Argument(help="Buckets to copy; by default all.")] = None,
     note: Note = None,
 ) -> None:
-    """Copy what the second server (DANDELION_MIRROR__URL) lacks; nothing but erased photos is removed there."""
+    """Copy objects that the second server (DANDELION_MIRROR__URL) lacks; only erased photos are removed there."""
     from dandelion.backup.mirror import mirror as copy
     from dandelion.objects import BUCKETS, create_mirror
     from dandelion.settings import load_settings
@@ -138,9 +140,9 @@ def mirror(
         outcome = "failed" if done.failed else "stored"
         detail = {"outcome": outcome, "copied": done.copied, "same": done.same, "bytes": done.bytes_copied}
         record(note, ", ".join(chosen), detail)
-    console().print(f"Copied {done.copied} objects, {done.bytes_copied} bytes; {done.same} were there.")
+    console().print(f"Copied {done.copied} objects, {done.bytes_copied} bytes; {done.same} were already there.")
     for bucket, key in done.refused:
-        console(error=True).print(f"Not copied, since not every store takes the name: {bucket}/{key}", markup=False)
+        console(error=True).print(f"Not copied, since not every store accepts the key: {bucket}/{key}", markup=False)
     done.check()
 
 
@@ -148,16 +150,17 @@ def mirror(
 def ship_binlogs(
     folder: Annotated[Path, typer.Argument(help="MySQL's data folder.")],
     every: Annotated[
-        timedelta | None, typer.Option(parser=parse_age, metavar="AGE", help="Again and again, 15m or 1h; else once.")
+        timedelta | None,
+        typer.Option(parser=parse_age, metavar="AGE", help="Repeat at this interval, 15m or 1h; by default once."),
     ] = None,
 ) -> None:
-    """Copy MySQL's closed binary logs into the bucket backups, to replay them over a dump."""
+    """Copy MySQL's closed binary logs to the bucket backups, so that they can be replayed after a restore."""
     from dandelion.backup.binlogs import ship_binlogs as ship
     from dandelion.cli.database import with_engine
     from dandelion.concurrency.periodic import run_periodically
 
     if not folder.is_dir():
-        raise typer.BadParameter(f"{folder} is no folder.")
+        raise typer.BadParameter(f"{folder} is not a folder.")
     store = _store()
 
     async def work(engine: AsyncEngine) -> int:
@@ -179,7 +182,7 @@ def _known(bucket: str) -> str:
     from dandelion.objects import BUCKETS
 
     if bucket not in BUCKETS:
-        raise typer.BadParameter(f"{bucket!r} is no bucket: choose among {', '.join(BUCKETS)}.")
+        raise typer.BadParameter(f"{bucket!r} is not a bucket: choose from {', '.join(BUCKETS)}.")
     return bucket
 
 

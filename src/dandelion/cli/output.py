@@ -6,11 +6,11 @@ import sys
 
 from rich.console import Console
 
-# Nothing that a script reads is cut or wrapped: a path is as long as it is.
+# Output that a script reads is never cut or wrapped, however long a path is.
 PIPE_WIDTH = 1000
 
 
 def console(*, error: bool = False) -> Console:
-    """Standard output or error: as wide as the terminal, or so wide that nothing wraps where there is none."""
+    """Standard output or error: as wide as the terminal, or very wide without one, so that nothing wraps."""
     stream = sys.stderr if error else sys.stdout
     return Console(highlight=False, stderr=error, width=None if stream.isatty() else PIPE_WIDTH)

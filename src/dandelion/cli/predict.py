@@ -1,4 +1,4 @@
-"""`dandelion predict`: photos on disk, answered here or by a running server."""
+"""`dandelion predict`: classify photos on disk, here or by a running server."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ if TYPE_CHECKING:
 
 def predict(
     files: Annotated[list[Path], typer.Argument(help="Photos.", exists=True, dir_okay=False)],
-    url: Annotated[str | None, typer.Option(help="Ask this server instead of loading the model here.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Send the photos to this server instead of loading the model here.")
+    ] = None,
     key: Annotated[str | None, typer.Option(envvar=API_KEY_VARIABLE, help="API key for that server.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
-    """Classify photos; exit status 1 when one of them could not be."""
+    """Classify photos; exit status 1 if one of them fails."""
     results = _remote(url, key, files) if url else _local(files)
     if as_json:
         typer.echo(json.dumps([_as_dict(file, result) for file, result in zip(files, results, strict=True)]))
     else:
         console().print(_table(files, results))
-    raise typer.Exit(0 if all(_is_answer(result) for result in results) else 1)
+    raise typer.Exit(0 if all(_is_prediction(result) for result in results) else 1)
 
 
 def _remote(url: str, key: str | None, files: list[Path]) -> list[Prediction | DandelionError]:
@@ -52,7 +54,7 @@ def _local(files: list[Path]) -> list[Prediction | DandelionError]:
     service = PredictionService(settings)
     service.swap(ModelSource(settings).first())
 
-    async def answer() -> list[Prediction | DandelionError]:
+    async def classify() -> list[Prediction | DandelionError]:
         results: list[Prediction | DandelionError] = []
         for first in range(0, len(files), settings.inference.max_batch):
             some = files[first : first + settings.inference.max_batch]
@@ -60,12 +62,12 @@ def _local(files: list[Path]) -> list[Prediction | DandelionError]:
         return results
 
     try:
-        return asyncio.run(answer())
+        return asyncio.run(classify())
     finally:
         service.close()
 
 
-def _is_answer(result: Prediction | DandelionError) -> bool:
+def _is_prediction(result: Prediction | DandelionError) -> bool:
     return not isinstance(result, Exception)
 
 
@@ -76,12 +78,12 @@ def _as_dict(file: Path, result: Prediction | DandelionError) -> dict[str, Any]:
 
 
 def _table(files: list[Path], results: list[Prediction | DandelionError]) -> Table:
-    table = Table("Photo", "Label", "Confidence", "Known kind", "Milliseconds")
+    table = Table("Photo", "Label", "Confidence", "In distribution", "Milliseconds")
     for file, result in zip(files, results, strict=True):
         if isinstance(result, Exception):
             table.add_row(escape(str(file)), f"[red]{escape(str(result))}[/]", "", "", "")
         else:
             known = "yes" if result.in_distribution else "[yellow]no[/]"
-            figures = f"{result.confidence:.1%}", known, f"{result.duration_ms:.1f}"
-            table.add_row(escape(str(file)), escape(result.label), *figures)
+            columns = f"{result.confidence:.1%}", known, f"{result.duration_ms:.1f}"
+            table.add_row(escape(str(file)), escape(result.label), *columns)
     return table

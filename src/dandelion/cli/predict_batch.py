@@ -1,4 +1,4 @@
-"""`dandelion predict-batch`: answers for a whole folder or bucket."""
+"""`dandelion predict-batch`: classify a whole folder or bucket."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ def predict_batch(
         str, typer.Argument(help="Folder of photos, or s3://bucket/prefix on the S3 server of the settings.")
     ],
     out: Annotated[str, typer.Option(help="Parquet file, or s3://bucket/key.")],
-    model: Annotated[str, typer.Option(help="Version or package folder; the champion when left out.")] = "",
+    model: Annotated[str, typer.Option(help="Version or package folder; by default the champion.")] = "",
     flow: Annotated[
-        bool, typer.Option("--flow", help="Let whoever serves the flows do it: a worker, or `dandelion up`.")
+        bool, typer.Option("--flow", help="Run it as a flow, by a Prefect worker or `dandelion up`.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
-    """Answer every photo: one row each, a bad photo with its error. Run again after a failure, it goes on."""
+    """Classify every photo: one row each, with the error for a bad photo. Rerun the command to resume."""
     from dandelion.settings import load_settings
 
     settings = load_settings()
     source, out = _absolute(source), _absolute(out)
     if flow:
-        raise typer.Exit(_ask(settings, {"source": source, "out": out, "model": model}, as_json))
+        raise typer.Exit(_trigger(settings, {"source": source, "out": out, "model": model}, as_json))
     done = _run(settings, source, out, model)
     if as_json:
         typer.echo(json.dumps(asdict(done)))
     else:
         resumed = f", {done.resumed} of them by an earlier run" if done.resumed else ""
-        console().print(f"{done.photos} rows{resumed}; {done.errors} photos could not be answered. {done.out}")
+        console().print(f"{done.photos} rows{resumed}; {done.errors} photos could not be classified. {done.out}")
 
 
 def _run(settings: Settings, source: str, out: str, model: str) -> BatchDone:
@@ -87,7 +87,7 @@ def _run(settings: Settings, source: str, out: str, model: str) -> BatchDone:
         )
 
 
-def _ask(settings: Settings, parameters: dict[str, str], as_json: bool) -> int:
+def _trigger(settings: Settings, parameters: dict[str, str], as_json: bool) -> int:
     import msgspec
 
     from dandelion.cli.follow import follow
@@ -99,9 +99,9 @@ def _ask(settings: Settings, parameters: dict[str, str], as_json: bool) -> int:
             return await api.start(FLOW, parameters)
 
     out = console(error=as_json)
-    asked = asyncio.run(start())
-    out.print(f"{asked.name}: {asked.url}", markup=False)
-    ended = follow(settings, asked.run_id, out)
+    run = asyncio.run(start())
+    out.print(f"{run.name}: {run.url}", markup=False)
+    ended = follow(settings, run.run_id, out)
     if as_json:
         typer.echo(msgspec.json.encode(ended).decode())
     return 0 if ended.state == "completed" else 1

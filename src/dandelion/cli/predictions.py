@@ -1,4 +1,4 @@
-"""`dandelion predictions`: the history as a file."""
+"""`dandelion predictions`: export the history."""
 
 from __future__ import annotations
 
@@ -28,26 +28,27 @@ PATIENCE_SECONDS = 30.0
 
 @app.callback()
 def _root() -> None:
-    """Make `export` a word of its own while it is the only one."""
+    """Makes `export` a subcommand although it is the only one."""
 
 
 @app.command(epilog="Example: dandelion predictions export wrong.parquet --since 30d --verdict wrong")
 def export(
-    file: Annotated[Path, typer.Argument(help="Parquet file to write; one that is there is replaced.")],
+    file: Annotated[Path, typer.Argument(help="Parquet file to write; an existing one is replaced.")],
     since: Annotated[
-        timedelta | None, typer.Option(parser=parse_age, metavar="AGE", help="Not older than 12h, 90d or 8w.")
+        timedelta | None,
+        typer.Option(parser=parse_age, metavar="AGE", help="Only those not older than 12h, 90d or 8w."),
     ] = None,
     until: Annotated[
-        timedelta | None, typer.Option(parser=parse_age, metavar="AGE", help="Older than 12h, 90d or 8w.")
+        timedelta | None, typer.Option(parser=parse_age, metavar="AGE", help="Only those older than 12h, 90d or 8w.")
     ] = None,
-    label: Annotated[str | None, typer.Option(help="Only answers of this class.")] = None,
-    version: Annotated[str | None, typer.Option(help="Only answers of this model version.")] = None,
+    label: Annotated[str | None, typer.Option(help="Only predictions of this class.")] = None,
+    version: Annotated[str | None, typer.Option(help="Only predictions of this model version.")] = None,
     verdict: Annotated[
-        Literal["right", "wrong", "unknown"] | None, typer.Option(help="Only those with this verdict.")
+        Literal["right", "wrong", "unknown"] | None, typer.Option(help="Only predictions with this verdict.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
-    """Write predictions with their labels into a Parquet file, oldest first, for pandas, DuckDB or Spark."""
+    """Write predictions and their labels to a Parquet file, oldest first, for pandas, DuckDB or Spark."""
     from dandelion.db.predictions import Filter
 
     now = datetime.now(UTC)
@@ -66,7 +67,7 @@ def export(
 
 
 async def _write(engine: AsyncEngine, wanted: Filter, file: Path) -> int:
-    """Stream the rows; the file is there whole or not at all."""
+    """Stream the rows; the file is complete, or not there at all."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq

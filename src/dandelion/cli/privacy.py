@@ -1,4 +1,4 @@
-"""`dandelion privacy`: forget people's photos."""
+"""`dandelion privacy`: erase people's photos."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ def _id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no prediction id, which looks like {EXAMPLE}.") from error
+        raise typer.BadParameter(f"{text!r} is not a prediction id; it looks like {EXAMPLE}.") from error
 
 
 @app.callback()
 def _root() -> None:
-    """Make `erase` a word of its own while it is the only one."""
+    """Makes `erase` a subcommand although it is the only one."""
 
 
 @app.command(epilog=f"Example: dandelion privacy erase --prediction {EXAMPLE}")
 def erase(
     prediction: Annotated[
-        UUID | None, typer.Option(parser=_id, metavar="ID", help="Forget the photo of this prediction.")
+        UUID | None, typer.Option(parser=_id, metavar="ID", help="Erase the photo of this prediction.")
     ] = None,
     client: Annotated[
-        str | None, typer.Option(help="Forget all photos of this client: its address, or key:NAME of its API key.")
+        str | None, typer.Option(help="Erase all photos of this client: its address, or key:NAME of its API key.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
-    """Delete photos, every version and copy of them, and what links predictions to a client; the audit log keeps that.
+    """Delete photos, with all versions and copies, and unlink predictions from a client; the audit log records it.
 
-    What stays is a label and a confidence that lead to nobody. Safe to run again after a failure.
+    Label and confidence of a prediction stay, without a link to a person. Safe to rerun after a failure.
     """
     if (prediction is None) == (client is None):
         raise typer.BadParameter("name either --prediction or --client.")
@@ -64,7 +64,7 @@ def erase(
     hashed = ClientHasher(settings, create=False).hash(client) if client is not None else ""
 
     async def work(engine: AsyncEngine) -> tuple[int, Erased]:
-        # What was answered a moment ago is not in the table yet, and would come after it was forgotten.
+        # New predictions are not in the table yet, and would arrive after the erasure.
         left = await ship_left(settings, engine, patience_seconds=PATIENCE_SECONDS)
         if prediction is not None:
             return left, await erase_prediction(engine, store, spool, second, id=str(prediction), actor=actor())
@@ -74,9 +74,9 @@ def erase(
     if as_json:
         typer.echo(json.dumps(asdict(done)))
     else:
-        console().print(f"Forgot {done.photos} photos; {done.predictions} predictions lead to nobody any more.")
+        console().print(f"Erased {done.photos} photos; {done.predictions} predictions no longer lead to a person.")
     if left:
         raise DatabaseError(
-            f"Predictions that were answered before still wait in {settings.spool} ({left} files), and may be theirs.",
-            "Run this again when they are stored.",
+            f"Earlier predictions still wait in {settings.spool} ({left} files), and may belong to this client.",
+            "Rerun this command when they are stored.",
         )

@@ -1,4 +1,4 @@
-"""`dandelion retrain`: ask for a retraining and follow it."""
+"""`dandelion retrain`: trigger a retraining and follow it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from dandelion.cli.audit import record
 from dandelion.cli.output import console
 from dandelion.errors import OrchestrationError
 
-ASK = "ask_retraining"
+ACTION = "ask_retraining"
 
 
 def retrain(
     force: Annotated[
-        bool, typer.Option("--force", help="Whatever the figures say, and also without new photos.")
+        bool, typer.Option("--force", help="Retrain whatever the metrics say, even without new photos.")
     ] = False,
-    reason: Annotated[str, typer.Option(help="Why, for whoever looks later.")] = "",
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow it to its end.")] = True,
+    reason: Annotated[str, typer.Option(help="Reason, for the record.")] = "",
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the run until it ends.")] = True,
     here: Annotated[bool, typer.Option("--here", help="Run it in this process, without Prefect.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
-    """Retrain the model: by the schedule's rules, or in any case with --force.
+    """Retrain the model: by the rules of the schedule, or unconditionally with --force.
 
-    Exit status 0 when it ran to its end, whatever the gate decided, and 1 when it failed.
+    Exit status 0 if the run completed, whatever the promotion gate decided, and 1 if it failed.
     """
     from dandelion.settings import load_settings
 
@@ -38,16 +38,16 @@ def retrain(
 
     detail = {"force": force, "reason": reason}
     try:
-        asked = asyncio.run(retrainings.start(settings, force=force, reason=reason))
-    except OrchestrationError as error:  # perhaps it was begun, and only the answer was lost
-        record(ASK, retrainings.FLOW, {**detail, "failed": str(error)})
+        triggered = asyncio.run(retrainings.start(settings, force=force, reason=reason))
+    except OrchestrationError as error:  # the run may have started, and only the response was lost
+        record(ACTION, retrainings.FLOW, {**detail, "failed": str(error)})
         raise
     out = console(error=as_json)
-    out.print(f"{asked.name}{'' if asked.is_new else ', which goes on already'}: {asked.url}", markup=False)
-    record(ASK, asked.run_id, {**detail, "is_new": asked.is_new})
-    ended = follow(settings, asked.run_id, out) if wait else None
+    out.print(f"{triggered.name}{'' if triggered.is_new else ', already running'}: {triggered.url}", markup=False)
+    record(ACTION, triggered.run_id, {**detail, "is_new": triggered.is_new})
+    ended = follow(settings, triggered.run_id, out) if wait else None
     if as_json:
-        found = asyncio.run(retrainings.find(settings, asked.run_id)) if wait else asked
+        found = asyncio.run(retrainings.find(settings, triggered.run_id)) if wait else triggered
         typer.echo(msgspec.json.encode(found).decode())
     raise typer.Exit(1 if ended is not None and ended.state != "completed" else 0)
 
@@ -60,7 +60,7 @@ def _run_here(force: bool, reason: str, as_json: bool) -> int:
     from dandelion.settings import load_settings
 
     out, run_id = console(error=as_json), str(uuid7())
-    record(ASK, run_id, {"force": force, "reason": reason})
+    record(ACTION, run_id, {"force": force, "reason": reason})
     ended = run_steps(
         load_settings(),
         run_id,

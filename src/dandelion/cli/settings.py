@@ -1,4 +1,4 @@
-"""`dandelion settings`: what is set, and to what."""
+"""`dandelion settings`: every setting and its value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dandelion.settings import Settings, as_text, load_settings, variables
 
 
 def settings(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False) -> None:
-    """Show every setting: its variable, its value, what it does. Values that differ from the default are bold."""
+    """List every setting: variable, value and description. Values that differ from the default are bold."""
     values, defaults = as_text(load_settings()), as_text(Settings.model_construct())
     if as_json:
         typer.echo(json.dumps(values))

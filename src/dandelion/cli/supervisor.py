@@ -1,4 +1,4 @@
-"""Child processes that are kept alive, and that end with their parent."""
+"""Runs child processes: restarts them, and stops them with their parent."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One process of the whole.
+    """One child process.
 
     Attributes:
-        name: What people call it.
-        argv: How it is started.
-        url: What people open.
-        health_url: Answers 2xx once the part works.
+        name: Name for people.
+        argv: Command line.
+        url: Address for people.
+        health_url: Returns 2xx once the part works.
         env: Added to the environment.
-        after: Runs to its end before the part starts, each time.
-        waits_for: Name of a part that answers before this one is started, so that what people wait for comes first.
+        after: Command that must end before each start of the part.
+        waits_for: Name of a part that must be healthy before this one starts, so that the important parts come first.
     """
 
     name: str
@@ -48,12 +48,12 @@ class Part:
 
 
 class Supervisor:
-    """Starts parts, restarts what dies with growing pauses, and stops all of them.
+    """Starts parts, restarts them with growing pauses when they die, and stops all of them.
 
     Args:
         parts: What to run.
-        logs: Folder of one log file a part.
-        say: Told what happens, a line each.
+        logs: Folder of the log files, one per part.
+        say: Called with a line of text for each event.
     """
 
     def __init__(self, parts: Sequence[Part], logs: Path, say: Callable[[str], None]) -> None:
@@ -71,11 +71,11 @@ class Supervisor:
         self._tasks = [asyncio.create_task(work(part)) for part in self._parts for work in works]
 
     async def wait_until_healthy(self, name: str) -> None:
-        """Return once that part answers for the first time."""
+        """Return once that part is healthy for the first time."""
         await self._healthy[name].wait()
 
     async def stop(self) -> None:
-        """End every part, politely and then not, within `STOP_SECONDS` and a bit."""
+        """Stop every part: SIGTERM, and SIGKILL after `STOP_SECONDS`."""
         await end_all(self._tasks)
         for process in self._processes.values():
             _signal_group(process, signal.SIGTERM)
@@ -99,7 +99,7 @@ class Supervisor:
                 self._say(f"{part.name} ended ({_describe(status)}); {self._tail(part)}")
             if time.monotonic() - started > STABLE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
-            self._say(f"{part.name} starts again in {pause:g} s.")
+            self._say(f"{part.name} restarts in {pause:g} s.")
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
@@ -111,8 +111,8 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **part.env},
-                # A session of its own: a Ctrl-C in the terminal reaches only the supervisor, which ends the parts
-                # in order and with a group of processes to signal.
+                # A session of its own: a Ctrl-C in the terminal reaches only the supervisor, which then stops the
+                # process group of each part.
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )
@@ -142,7 +142,7 @@ def _signal_group(process: asyncio.subprocess.Process, number: int) -> None:
 
 
 def _die_with_parent() -> None:
-    """Ask the kernel to end this child when its parent dies, even by SIGKILL."""
+    """Let the kernel stop this child when its parent dies, even by SIGKILL."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

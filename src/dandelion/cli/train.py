@@ -1,4 +1,4 @@
-"""`dandelion train`: from a folder of photos to a registered version."""
+"""`dandelion train`: train a model on a folder of photos and register it."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: Annotated[Path, typer.Option(help="Folder with one sub-folder of photos a class.")],
+    data: Annotated[Path, typer.Option(help="Folder with one subfolder of photos per class.")],
     model: Annotated[str, typer.Option(help="Any timm model name.")] = "resnet10t",
     pretrained: Annotated[
-        str, typer.Option(help="auto: the hub's weights where the hub answers; off: from scratch; or a weights file.")
+        str, typer.Option(help="auto: the hub's weights if the hub is reachable; off: from scratch; or a weights file.")
     ] = "auto",
-    epochs: Annotated[int | None, typer.Option(help="Most passes over the training photos.")] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the model's input, pixels.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Photos a step.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Maximum number of epochs.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side length of the model's input, pixels.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Photos per step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    patience: Annotated[int | None, typer.Option(help="Epochs without a better one before it stops early.")] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random; the same seed makes the same model on a CPU.")] = 0,
-    folds: Annotated[int, typer.Option(help="Cross-validate with this many folds first; 0 does not.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last run's checkpoint.")] = False,
+    patience: Annotated[int | None, typer.Option(help="Stop early after this many epochs without improvement.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed; on a CPU the same seed gives the same model.")] = 0,
+    folds: Annotated[int, typer.Option(help="Cross-validate with this many folds first; 0 means none.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume from the last run's checkpoint.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder of checkpoints, plots and the package; under the home folder by default."),
+        typer.Option(help="Folder of checkpoints, plots and the package; by default under the home folder."),
     ] = None,
     compact: Annotated[
         bool,
@@ -46,7 +46,7 @@ def train(
     ] = False,
     register: Annotated[bool, typer.Option("--register/--no-register", help="Register the result in MLflow.")] = True,
 ) -> None:
-    """Train a model, calibrate and measure it, and register it as challenger (and as champion if there is none)."""
+    """Train, calibrate and evaluate a model; register it as challenger, and as champion if there is none."""
     from dandelion.settings import load_settings
     from dandelion.training.config import TrainingConfig
     from dandelion.training.run import train as run_training
@@ -81,7 +81,7 @@ def train(
 
 
 class Display:
-    """Progress: a live bar on a terminal, a line an epoch elsewhere."""
+    """Shows progress: a live bar on a terminal, else a line per epoch."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
@@ -89,7 +89,7 @@ class Display:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[metrics]}"),
             TimeRemainingColumn(),
             console=self._console,
             disable=not self._console.is_terminal,
@@ -105,20 +105,20 @@ class Display:
         self._progress.stop()
 
     def show(self, stage: Stage, epoch: Epoch) -> None:
-        """One more epoch of a stage is done."""
-        figures = f"loss {epoch.loss:.3f}"
+        """Show a completed epoch."""
+        metrics = f"loss {epoch.loss:.3f}"
         if epoch.validation_loss == epoch.validation_loss:  # not NaN: there is a validation split
-            figures += f", validation loss {epoch.validation_loss:.3f}, accuracy {epoch.validation_accuracy:.3f}"
+            metrics += f", validation loss {epoch.validation_loss:.3f}, accuracy {epoch.validation_accuracy:.3f}"
         if not self._console.is_terminal:
             left = (stage.epochs - epoch.number) * epoch.seconds
             self._console.print(
-                f"{stage.name}: epoch {epoch.number}/{stage.epochs}, {figures}, {left:.0f} s left at most"
+                f"{stage.name}: epoch {epoch.number}/{stage.epochs}, {metrics}, at most {left:.0f} s left"
             )
             return
         if stage.name not in self._tasks:
-            self._tasks[stage.name] = self._progress.add_task(stage.name, total=stage.epochs, figures="")
+            self._tasks[stage.name] = self._progress.add_task(stage.name, total=stage.epochs, metrics="")
             self._started[stage.name] = time.monotonic()
-        self._progress.update(self._tasks[stage.name], completed=epoch.number, figures=figures)
+        self._progress.update(self._tasks[stage.name], completed=epoch.number, metrics=metrics)
 
 
 def _tracker(settings: Settings, register: bool) -> Tracker:
@@ -129,7 +129,7 @@ def _tracker(settings: Settings, register: bool) -> Tracker:
 
 
 def _report(trained: Trained) -> None:
-    table = Table("Figure on test photos", "Value")
+    table = Table("Metric on test photos", "Value")
     for name, value in trained.metrics.items():
         table.add_row(name.replace("_", " "), f"{value:g}" if value == int(value) else f"{value:.4f}")
     console = Console(highlight=False, soft_wrap=True)
@@ -140,4 +140,4 @@ def _report(trained: Trained) -> None:
     if version is not None:
         console.print(f"Registered {version.name} version {version.version} ({', '.join(version.aliases)}).")
         if CHAMPION not in version.aliases:
-            console.print(f"Let it serve: dandelion models promote {version.version}")
+            console.print(f"Put it into service: dandelion models promote {version.version}")

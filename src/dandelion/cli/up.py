@@ -27,11 +27,11 @@ from dandelion.settings import Settings
 
 
 def run_up(settings: Settings) -> int:
-    """Start every part, say where they answer, keep them alive until a signal; return the exit status.
+    """Start every part, print the addresses, restart parts that die, stop at a signal; return the exit status.
 
     Raises:
-        PortInUseError: Somebody else listens on a port that a part needs.
-        DandelionError: Another `dandelion up` runs on the same folder, or nobody can listen on an address.
+        PortInUseError: Another process listens on a port that a part needs.
+        DandelionError: Another `dandelion up` uses the same folder, or an address cannot be listened on.
     """
     with _only_one(settings.home):
         for host, port, variable in ports_of(settings):
@@ -41,7 +41,7 @@ def run_up(settings: Settings) -> int:
 
 
 def ports_of(settings: Settings) -> list[tuple[str, int, str]]:
-    """Host and port of all that the parts listen on, and the setting of the port."""
+    """Host, port and the port's setting for every socket of the parts."""
     api, registry, prefect, ui = settings.api, settings.registry, settings.prefect, settings.ui
     found = [(api.host, api.port, "DANDELION_API__PORT"), (ui.host, ui.port, "DANDELION_UI__PORT")]
     if api.monitoring_port is not None:
@@ -54,7 +54,7 @@ def ports_of(settings: Settings) -> list[tuple[str, int, str]]:
 
 
 def parts_of(settings: Settings) -> list[Part]:
-    """What runs: the API first, then the web page, MLflow and Prefect unless the settings name servers elsewhere."""
+    """All parts: API, web page, and MLflow and Prefect unless the settings name other servers."""
     mlflow_url = embedded_url(settings)
     ui_url = url_of(settings.ui.host, settings.ui.port)
     environment = {
@@ -72,7 +72,7 @@ def parts_of(settings: Settings) -> list[Part]:
         env={
             **environment,
             "DANDELION_REGISTRY__URI": settings.registry.uri or mlflow_url,
-            # The web page says for whom it asks.
+            # The web page forwards its visitors' addresses.
             "DANDELION_API__TRUSTED_PROXIES": json.dumps([*settings.api.trusted_proxies, "127.0.0.1", "::1"]),
         },
     )
@@ -106,7 +106,7 @@ def parts_of(settings: Settings) -> list[Part]:
 
 
 def _flows(settings: Settings, environment: dict[str, str], *, after: str) -> list[Part]:
-    """Prefect's server, unless the settings name one elsewhere, and what runs the flows."""
+    """Prefect's server, unless the settings name another one, and the process that runs the flows."""
     if importlib.util.find_spec("prefect") is None:
         return []  # without the extra there are no flows
     url = prefect_url(settings.prefect)
@@ -158,7 +158,7 @@ async def _supervise(settings: Settings) -> None:
             healthy.cancel()
         if not stop.is_set():
             console.print(_addresses(parts, settings, time.monotonic() - started))
-        others = asyncio.create_task(_tell_others(supervisor, parts, console, started))
+        others = asyncio.create_task(_report_others(supervisor, parts, console, started))
         await stopping
         others.cancel()
         console.print("Stopping ...")
@@ -167,8 +167,8 @@ async def _supervise(settings: Settings) -> None:
     console.print("Stopped.")
 
 
-async def _tell_others(supervisor: Supervisor, parts: list[Part], console: Console, started: float) -> None:
-    """A line for each of the parts that come after the API, once it answers, and one for all."""
+async def _report_others(supervisor: Supervisor, parts: list[Part], console: Console, started: float) -> None:
+    """Print a line once all parts are healthy."""
     for part in parts:
         await supervisor.wait_until_healthy(part.name)
     console.print(f"All parts answer ({time.monotonic() - started:.1f} s).")
@@ -186,7 +186,7 @@ def _addresses(parts: list[Part], settings: Settings, seconds: float) -> Table:
 
 @contextmanager
 def _only_one(home: Path) -> Iterator[None]:
-    """Hold the folder's lock; the kernel lets go of it however the process ends."""
+    """Hold the folder's lock; the kernel releases it however the process ends."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / "up.lock").open("a+", encoding="ascii") as file:
         try:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dandelion.db import audit
 from dandelion.db.predictions import ERASED
 from dandelion.db.tables import feedback, predictions
-from dandelion.domain import Feedback
+from dandelion.domain import CALIBRATION_BINS, Feedback
 from dandelion.errors import DandelionError, FeedbackError, PredictionNotFoundError
 
 CLOCK_SKEW = timedelta(minutes=1)
@@ -34,15 +34,15 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Tenth(Tally):
-    """The same of its answers of one tenth of confidence.
+class BinTally(Tally):
+    """The same of its predictions in one bin of confidence.
 
     Attributes:
-        tenth: 0 for confidences below 0.1, up to 9.
+        bin: Of `CALIBRATION_BINS` equal ones, from 0.
         confidence: Sum of their confidences.
     """
 
-    tenth: int
+    bin: int
     confidence: float
 
 
@@ -141,18 +141,18 @@ async def tally(connection: AsyncConnection, since: datetime) -> list[Tally]:
     return [Tally(version, labelled, int(correct)) for version, labelled, correct in rows]
 
 
-async def tally_tenths(connection: AsyncConnection, since: datetime) -> list[Tenth]:
-    """The same by model version and tenth of confidence."""
+async def tally_bins(connection: AsyncConnection, since: datetime) -> list[BinTally]:
+    """The same by model version and bin of confidence."""
     right = func.sum(type_coerce(feedback.c.correct, Integer))
-    # Rounding what is half less is cutting, and not every SQLite has floor(); certainty belongs to the last tenth.
-    tenth = func.round(predictions.c.confidence * 9.999999 - 0.5)
-    columns = (feedback.c.model_version, func.count(), right, tenth, func.sum(predictions.c.confidence))
+    # Rounding what is half less is cutting, and not every SQLite has floor(); certainty belongs to the last bin.
+    bin_ = func.round(predictions.c.confidence * (CALIBRATION_BINS - 1e-6) - 0.5)
+    columns = (feedback.c.model_version, func.count(), right, bin_, func.sum(predictions.c.confidence))
     query = select(*columns).join(predictions, predictions.c.id == feedback.c.prediction_id)
     rows = await connection.execute(
-        query.where(feedback.c.created_at >= since).group_by(feedback.c.model_version, tenth)
+        query.where(feedback.c.created_at >= since).group_by(feedback.c.model_version, bin_)
     )
     return [
-        Tenth(version, labelled, int(correct), int(each), float(sure))
+        BinTally(version, labelled, int(correct), int(each), float(sure))
         for version, labelled, correct, each, sure in rows
     ]
 

@@ -12,12 +12,12 @@ AccessScope = Literal["predict", "feedback", "read", "admin"]
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom the API takes a caller for.
+    """Who a caller is to the API.
 
     Attributes:
         name: `key:NAME`, `jwt:SUBJECT`, or `anonymous`.
         scopes: What they may do.
-        is_asked: Whether the API asks for a key or token at all.
+        is_asked: Whether the API requires a key or token at all.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """What is stored of an API key.
+    """An API key as it is stored.
 
     Attributes:
         id: UUIDv7 of its row.
@@ -34,8 +34,8 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
         digest: SHA-256 of its text, hex.
         scopes: What it may do.
         created_at: UTC.
-        expires_at: Opens nothing from then on, UTC; None for never.
-        revoked_at: Opens nothing since, UTC.
+        expires_at: When it expires, UTC; None for never.
+        revoked_at: When it was revoked, UTC; None if it was not.
     """
 
     id: str
@@ -47,7 +47,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: datetime | None = None
 
     def why_over(self, now: float) -> str:
-        """Why it opens nothing at `now`, seconds since the epoch; nothing while it does."""
+        """Why the key is not valid at `now`, in seconds since the epoch; empty while it is valid."""
         if self.revoked_at is not None:
             return "is revoked"
         if self.expires_at is not None and self.expires_at.timestamp() <= now:

@@ -1,4 +1,4 @@
-"""Arrays that travel between parts; apart from the other values, so that the client needs no NumPy."""
+"""Array types that parts exchange; in a file of their own, so that the client needs no NumPy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far photos are from those of training."""
+"""How far live photos are from the training photos."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ DriftTest = Literal["kolmogorov-smirnov", "chi-square", "hotelling"]
 
 
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """How far one feature is from training.
+    """How far one feature of live photos is from training.
 
     Attributes:
         feature: `brightness`, `classes`, `embedding` ...
-        test: Which test it is.
+        test: Statistical test that measured it.
         distance: The largest gap between the two distributions (Kolmogorov-Smirnov), Cohen's w (chi-square), or the
             mean shift in standard deviations an axis (Hotelling's T-square).
-        threshold: The distance from which on photos have drifted.
-        score: Distance over threshold: from 1 on they have.
-        photos: How many live photos it rests on.
+        threshold: The distance from which photos count as drifted.
+        score: Distance divided by threshold; 1 or more means drift.
+        photos: Number of live photos that were measured.
     """
 
     feature: str
@@ -36,9 +36,9 @@ class MergedDrift(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         version: Model version.
-        at: When it was found, UTC.
-        photos: How many photos it rests on.
-        features: Feature by feature, the farthest first.
+        at: When it was measured, UTC.
+        photos: Number of live photos that were measured.
+        features: Every feature, the largest score first.
     """
 
     version: str
@@ -48,13 +48,13 @@ class MergedDrift(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether photos still look like those that the model was trained on.
+    """Whether live photos still resemble the training photos.
 
     Attributes:
         version: The model that this process serves.
-        photos: How many of this process's photos the figures rest on; 0 until a window is full.
-        features: Feature by feature, the farthest first; a score of 1 or more has drifted.
-        merged: What hourly monitoring over all processes found last, model by model.
+        photos: Number of this process's photos that were measured; 0 until a window is full.
+        features: Every feature, the largest score first; a score of 1 or more means drift.
+        merged: Latest result of hourly monitoring over all processes, model by model.
     """
 
     version: str

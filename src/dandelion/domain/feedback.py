@@ -9,17 +9,17 @@ import msgspec
 
 from dandelion.domain.predictions import StoredPrediction
 
-# Why a photo is worth a look.
+# Why a photo is worth labelling.
 Reason = Literal["disputed", "out_of_distribution", "unsure"]
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
-    """The true class of a photo that was answered.
+    """The true label of a predicted photo.
 
     Attributes:
-        prediction_id: Which answer.
+        prediction_id: The prediction that it labels.
         label: The true class.
-        at: When it was told, UTC; now when left out.
+        at: When it was given, UTC; now by default.
     """
 
     prediction_id: str
@@ -31,8 +31,8 @@ class Labeller(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who gave labels.
 
     Attributes:
-        name: As in the audit log.
-        count: How many.
+        name: Name in the audit log.
+        count: Number of labels.
     """
 
     name: str
@@ -43,9 +43,9 @@ class QueuedPhoto(msgspec.Struct, frozen=True, kw_only=True):
     """A photo that waits for a label.
 
     Attributes:
-        prediction: What was answered.
-        other_label: What the version on trial says, where one was asked.
-        reasons: Why it is worth a look; empty for one of the sample of all photos.
+        prediction: The stored prediction.
+        other_label: The challenger's prediction, if there is one.
+        reasons: Why it is worth labelling; empty for a photo of the random sample.
     """
 
     prediction: StoredPrediction
@@ -54,12 +54,12 @@ class QueuedPhoto(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
-    """What waits for a person.
+    """Photos that wait for a label.
 
     Attributes:
-        photos: Those most worth a look, first the worthiest.
-        waiting: How many photos of the last 30 days wait, up to 1000.
-        labellers: Who gave how many labels in the last 30 days.
+        photos: The photos most worth labelling, best first.
+        waiting: Number of photos of the last 30 days that wait, up to 1000.
+        labellers: Number of labels in the last 30 days, by person.
     """
 
     photos: list[QueuedPhoto]
@@ -68,10 +68,10 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefusedLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of a file of labels that was not kept.
+    """A line of a label file that was refused.
 
     Attributes:
-        line: Its number, from 1.
+        line: Line number, from 1.
         reason: What is wrong with it.
     """
 
@@ -80,13 +80,13 @@ class RefusedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BulkVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file of labels came to.
+    """Result of a label file.
 
     Attributes:
-        right: Answers that were right.
-        wrong: Answers that were wrong.
-        refused: Lines that were not kept.
-        refused_lines: The first of them.
+        right: Number of predictions that agree with their label.
+        wrong: Number of predictions that do not.
+        refused: Number of lines that were refused.
+        refused_lines: The first refused lines.
     """
 
     right: int

@@ -1,4 +1,4 @@
-"""Runs of flows, retrainings above all."""
+"""Flow runs, above all retrainings."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import msgspec
 
 
 class FlowStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a flow's run.
+    """One step of a flow run.
 
     Attributes:
-        name: Which.
+        name: Name of the step.
         state: `pending`, `running`, `completed`, `skipped`, `failed`, `crashed` or `cancelled`.
         started_at: UTC; None while it waits.
         ended_at: UTC; None while it runs.
-        message: What it said last.
-        percent: How far it is, where it says so.
+        message: Its last message.
+        percent: Progress, if the step reports it.
     """
 
     name: str
@@ -29,20 +29,20 @@ class FlowStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FlowRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a flow.
+    """One flow run.
 
     Attributes:
         run_id: Prefect's UUID.
         name: Prefect's name for it.
-        url: Its page.
+        url: Its address in Prefect's web page.
         state: `scheduled`, `pending`, `running`, `completed`, `failed`, `crashed`, `cancelled` ...
-        outcome: Prefect's name of that state, in which flows say how they ended: `Promoted`, `Rejected` ...
-        message: Why it ended so.
-        parameters: What it was told.
-        created_at: When it was asked for, UTC.
+        outcome: Prefect's name of that state, which tells the result: `Promoted`, `Rejected` ...
+        message: The reason for that outcome.
+        parameters: Parameters of the run.
+        created_at: When it was triggered, UTC.
         started_at: UTC; None while it waits.
         ended_at: UTC; None while it runs.
-        steps: Those that have begun, oldest first.
+        steps: Steps that have started, oldest first.
     """
 
     run_id: str
@@ -59,13 +59,13 @@ class FlowRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TriggeredRetraining(msgspec.Struct, frozen=True, kw_only=True):
-    """A retraining that was asked for.
+    """A retraining that was triggered.
 
     Attributes:
         run_id: Prefect's UUID.
         name: Prefect's name for it.
-        url: Its page.
-        is_new: Whether it was started for this; false when it was there already.
+        url: Its address in Prefect's web page.
+        is_new: Whether this request started it; false if it was already there.
     """
 
     run_id: str
@@ -80,15 +80,15 @@ class Retraining(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         run_id: Prefect's UUID.
         name: Prefect's name for it.
-        url: Its page.
+        url: Its address in Prefect's web page.
         state: `scheduled`, `pending`, `running`, `completed`, `failed`, `crashed` or `cancelled`.
         started_at: UTC; None while it waits.
         ended_at: UTC; None while it runs.
-        reason: Who or what asked for it.
+        reason: Who or what triggered it.
         decision: `promoted`, `rejected`, `stopped` (the photos do not allow it), `skipped` (nothing to do),
             `rolled_back` or `failed`; None while it runs.
-        message: Why.
-        steps: All seven, in order.
+        message: The reason for the decision.
+        steps: All seven steps, in order.
     """
 
     run_id: str

@@ -8,16 +8,18 @@ from enum import StrEnum
 
 import msgspec
 
-# Aliases of the registry: what serves, what is on trial, and what served before.
+# Aliases of the registry: the version in service, the one on trial, and the one in service before.
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 PREVIOUS = "previous"
-# In place of a version's number, for the package that comes with Dandelion.
+# Equal bins of confidence over which the calibration error is measured (Guo et al. 2017 take as many).
+CALIBRATION_BINS = 15
+# Takes the place of a version number for the package that comes with Dandelion.
 STARTER = "starter"
 
 
 class Split(StrEnum):
-    """Which part of a dataset a photo belongs to; decided by its content, for ever."""
+    """The part of a dataset that a photo belongs to; its content decides it for good."""
 
     TRAIN = "train"
     VALIDATION = "validation"
@@ -34,7 +36,7 @@ class InputSpec:
     Attributes:
         height: Rows of the input, pixels.
         width: Columns of the input, pixels.
-        crop_fraction: Share of the resized photo's short side that the crop keeps, in (0, 1].
+        crop_fraction: Share of the resized photo's short side inside the crop, in (0, 1].
         interpolation: `bilinear` or `bicubic`.
         mean: Per-channel mean in RGB order, of values scaled to [0, 1].
         std: Per-channel standard deviation in RGB order, of values scaled to [0, 1].
@@ -50,16 +52,16 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """One version as the registry knows it.
+    """One version as the registry stores it.
 
     Attributes:
         name: Registered name.
-        version: Number as text, as MLflow has it.
-        aliases: Names that point at it.
+        version: Number as text, as in MLflow.
+        aliases: Aliases that point at it.
         digest: Digest of its model package; equal digests are equal models.
         created_ms: Milliseconds since the epoch.
-        run_id: The training run it came from, if any.
-        tags: What training, the gate and releases wrote on it.
+        run_id: The training run that produced it, if any.
+        tags: Set by training, the promotion gate and releases.
     """
 
     name: str
@@ -75,12 +77,13 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """One version of the model.
 
     Attributes:
-        version: Its number.
-        aliases: Names that point at it: `champion` serves, `challenger` is on trial, `previous` served before.
+        version: Version number.
+        aliases: Aliases that point at it: `champion` is in service, `challenger` is on trial, `previous` was in
+            service before.
         digest: Digest of its package; equal digests are equal models.
         made_at: When it was registered, UTC.
-        metrics: Figures on the test split, from training.
-        tags: What training, the gate and releases wrote on it.
+        metrics: Metrics on the test split, from training.
+        tags: Set by training, the promotion gate and releases.
     """
 
     version: str
@@ -92,11 +95,11 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VersionDetails(Version, frozen=True, kw_only=True):
-    """One version with what is longer.
+    """One version with its card and plots.
 
     Attributes:
-        card: The model card, Markdown.
-        plots: Names of the plots of its training run.
+        card: Model card, Markdown.
+        plots: Names of its training run's plots.
     """
 
     card: str
@@ -104,11 +107,11 @@ class VersionDetails(Version, frozen=True, kw_only=True):
 
 
 class Promoted(msgspec.Struct, frozen=True, kw_only=True):
-    """What serves from now on.
+    """The version in service after a promotion or rollback.
 
     Attributes:
-        version: The champion.
-        previous: What was champion until now, if anything was; a rollback brings it back.
+        version: The new champion.
+        previous: The champion before, if there was one; a rollback restores it.
     """
 
     version: str

@@ -1,4 +1,4 @@
-"""What a model says of photos, and how it is stored."""
+"""Predictions, and how they are stored."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Literal
 
 import msgspec
 
-# Characters that a class's name may have: predictions have a column of that width.
+# Maximum characters of a class name: the database column has that width.
 LABEL_LENGTH = 100
 
 
 class ModelRef(msgspec.Struct, frozen=True, kw_only=True):
-    """Which model answered.
+    """The model behind a prediction.
 
     Attributes:
         name: Registered name in MLflow.
-        version: Version in the registry; "starter" or "local" for a package that came from no registry.
-        alias: The alias that led to it, if any.
+        version: Version in the registry; "starter" or "local" for a package from outside the registry.
+        alias: The alias that selected it, if any.
     """
 
     name: str
@@ -26,16 +26,16 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """One photo's answer.
+    """The prediction for one photo.
 
     Attributes:
         prediction_id: UUIDv7, so that ids sort by time.
         label: The class with the highest probability.
         confidence: That probability, calibrated, in [0, 1].
-        probabilities: Class to probability; sums to 1.
-        in_distribution: False when the photo resembles nothing the model was trained on.
-        model: Which model answered.
-        duration_ms: From the photo's arrival to its answer, milliseconds.
+        probabilities: Probability of each class; they sum to 1.
+        in_distribution: False if the photo is out of distribution: it resembles no training photo.
+        model: The model that made the prediction.
+        duration_ms: Time from the photo's arrival to its prediction, milliseconds.
     """
 
     prediction_id: str
@@ -48,14 +48,14 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Opinion(msgspec.Struct, frozen=True, kw_only=True):
-    """What one version says of a photo.
+    """One version's prediction for a photo.
 
     Attributes:
-        model: Which.
+        model: The model that made the prediction.
         label: The class with the highest probability.
         confidence: That probability.
-        probabilities: Class to probability.
-        in_distribution: False when the photo resembles nothing that the version was trained on.
+        probabilities: Probability of each class.
+        in_distribution: False if the photo is out of distribution for that version.
     """
 
     model: ModelRef
@@ -66,12 +66,12 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A prediction as it is kept.
+    """A prediction in the journal.
 
     Attributes:
-        prediction: The answer that was given.
-        track: Release track of the process that gave it.
-        client: Keyed hash of who asked, if that is kept.
+        prediction: The prediction itself.
+        track: Release track of the process that made it.
+        client: Keyed hash of the client, if it is stored.
     """
 
     prediction: Prediction
@@ -83,19 +83,19 @@ class StoredPrediction(msgspec.Struct, frozen=True, kw_only=True):
     """A prediction from the history.
 
     Attributes:
-        prediction_id: Its UUIDv7.
+        prediction_id: UUIDv7.
         created_at: When it was made, UTC.
-        label: The class that was given.
-        confidence: Its probability.
-        probabilities: Class to probability.
-        in_distribution: False when the photo resembled nothing known.
-        model_name: Registered name of the model that answered.
-        model_version: Its version.
-        track: Release track that answered.
-        duration_ms: How long it took.
-        photo_key: Where its photo lies in the bucket `data-lake`, if it is kept.
-        true_label: The true label, once somebody gave it.
-        verdict: `right` or `wrong`, once the label is known.
+        label: The predicted class.
+        confidence: Probability of that class.
+        probabilities: Probability of each class.
+        in_distribution: False if the photo was out of distribution.
+        model_name: Registered name of the model that made it.
+        model_version: Version of that model.
+        track: Release track of the process that made it.
+        duration_ms: How long it took, milliseconds.
+        photo_key: Key of its photo in the bucket `data-lake`, if the photo is stored.
+        true_label: The true label, once somebody has given it.
+        verdict: `right` or `wrong`, once there is a true label.
     """
 
     prediction_id: str
@@ -114,11 +114,11 @@ class StoredPrediction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """Some of the history, newest first.
+    """One page of the history, newest first.
 
     Attributes:
-        predictions: At most as many as were asked for.
-        next: What to send as `cursor` for the page after this one; none at the end.
+        predictions: Up to `limit` predictions.
+        next: `cursor` of the next page; none on the last page.
     """
 
     predictions: list[StoredPrediction]

@@ -1,4 +1,4 @@
-"""Files of labels: CSV or one JSON object a line, good lines kept though others are bad."""
+"""Label files: CSV, or one JSON object per line. Good lines are stored even if others are bad."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ Kind = Literal["csv", "jsonl"]
 AT_ONCE = 500
 MOST_REFUSED_SHOWN = 100
 PATIENCE_SECONDS = 10.0
-_EXAMPLE = "The first line of a CSV names the columns: prediction_id,label and, if you like, at."
+_EXAMPLE = "The first line of a CSV names the columns: prediction_id,label and, optionally, at."
 
 
 class Line(msgspec.Struct, kw_only=True):
     """One label.
 
     Attributes:
-        prediction_id: From the answer.
+        prediction_id: The id in the response.
         label: The true class.
-        at: When it was told; now when left out, UTC where no zone is given.
+        at: When it was given; by default now, and in UTC.
     """
 
     prediction_id: UUID
@@ -42,21 +42,21 @@ class Line(msgspec.Struct, kw_only=True):
     at: datetime | None = None
 
     def as_feedback(self) -> Feedback:
-        """As it is stored.
+        """Convert it to what is stored.
 
         Raises:
-            FeedbackError: UTC has no such time.
+            FeedbackError: The time is outside the years 1 to 9999 in UTC.
         """
         at = self.at.replace(tzinfo=UTC) if self.at is not None and self.at.tzinfo is None else self.at
         try:
-            told_at = None if at is None else at.astimezone(UTC)
+            given_at = None if at is None else at.astimezone(UTC)
         except OverflowError as error:
-            raise FeedbackError(f"{at} lies outside the years 1 to 9999 in UTC.", "Check the clock.") from error
-        return Feedback(prediction_id=str(self.prediction_id), label=self.label, at=told_at)
+            raise FeedbackError(f"{at} is outside the years 1 to 9999 in UTC.", "Check the clock.") from error
+        return Feedback(prediction_id=str(self.prediction_id), label=self.label, at=given_at)
 
 
 def read_labels(data: bytes, kind: Kind) -> Iterator[tuple[int, Feedback | FeedbackError]]:
-    """Line numbers, from 1, with the label on that line or what is wrong with it; empty lines are passed over.
+    """Yield line numbers, from 1, with the label on that line or its error; empty lines are skipped.
 
     Raises:
         FeedbackFileError: The file as a whole cannot be read.
@@ -73,21 +73,21 @@ def read_labels(data: bytes, kind: Kind) -> Iterator[tuple[int, Feedback | Feedb
 async def store_labels(
     engine: AsyncEngine, labels: Iterator[tuple[int, Feedback | FeedbackError]], *, actor: str, ship_seconds: float
 ) -> BulkVerdict:
-    """Store what can be stored, some hundred lines a transaction, and tell of the rest.
+    """Store the good lines, several hundred per transaction, and report the others.
 
     Args:
-        engine: Where the predictions are.
-        labels: Line numbers and what stands there.
-        actor: Who tells.
-        ship_seconds: How long after an answer its prediction may arrive; labels of such ones wait for them.
+        engine: The database of the predictions.
+        labels: Line numbers with the label or the error of that line.
+        actor: Who gives the labels, for the audit log.
+        ship_seconds: How long a new prediction may take to reach the database; its label waits for it.
 
     Raises:
         FeedbackFileError: The file as a whole cannot be read.
-        DatabaseError: The database stopped answering; told again, the same file does no harm.
+        DatabaseError: The database stopped answering; the same file may be sent again.
     """
     right = wrong = refused = 0
     shown: list[RefusedLine] = []
-    # In a thread: a file may have millions of lines that say nothing, and others wait for their answers.
+    # In a thread: a file may have millions of empty lines, and other requests wait.
     while lines := await asyncio.to_thread(lambda: list(islice(labels, AT_ONCE))):
         outcomes = await _give(engine, [found for _, found in lines], actor, ship_seconds)
         for (number, _), outcome in zip(lines, outcomes, strict=True):
@@ -105,15 +105,15 @@ async def store_labels(
 async def _give(
     engine: AsyncEngine, found: Sequence[Feedback | FeedbackError], actor: str, ship_seconds: float
 ) -> list[bool | DandelionError]:
-    told = [each for each in found if isinstance(each, Feedback)]
-    if not told:
+    labels = [each for each in found if isinstance(each, Feedback)]
+    if not labels:
         return [each for each in found if isinstance(each, FeedbackError)]
-    about = [each.prediction_id for each in told]
+    about = [each.prediction_id for each in labels]
     await wait_for_arrival(engine, about, ship_seconds=ship_seconds, patience_seconds=PATIENCE_SECONDS)
     given = await transact(
-        engine, lambda on: feedback.give_all(on, told, actor=actor), patience_seconds=PATIENCE_SECONDS
+        engine, lambda on: feedback.give_all(on, labels, actor=actor), patience_seconds=PATIENCE_SECONDS
     )
-    for each, outcome in zip(told, given, strict=True):
+    for each, outcome in zip(labels, given, strict=True):
         if not isinstance(outcome, DandelionError):
             observe_lag(each)
     outcomes = iter(given)
@@ -128,7 +128,7 @@ def _read_csv(text: str) -> Iterator[tuple[int, Feedback | FeedbackError]]:
     try:
         names = [name.strip().lower() for name in next(reader)]
     except csv.Error as error:
-        raise FeedbackFileError(f"The first line is no CSV ({error}).", _EXAMPLE) from error
+        raise FeedbackFileError(f"The first line is not valid CSV ({error}).", _EXAMPLE) from error
     if missing := {"prediction_id", "label"} - set(names):
         raise FeedbackFileError(f"The columns {', '.join(sorted(missing))} are missing.", _EXAMPLE)
     for number, row in _read_rows(lines, reader.line_num, names, delimiter):
@@ -143,10 +143,10 @@ def _read_csv(text: str) -> Iterator[tuple[int, Feedback | FeedbackError]]:
 def _read_rows(
     lines: io.StringIO, number: int, names: Sequence[str], delimiter: str
 ) -> Iterator[tuple[int, list[str] | FeedbackError]]:
-    """Rows by the number of their first line; `number` lines were read before.
+    """Yield rows with the number of their first line; `number` lines were read before.
 
-    A quote may go on over line breaks in columns that are not ours. One that does not end as a quote does was left open
-    by mistake: its line is refused, and those after it are read for themselves.
+    In columns that we do not read, a quoted field may span several lines. If its closing quote is missing or misplaced,
+    the line is refused, and the lines after it are read on their own.
     """
     seen = 0
     while line := lines.readline():
@@ -155,14 +155,14 @@ def _read_rows(
         try:
             row, is_open = _split(line, delimiter)
         except csv.Error as error:
-            yield number, FeedbackError(f"This is no CSV ({error}).")
+            yield number, FeedbackError(f"This line is not valid CSV ({error}).")
             continue
         if is_open:
-            if after >= seen:  # what was read on in vain is not read on again: many open quotes would take for ever
+            if after >= seen:  # never read the same lines twice: many open quotes would take forever
                 more = _read_on(lines, row, names, delimiter)
                 seen = lines.tell()
             if not more:
-                yield number, FeedbackError("A quote that begins here is not closed.", "Close it, or leave it out.")
+                yield number, FeedbackError("A quote on this line is not closed.", "Close it, or remove it.")
                 lines.seek(after)
                 continue
         yield number, row
@@ -170,7 +170,7 @@ def _read_rows(
 
 
 def _read_on(lines: io.StringIO, row: list[str], names: Sequence[str], delimiter: str) -> int:
-    """Read on until the last field of `row` ends; return how many lines that took, 0 where it does not end well."""
+    """Read on until the last field of `row` ends; return the number of lines read, 0 if the field does not end."""
     taken, is_open = 0, True
     while is_open:
         is_ours = len(row) > len(names) or names[len(row) - 1] in Line.__struct_fields__
@@ -197,13 +197,13 @@ def _read_lines(text: str) -> Iterator[tuple[int, Feedback | FeedbackError]]:
             try:
                 yield number, _label(msgspec.json.decode(line))
             except (msgspec.DecodeError, RecursionError) as error:
-                yield number, FeedbackError(f"This is no JSON ({error}).")
+                yield number, FeedbackError(f"This line is not valid JSON ({error}).")
 
 
-def observe_lag(told: Feedback) -> None:
-    """Measure how long after its prediction a label came."""
-    told_at = told.at or datetime.now(UTC)
-    instruments.FEEDBACK_LAG.observe(max(0.0, (told_at - moment_of(told.prediction_id)).total_seconds()))
+def observe_lag(label: Feedback) -> None:
+    """Measure the time from a prediction to its label."""
+    given_at = label.at or datetime.now(UTC)
+    instruments.FEEDBACK_LAG.observe(max(0.0, (given_at - moment_of(label.prediction_id)).total_seconds()))
 
 
 def _label(fields: object) -> Feedback | FeedbackError:

@@ -1,4 +1,4 @@
-"""Which photos are most worth a person's look: where the model is unsure, lost, or of two minds."""
+"""Ranks photos by what a label teaches: disputed by two versions, out of distribution, or of low confidence."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _WORTH: dict[Reason, float] = {"disputed": 2.0, "out_of_distribution": 1.0, "uns
 
 
 def rank(found: Iterable[StoredPrediction], others: Mapping[str, str]) -> list[QueuedPhoto]:
-    """Photos, those most worth a look first.
+    """Sort photos, those most worth labelling first.
 
     Args:
-        found: Answers whose photos are kept.
-        others: Prediction id to what another version says of the photo.
+        found: Predictions whose photos are stored.
+        others: The challenger's label, by prediction id.
     """
     queue = [
         QueuedPhoto(prediction=each, other_label=other, reasons=_reasons(each, other))

@@ -1,4 +1,4 @@
-"""What the version on trial says of stored photos."""
+"""The challenger's predictions for stored photos."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class SecondOpinions:
-    """What the version on trial says of photos that are kept; asked once for each."""
+    """Let the challenger classify stored photos, each of them once."""
 
     MOST = 10_000
 
@@ -32,7 +32,7 @@ class SecondOpinions:
         self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     async def of(self, found: Sequence[StoredPrediction]) -> dict[str, str]:
-        """Prediction id to label, as far as they can be had in a moment; none where nothing is on trial."""
+        """The challenger's label, by prediction id, for as many photos as it classifies within two seconds."""
         try:
             other = await self._challenger.find()
         except DandelionError as error:
@@ -45,25 +45,25 @@ class SecondOpinions:
         try:
             async with asyncio.timeout(SECOND_OPINION_SECONDS):
                 for start in range(0, len(fresh), AT_ONCE):
-                    await self._ask(digest, fresh[start : start + AT_ONCE])
+                    await self._classify(digest, fresh[start : start + AT_ONCE])
         except TimeoutError:
-            pass  # the next one who asks gets more
+            pass  # the next call gets more
         return {
             each.prediction_id: self._known[digest, each.prediction_id]
             for each in found
             if (digest, each.prediction_id) in self._known
         }
 
-    async def _ask(self, digest: str, found: Sequence[StoredPrediction]) -> None:
+    async def _classify(self, digest: str, found: Sequence[StoredPrediction]) -> None:
         read = (self._readers.run(self._store.get, DATA_LAKE, each.photo_key or "") for each in found)
         photos = {
             each.prediction_id: photo
             for each, photo in zip(found, await asyncio.gather(*read, return_exceptions=True), strict=True)
             if isinstance(photo, bytes)
         }
-        answers = await self._challenger.classify(list(photos.values()))
-        for prediction_id, answer in zip(photos, answers, strict=False):
-            if not isinstance(answer, Exception):
-                self._known[digest, prediction_id] = answer.label
+        results = await self._challenger.classify(list(photos.values()))
+        for prediction_id, result in zip(photos, results, strict=False):
+            if not isinstance(result, Exception):
+                self._known[digest, prediction_id] = result.label
         while len(self._known) > self.MOST:
             self._known.popitem(last=False)

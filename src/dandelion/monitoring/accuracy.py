@@ -39,7 +39,7 @@ class WindowAccuracy(msgspec.Struct, frozen=True, kw_only=True):
         accuracy: Their share.
         low: Lower end of its 95 % interval.
         high: Upper end.
-        calibration_error: Mean distance of confidence from accuracy, over tenths of confidence.
+        calibration_error: Mean distance of confidence from accuracy, over equal bins of confidence.
     """
 
     version: str
@@ -76,24 +76,24 @@ async def measure_accuracy(engine: AsyncEngine, windows: Sequence[str]) -> list[
     accuracies: list[WindowAccuracy] = []
     for window in windows:
         since = now - timedelta(seconds=seconds_of(window))
-        found = await transact(engine, partial(feedback.tally_tenths, since=since), patience_seconds=PATIENCE_SECONDS)
+        found = await transact(engine, partial(feedback.tally_bins, since=since), patience_seconds=PATIENCE_SECONDS)
         versions = sorted({each.version for each in found})
         accuracies += [_accuracy(window, [each for each in found if each.version == version]) for version in versions]
     return accuracies
 
 
-def _accuracy(window: str, tenths: Sequence[feedback.Tenth]) -> WindowAccuracy:
-    labelled, right = sum(each.labelled for each in tenths), sum(each.right for each in tenths)
+def _accuracy(window: str, bins: Sequence[feedback.BinTally]) -> WindowAccuracy:
+    labelled, right = sum(each.labelled for each in bins), sum(each.right for each in bins)
     low, high = wilson(right, labelled)
     return WindowAccuracy(
-        version=tenths[0].version,
+        version=bins[0].version,
         window=window,
         labelled=labelled,
         right=right,
         accuracy=right / labelled,
         low=low,
         high=high,
-        calibration_error=sum(abs(each.right - each.confidence) for each in tenths) / labelled,
+        calibration_error=sum(abs(each.right - each.confidence) for each in bins) / labelled,
     )
 
 

@@ -124,9 +124,12 @@ class DriftMonitor:
             if not room or len(self._queue) >= MAX_WAITING:
                 return
             self._allowance -= room
-            sizes = [measure_size(photo) for photo in photos[:room]]
-            self._queue.append(Seen(ref, package, sizes, pixels[:room], embedding[:room], probabilities[:room]))
-            self._changed.notify()
+        # Not under the lock, which every worker takes.
+        sizes = [measure_size(photo) for photo in photos[:room]]
+        with self._changed:
+            if len(self._queue) < MAX_WAITING:
+                self._queue.append(Seen(ref, package, sizes, pixels[:room], embedding[:room], probabilities[:room]))
+                self._changed.notify()
 
     def look(self, seen: Seen) -> None:
         """Add photos to the window; once it is full, every pane compares them again."""

@@ -1,4 +1,4 @@
-"""Settings: who may use the API, and how often. Keys are made by `dandelion keys create`."""
+"""Settings: who may use the API, and how often. `dandelion keys create` creates keys."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ _JwtSecret = Annotated[SecretStr, Field(min_length=32)]
 
 
 class AccessSettings(Section):
-    """Who may use the API, and how often. Keys are made by `dandelion keys create`."""
+    """Who may use the API, and how often. `dandelion keys create` creates keys."""
 
-    enabled: bool = Field(False, description="Ask for an API key or a token.")
+    enabled: bool = Field(False, description="Require an API key or a token.")
     anonymous_scopes: tuple[AccessScope, ...] = Field(
-        (), description="What those may do who send neither: `predict`, `feedback`, `read`, `admin`."
+        (), description="Scopes of callers without a key or token: `predict`, `feedback`, `read`, `admin`."
     )
     key_cache_seconds: Annotated[float, Field(ge=0, le=300)] = Field(
-        10.0, description="How long a key or token that was checked is believed: a revocation takes as long."
+        10.0, description="How long a verified key or token stays cached; a revocation takes effect within this time."
     )
     key_grace_seconds: Annotated[float, Field(ge=0)] = Field(
-        900.0, description="How long a key that was seen goes on to work while the database is down."
+        900.0, description="How long a verified key still works while the database is down."
     )
     jwt_secrets: Annotated[tuple[_JwtSecret, ...], Field(max_length=2)] = Field(
-        (), description="One or, while you change them, two secrets of HS256 tokens, 32 bytes or longer."
+        (), description="Secret of HS256 tokens, or two while you rotate them; each has 32 bytes or more."
     )
     jwks_url: str | None = Field(
-        None, pattern=r"^https?://", description="Where an identity provider publishes its keys for RS256 and ES256."
+        None, pattern=r"^https?://", description="Address of an identity provider's public keys for RS256 and ES256."
     )
     jwks_cooldown_seconds: Annotated[float, Field(ge=0)] = Field(
         5.0,
-        description="Unknown key names make us fetch the keys again, but no more often than this, nor where it failed.",
+        description="Minimum time before the public keys are fetched again, after an unknown key id or a failed fetch.",
     )
-    jwt_audience: str | None = Field(None, description="Audience that tokens must be made for.")
-    jwt_issuer: str | None = Field(None, description="Issuer that tokens must come from.")
-    jwt_leeway_seconds: Annotated[float, Field(ge=0, le=300)] = Field(10.0, description="How far clocks may differ.")
+    jwt_audience: str | None = Field(None, description="Audience that tokens must name.")
+    jwt_issuer: str | None = Field(None, description="Issuer that tokens must name.")
+    jwt_leeway_seconds: Annotated[float, Field(ge=0, le=300)] = Field(10.0, description="Allowed clock difference.")
     requests_per_key: Annotated[int, Field(ge=0)] = Field(
-        0, description="Most requests a minute of one key or token, in each process; 0 sets no limit."
+        0, description="Maximum requests per minute for one key or token, in each process; 0 means no limit."
     )
     requests_per_address: Annotated[int, Field(ge=0)] = Field(
-        0, description="Most requests a minute of one address without a key or token; 0 sets no limit."
+        0, description="Maximum requests per minute from one address without a key or token; 0 means no limit."
     )
     failed_sign_ins_per_address: Annotated[int, Field(ge=0)] = Field(
-        60, description="Most wrong keys or tokens a minute from one address; 0 sets no limit."
+        60, description="Maximum wrong keys or tokens per minute from one address; 0 means no limit."
     )
 
     @model_validator(mode="after")
     def _tokens_are_for_us(self) -> Self:
         if self.jwks_url is not None and self.jwt_audience is None:
-            raise ValueError("jwks_url needs jwt_audience, else tokens made for other programs are taken; set it")
+            raise ValueError("jwks_url needs jwt_audience, else tokens for other programs are accepted; set it")
         return self

@@ -10,10 +10,10 @@ from dandelion.settings.section import Section
 
 
 class BackupSettings(Section):
-    """Where backups' copies go."""
+    """Where copies of the objects go."""
 
     folder: Path | None = Field(
         None,
-        description="Second place of objects, where no mirror is set: a folder, better on another disk. For an "
-        "embedded store none means `backups` under the home folder; for an S3 server it means no copies.",
+        description="Folder for copies of the objects if no mirror is set, preferably on another disk. None means "
+        "`backups` under the home folder for an embedded store, and no copies for an S3 server.",
     )

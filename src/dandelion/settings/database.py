@@ -1,4 +1,4 @@
-"""Settings: where predictions, feedback and the audit log are kept."""
+"""Settings: where predictions, feedback and the audit log are stored."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ from dandelion.settings.section import Section
 
 
 class DatabaseSettings(Section):
-    """Where predictions, feedback and the audit log are kept."""
+    """Where predictions, feedback and the audit log are stored."""
 
     url: SecretStr | None = Field(
         None,
         description="`mysql://user:password@host:3306/mlops_db`; none means SQLite under the home folder.",
     )
     password: SecretStr | None = Field(
-        None, description="Password for MySQL, where it stands apart from the address, as in a cluster."
+        None, description="Password for MySQL, if it is separate from the URL, as in a cluster."
     )
     pool_size: Annotated[int, Field(ge=1, le=100)] = Field(
-        5, description="Connections kept open to MySQL by a process; twice as many at most."
+        5, description="Connections that a process holds open to MySQL; under load it opens up to twice as many."
     )
-    connect_timeout_seconds: Annotated[float, Field(gt=0)] = Field(5.0, description="Longest wait for a connection.")
-    query_timeout_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="Longest that one query may run.")
+    connect_timeout_seconds: Annotated[float, Field(gt=0)] = Field(5.0, description="Maximum wait for a connection.")
+    query_timeout_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="Maximum time for one query.")
     tls: bool = Field(False, description="Encrypt the connection to MySQL and check the server's certificate.")
-    tls_ca: Path | None = Field(None, description="Certificate authority of MySQL's certificate; else the system's.")
-    tls_cert: Path | None = Field(None, description="Client certificate, where MySQL asks for one.")
-    tls_key: Path | None = Field(None, description="Its key.")
-    auto_upgrade: bool = Field(True, description="Bring the tables up to date before they are first used.")
+    tls_ca: Path | None = Field(
+        None, description="Certificate authority of MySQL's certificate; by default the system's."
+    )
+    tls_cert: Path | None = Field(None, description="Client certificate, if MySQL requires one.")
+    tls_key: Path | None = Field(None, description="Private key of the client certificate.")
+    auto_upgrade: bool = Field(True, description="Upgrade the tables before their first use.")
 
     @model_validator(mode="after")
     def _certificates_are_for_tls(self) -> Self:
         if not self.tls and (self.tls_ca or self.tls_cert or self.tls_key):
-            raise ValueError("tls_ca, tls_cert and tls_key do nothing without tls; set it, or leave them out")
+            raise ValueError("tls_ca, tls_cert and tls_key have no effect without tls; set it, or unset them")
         if self.tls_key and not self.tls_cert:
-            raise ValueError("tls_key is the key of tls_cert, which is missing; set it")
+            raise ValueError("tls_key needs tls_cert, which is missing; set it")
         return self

@@ -1,4 +1,4 @@
-"""Settings: how photos are decoded, collected and run."""
+"""Settings: how photos are decoded, batched and classified."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dandelion.settings.section import Section
 
 
 class InferenceSettings(Section):
-    """How photos are decoded, collected and run."""
+    """How photos are decoded, batched and classified."""
 
     runtime: Literal["auto", "openvino", "torch"] = Field(
         "auto",
@@ -18,20 +18,20 @@ class InferenceSettings(Section):
     )
     precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
         "auto",
-        description="`auto` takes the fastest precision that the CPU accelerates and the package holds.",
+        description="`auto` takes the fastest precision that the CPU accelerates and the package contains.",
     )
     workers: Annotated[int, Field(ge=0, le=64)] = Field(
         0,
-        description="Threads that decode and infer side by side; 0 takes one more than the cores that the process may "
-        "use, so that no core idles while a worker waits for Python's lock.",
+        description="Number of threads that decode and infer in parallel; 0 means one more than the cores that the "
+        "process may use, so that no core is idle while a worker waits for Python's lock.",
     )
-    max_batch: Annotated[int, Field(ge=1, le=256)] = Field(8, description="Most photos run together.")
+    max_batch: Annotated[int, Field(ge=1, le=256)] = Field(8, description="Maximum number of photos in one batch.")
     max_wait_ms: Annotated[float, Field(ge=0, le=1000)] = Field(
         0.0, description="How long a worker waits for more photos before it runs a batch, milliseconds."
     )
     max_queue: Annotated[int, Field(ge=1)] = Field(
-        256, description="Most photos that wait; one more gets 503 with Retry-After."
+        256, description="Maximum number of photos in the queue; one more gets 503 with Retry-After."
     )
     deadline_seconds: Annotated[float, Field(gt=0)] = Field(
-        10.0, description="A photo that waited longer than this is given up with 503."
+        10.0, description="Maximum time that a photo waits in the queue; after it the request gets 503."
     )

@@ -1,4 +1,4 @@
-"""Settings, read once from the environment, and told with secrets as stars."""
+"""Read the settings once from the environment, and show them with secrets as stars."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dandelion.errors import SettingsError
 from dandelion.settings.section import DELIMITER, PREFIX, Section
 from dandelion.settings.settings import Settings
 
-# What commands sign in with at a server; it configures nothing here.
+# Commands send it to a server; it configures nothing here.
 API_KEY_VARIABLE = "DANDELION_API_KEY"
 _EXAMPLES = {tuple: '["one", "two"]', dict: '{"name": "value"}'}
 
@@ -31,7 +31,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     known = variables() | {API_KEY_VARIABLE: ""}
     if unknown := [name for name in sorted(names) if name.startswith(PREFIX) and name not in known]:
         nearest = difflib.get_close_matches(unknown[0], variables(), n=1, cutoff=0.5)
-        hint = f"Did you mean {nearest[0]}?" if nearest else "Known ones are listed by `dandelion settings`."
+        hint = f"Did you mean {nearest[0]}?" if nearest else "`dandelion settings` lists all settings."
         raise SettingsError(f"{unknown[0]} is not a setting.", hint)
     try:
         return Settings()
@@ -49,11 +49,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def _no_json(names: Mapping[str, str], error: SourceError) -> SettingsError:
-    """What to say of a list or of pairs that are no JSON: pydantic names the section alone. The value may be secret."""
+    """The error for a list or a mapping that is not JSON: pydantic names only the section. The value may be secret."""
     for name, field in _fields():
         kind = get_origin(field.annotation)
         if kind in _EXAMPLES and names.get(name) and not _is_json(names[name]):
-            return SettingsError(f"{name} is no JSON.", f"Write it as in {name}='{_EXAMPLES[kind]}'.")
+            return SettingsError(f"{name} is not valid JSON.", f"Write it like {name}='{_EXAMPLES[kind]}'.")
     return SettingsError(f"The settings cannot be read ({error}).")
 
 
@@ -74,7 +74,7 @@ def _is_secret(location: tuple[int | str, ...]) -> bool:
 
 
 def as_text(found: Settings) -> dict[str, str]:
-    """Variable to value, secrets as stars."""
+    """Map each variable to its value, with secrets as stars."""
     flat: dict[str, str] = {}
     for key in type(found).model_fields:
         value = getattr(found, key)
@@ -91,7 +91,7 @@ def as_text(found: Settings) -> dict[str, str]:
 
 
 def variables() -> dict[str, str]:
-    """Every environment variable that is read, with its description."""
+    """Map every environment variable that is read to its description."""
     return {name: field.description or "" for name, field in _fields()}
 
 

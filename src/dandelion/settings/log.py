@@ -12,8 +12,8 @@ from dandelion.settings.section import Section
 class LogSettings(Section):
     """What is logged, and how."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity that is logged.")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Minimum severity to log.")
     format: Literal["auto", "json", "text"] = Field(
-        "auto", description="`json` for machines, `text` for people; `auto` is text on a terminal."
+        "auto", description="`json` for machines, `text` for people; `auto` means `text` on a terminal, else `json`."
     )
-    access: bool = Field(False, description="Log every request, not only failures.")
+    access: bool = Field(False, description="Log every request, not only failed ones.")

@@ -1,4 +1,4 @@
-"""Settings: which model serves, and where its packages are kept."""
+"""Settings: which model is in service."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from dandelion.settings.section import Section
 
 
 class ModelSettings(Section):
-    """Which model serves, and where its packages are kept."""
+    """Which model is in service."""
 
-    path: Path | None = Field(None, description="Serve the package in this folder instead of asking the registry.")
+    path: Path | None = Field(None, description="Serve the package in this folder instead of the registry's version.")
     name: str = Field("dandelion", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Registered model in MLflow.")
     alias: str = Field("champion", pattern=r"^[a-z][a-z0-9_-]{0,63}$", description="Alias that this process serves.")
     version: str | None = Field(
-        None, pattern=r"^[1-9][0-9]{0,9}$", description="Serve this version, wherever aliases point."
+        None, pattern=r"^[1-9][0-9]{0,9}$", description="Serve this version instead of the alias."
     )
     starter: bool = Field(
         True,
-        description="Serve the bundled starter model while there is no registry, or it has no such alias.",
+        description="Serve the bundled starter model while there is no registry or no version has the alias.",
     )
-    poll_seconds: Annotated[float, Field(ge=0.2)] = Field(5.0, description="How often to look at the alias.")
+    poll_seconds: Annotated[float, Field(ge=0.2)] = Field(5.0, description="How often to check the alias.")

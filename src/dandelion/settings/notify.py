@@ -1,4 +1,4 @@
-"""Settings: who is told what a run did."""
+"""Settings: who is notified of what a run did."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ NotifyOutcome = Literal["promoted", "rejected", "stopped", "skipped", "failed", 
 
 
 class NotifySettings(Section):
-    """Who is told what a run did."""
+    """Who is notified of what a run did."""
 
     urls: tuple[SecretStr, ...] = Field(
         (), description='Apprise addresses: `["slack://...", "mailto://...", "jsons://host/hook"]`.'
     )
     on: tuple[NotifyOutcome, ...] = Field(
         ("promoted", "rejected", "stopped", "failed", "rolled_back", "backup_failed"),
-        description="Ends that are told; `skipped` is a run that found nothing to do.",
+        description="Outcomes to send a notification for; `skipped` is a run that had nothing to do.",
     )

@@ -1,4 +1,4 @@
-"""Settings: how to speak to an S3 server."""
+"""Settings: where objects are stored, and how to reach an S3 server."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from dandelion.settings.section import SERVER_PATTERN, Section
 
 
 class S3Settings(Section):
-    """How to speak to an S3 server."""
+    """How to reach an S3 server."""
 
     url: str | None = Field(None, pattern=SERVER_PATTERN, description="S3 server, `http://minio:9000`.")
-    access_key: SecretStr | None = Field(None, description="Name that the S3 server knows us by.")
-    secret_key: SecretStr | None = Field(None, description="Its secret.")
-    region: str = Field("us-east-1", description="Region that requests are signed for.")
+    access_key: SecretStr | None = Field(None, description="Access key of the S3 server.")
+    secret_key: SecretStr | None = Field(None, description="Secret key of the S3 server.")
+    region: str = Field("us-east-1", description="Region for request signatures.")
     tls_ca: Path | None = Field(None, description="Certificate authority of the S3 server's certificate.")
     bucket_prefix: str = Field(
-        "", pattern=r"^[a-z0-9.-]{0,40}$", description="Before the names of all buckets, where several share a server."
+        "", pattern=r"^[a-z0-9.-]{0,40}$", description="Prefix of all bucket names, if installations share a server."
     )
     part_bytes: Annotated[int, Field(ge=5 * 1024 * 1024, le=5 * 1024**3)] = Field(
-        16 * 1024 * 1024, description="Larger objects are sent in parts of this size."
+        16 * 1024 * 1024, description="Size of a part, bytes; larger objects are uploaded in parts."
     )
-    timeout_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="Longest wait for one answer.")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="Maximum wait for a response.")
 
 
 class ObjectsSettings(S3Settings):
-    """Where photos, dataset versions and backups are kept: on an S3 server, else in a folder under the home folder."""
+    """Where photos, dataset versions and backups are stored: an S3 server, or a folder under the home folder."""
 
     url: str | None = Field(
         None,
@@ -37,18 +37,18 @@ class ObjectsSettings(S3Settings):
     )
     create_buckets: bool = Field(
         True,
-        description="Make missing buckets; switch on versions, encryption and retention where the server has them.",
+        description="Create missing buckets; enable versioning, encryption and retention if the server has them.",
     )
     data_lake_days: Annotated[int, Field(ge=1)] | None = Field(
-        90, description="How long predicted photos are kept; uploads stay."
+        90, description="How long to retain photos of predictions; uploaded photos stay."
     )
     processed_data_days: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="How long dataset versions are kept; none means for ever."
+        None, description="How long to retain dataset versions; none means forever."
     )
-    backups_days: Annotated[int, Field(ge=1)] | None = Field(35, description="How long backups are kept.")
+    backups_days: Annotated[int, Field(ge=1)] | None = Field(35, description="How long to retain backups.")
 
     def retention(self) -> dict[str, int]:
-        """Days that a bucket's objects are kept, for those that are not kept for ever."""
+        """Days that a bucket's objects are retained; buckets without a limit are left out."""
         days = {
             "data-lake": self.data_lake_days,
             "processed-data": self.processed_data_days,

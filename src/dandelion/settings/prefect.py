@@ -21,21 +21,21 @@ class PrefectSettings(Section):
     ui_url: str | None = Field(
         None,
         pattern=r"^https?://",
-        description="Where people open Prefect's web page, if that is another address.",
+        description="Address of Prefect's web page for people, if it is another one.",
     )
-    host: str = Field("127.0.0.1", description="Address of the embedded Prefect page.")
-    port: Port = Field(4200, description="Port of the embedded Prefect page.")
-    auth: SecretStr | None = Field(None, description="`user:password` of a Prefect server that asks for it.")
-    flows: Path | None = Field(None, description="Folder of the flows; none means those that came with Dandelion.")
+    host: str = Field("127.0.0.1", description="Address that the embedded Prefect server listens on.")
+    port: Port = Field(4200, description="Port that the embedded Prefect server listens on.")
+    auth: SecretStr | None = Field(None, description="`user:password` of a Prefect server that requires it.")
+    flows: Path | None = Field(None, description="Folder of the flows; none means the bundled flows.")
     schedules: dict[str, str] = Field(
         {},
-        description="Cron lines in UTC, by flow, in place of those in `flows/prefect.yaml`: "
-        '`{"retrain": "0 4 * * *"}`; an empty one takes the schedule away.',
+        description="Cron schedules in UTC, by flow, which replace those in `flows/prefect.yaml`: "
+        '`{"retrain": "0 4 * * *"}`; an empty one removes the schedule.',
     )
     runner: Literal["threads", "dask", "ray"] = Field(
-        "threads", description="Where shards run; Dask and Ray come with the extras `dask` and `ray`."
+        "threads", description="Where shards run; Dask and Ray need the extras `dask` and `ray`."
     )
     runner_address: str | None = Field(
         None, description="Dask scheduler, `tcp://host:8786`, or Ray head; none starts one on this machine."
     )
-    shard_photos: Annotated[int, Field(ge=1)] = Field(1024, description="Photos that are looked at by one task.")
+    shard_photos: Annotated[int, Field(ge=1)] = Field(1024, description="Number of photos per task.")

@@ -1,4 +1,4 @@
-"""Settings: what is kept of the people who send photos."""
+"""Settings: what is stored about the people who send photos."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dandelion.settings.section import Section
 
 
 class PrivacySettings(Section):
-    """What is kept of the people who send photos."""
+    """What is stored about the people who send photos."""
 
     keep_clients: bool = Field(
-        True, description="Keep who asked as a keyed hash, so that all of a client's photos can be erased."
+        True, description="Store the client of a prediction as a keyed hash, so that all its photos can be erased."
     )
     client_key: SecretStr | None = Field(
         None,
         min_length=16,
-        description="Key of these hashes, the same for all replicas; none makes one in the home folder.",
+        description="Key of these hashes, the same for all replicas; none means a generated one in the home folder.",
     )

@@ -16,6 +16,6 @@ class RegistrySettings(Section):
         None,
         description="Tracking server, `http://host:5000`; none means the embedded one under the home folder.",
     )
-    host: str = Field("127.0.0.1", description="Address of the embedded MLflow page.")
-    port: Port = Field(5000, description="Port of the embedded MLflow page.")
-    timeout_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="Longest wait for one answer.")
+    host: str = Field("127.0.0.1", description="Address that the embedded MLflow server listens on.")
+    port: Port = Field(5000, description="Port that the embedded MLflow server listens on.")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="Maximum wait for a response.")

@@ -1,4 +1,4 @@
-"""Settings: when the model is trained again, on what, and how."""
+"""Settings: when the model is retrained, on what, and how."""
 
 from __future__ import annotations
 
@@ -10,61 +10,61 @@ from dandelion.settings.section import Section
 
 
 class RetrainingSettings(Section):
-    """When the model is trained again, on what, and how."""
+    """When the model is retrained, on what, and how."""
 
     prometheus_url: str | None = Field(
         None,
         pattern=r"^https?://",
-        description="Prometheus, whose figures decide; none means those that the database holds.",
+        description="Prometheus server to take the metrics from; none means the database.",
     )
-    window: str = Field("24h", pattern=r"^[1-9][0-9]{0,3}[mhd]$", description="How far back figures look.")
+    window: str = Field("24h", pattern=r"^[1-9][0-9]{0,3}[mhd]$", description="Time window of these metrics.")
     min_accuracy: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.9, description="Retrain when the live accuracy lies below."
+        0.9, description="Retrain when the live accuracy is lower."
     )
     max_accuracy_drop: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.05, description="Retrain when the live accuracy lies so much below the champion's on test photos."
+        0.05, description="Retrain when the live accuracy is lower than the champion's on test photos by this much."
     )
-    min_labels: Annotated[int, Field(ge=1)] = Field(50, description="Fewer labels make no accuracy.")
+    min_labels: Annotated[int, Field(ge=1)] = Field(50, description="Minimum number of labels for a live accuracy.")
     max_outliers: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.2, description="Retrain when a larger share of photos resembles nothing known; 0.05 is normal."
+        0.2, description="Retrain when a larger share of photos is out of distribution; 0.05 is normal."
     )
     max_drift: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="Retrain when a feature's drift score reaches this; from 1 on it has drifted."
+        1.0, description="Retrain when a feature's drift score reaches this; 1 or more means drift."
     )
     max_error_ratio: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.05, description="With more refused or failed photos a run waits: the service is mended first."
+        0.05, description="Do not retrain when a larger share of photos is refused or fails; fix the service first."
     )
     max_p95_seconds: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="With slower answers a run waits: training would slow them further."
+        1.0, description="Do not retrain when responses are slower; training would slow them further."
     )
-    cooldown_hours: Annotated[float, Field(ge=0)] = Field(6.0, description="Pause after a run that trained.")
-    budget_minutes: Annotated[float, Field(gt=0)] = Field(240.0, description="Most minutes of runs in 24 hours.")
-    classes: tuple[str, ...] = Field((), description="Classes to learn; none means all that labelled photos have.")
+    cooldown_hours: Annotated[float, Field(ge=0)] = Field(6.0, description="Minimum pause after a run that trained.")
+    budget_minutes: Annotated[float, Field(gt=0)] = Field(240.0, description="Maximum minutes of runs in 24 hours.")
+    classes: tuple[str, ...] = Field((), description="Classes to learn; none means all classes of the labelled photos.")
     min_new_photos: Annotated[int, Field(ge=0)] = Field(
-        20, description="Fewer new labelled photos since the last dataset version stop a run."
+        20, description="Minimum number of new labelled photos since the last dataset version; fewer stop a run."
     )
     min_photos_per_class: Annotated[int, Field(ge=2)] = Field(
-        20, description="A class with fewer photos stops a run: its accuracy could not be measured."
+        20, description="Minimum number of photos per class; fewer stop a run, since they cannot measure its accuracy."
     )
     max_bad_share: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.1, description="A larger share of new photos that are unreadable, blank or labelled twice stops a run."
+        0.1, description="Maximum share of new photos that are unreadable, blank or labelled twice; more stops a run."
     )
     max_label_noise: Annotated[float, Field(ge=0, le=1)] = Field(
         0.15,
-        description="A run stops when so much more of the new photos than of the old ones has a label that none or one "
-        "of its five nearest neighbours shares.",
+        description="Maximum rise of label noise from old to new photos; more stops a run. A label counts as noise if "
+        "at most one of the photo's five nearest neighbours shares it.",
     )
-    architecture: str = Field("champion", description="timm model; `champion` is the one that serves.")
+    architecture: str = Field("champion", description="timm model; `champion` means the champion's.")
     weights: str = Field(
         "champion",
-        description="What it starts from: `champion` fine-tunes the one that serves where the architecture is its own, "
-        "`auto` the hub's weights where the hub answers, `off` nothing; or a weights file.",
+        description="Initial weights: `champion` fine-tunes the champion if the architecture is the same, `auto` "
+        "takes the hub's weights if the hub is reachable, `off` trains from scratch; or a weights file.",
     )
     image_size: Annotated[int, Field(ge=32)] | None = Field(
-        None, description="Side of the input, pixels; none means the champion's."
+        None, description="Side length of the input, pixels; none means the champion's."
     )
     epochs: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="Most passes over the photos; none means 12 from weights and 130 from scratch."
+        None, description="Maximum number of epochs; none means 12 from weights and 130 from scratch."
     )
-    folds: Annotated[int, Field(ge=0)] = Field(0, description="Folds of cross-validation; 0 does none.")
-    seed: int = Field(0, description="Of everything random.")
+    folds: Annotated[int, Field(ge=0)] = Field(0, description="Number of cross-validation folds; 0 means none.")
+    seed: int = Field(0, description="Random seed.")

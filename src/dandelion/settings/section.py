@@ -14,7 +14,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 SERVER_PATTERN = r"^https?://[^/?#@]+$"
 Proxy = Annotated[str, AfterValidator(check_proxy)]
 TRUSTED_PROXIES = (
-    'Addresses or networks of proxies whose `X-Forwarded-For` is believed, `["10.0.0.0/8"]`; `*` means any.'
+    'Addresses or networks of proxies whose `X-Forwarded-For` is trusted, `["10.0.0.0/8"]`; `*` means any.'
 )
 
 

@@ -1,4 +1,4 @@
-"""All sections of settings, and what follows from several."""
+"""All sections of settings, and values derived from several."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         default_factory=lambda: Path.home() / ".dandelion",
-        description="Folder of everything that is kept when embedded.",
+        description="Home folder: data of everything that is embedded, model cache, spool and logs.",
     )
     api: ApiSettings = ApiSettings()
     inference: InferenceSettings = InferenceSettings()
@@ -79,17 +79,17 @@ class Settings(BaseSettings):
 
     @property
     def api_url(self) -> str:
-        """Where the page finds the API: what the settings name, or the one on this machine."""
+        """The API that the web page uses: the one in the settings, or the one on this machine."""
         return self.ui.api_url or self.api.url
 
     @property
     def pods_url(self) -> str:
-        """Where the page finds the figures of every process that serves."""
+        """Where the web page finds the metrics of every serving process."""
         return self.ui.pods_url or self.ui.api_url or self.api.monitoring_url
 
     @property
     def cache(self) -> Path:
-        """Where verified model packages are kept, by digest."""
+        """Where verified model packages are stored, by digest."""
         return self.home / "models"
 
     @property

@@ -15,8 +15,8 @@ class TracingSettings(Section):
     url: str | None = Field(
         None,
         pattern=r"^https?://",
-        description="OTLP over HTTP, `http://collector:4318/v1/traces`; none keeps no traces.",
+        description="OTLP over HTTP, `http://collector:4318/v1/traces`; none means no traces.",
     )
     share: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.1, description="Share of requests that are traced where the caller has not decided."
+        0.1, description="Share of requests to trace, unless the caller has decided."
     )

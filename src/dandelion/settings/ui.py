@@ -18,24 +18,22 @@ class UiSettings(Section):
     api_url: str | None = Field(
         None,
         pattern=r"^https?://[^?#@]+$",
-        description="Where the API answers, `http://api:8000`; none means the one that runs beside it.",
+        description="Address of the API, `http://api:8000`; none means the one on this machine.",
     )
     pods_url: str | None = Field(
         None,
         pattern=r"^https?://[^?#@]+$",
-        description="Where `/metrics` answers: every address behind the name is one serving process, whose figures are "
-        "added up; none means the API's, or the monitoring port of one that runs beside it.",
+        description="URL whose host name resolves to every serving process; the web page sums their `/metrics`. None "
+        "means the API's address, or the monitoring port of one on this machine.",
     )
-    timeout_seconds: Annotated[float, Field(gt=0)] = Field(20.0, description="Longest wait for one answer of the API.")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(20.0, description="Maximum wait for a response of the API.")
     max_uploads_bytes: Annotated[int, Field(ge=1024 * 1024)] = Field(
         512 * 1024**2,
-        description="Most that the photos of all visitors may take in the temporary folder; each is deleted after two "
-        "hours.",
+        description="Maximum size of all visitors' photos in the temporary folder, bytes; each photo is deleted after "
+        "two hours.",
     )
-    session_hours: Annotated[float, Field(gt=0)] = Field(
-        12.0, description="Who does nothing for so long must sign in again."
-    )
+    session_hours: Annotated[float, Field(gt=0)] = Field(12.0, description="How long an idle visitor stays signed in.")
     examples: Path | None = Field(
-        None, description="Folder of photos that the page offers to try; none offers drawn ones."
+        None, description="Folder of sample photos on the web page; none means generated ones."
     )
     trusted_proxies: tuple[Proxy, ...] = Field((), description=TRUSTED_PROXIES)

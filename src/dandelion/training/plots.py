@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 
-from dandelion.training.scoring import BINS, Scored
+from dandelion.domain import CALIBRATION_BINS
+from dandelion.training.scoring import Scored
 
 if TYPE_CHECKING:
     from dandelion.domain.arrays import Pixels
@@ -92,7 +93,7 @@ def plot_reliability(scored: Scored, temperature: float) -> Figure:
     ):
         confidence = probabilities.max(axis=1)
         right = probabilities.argmax(axis=1) == scored.targets
-        index = np.minimum((confidence * BINS).astype(int), BINS - 1)
+        index = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
         used = np.unique(index)
         axes.plot(
             [confidence[index == b].mean() for b in used],

@@ -8,10 +8,9 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import f1_score, log_loss, precision_recall_fscore_support, roc_auc_score
 
+from dandelion.domain import CALIBRATION_BINS
 from dandelion.domain.arrays import Floats, Ints
 from dandelion.package import softmax
-
-BINS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ def find_temperature(logits: Floats, targets: Ints) -> float:
     return float(np.exp(found.x))
 
 
-def calibration_error(probabilities: Floats, targets: Ints, bins: int = BINS) -> float:
+def calibration_error(probabilities: Floats, targets: Ints, bins: int = CALIBRATION_BINS) -> float:
     """Expected calibration error: mean distance of confidence from accuracy over equal bins of confidence."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
     index = np.minimum((confidence * bins).astype(int), bins - 1)
