@@ -15,7 +15,7 @@ import json
 import os
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from benchmarks.loads import Row, constant_rate, load
 from benchmarks.model import MODELS, export
 from benchmarks.photos import PHOTOS, make_photos
 from benchmarks.report import markdown, processor
-from benchmarks.servers import measure_start, running, servers
+from benchmarks.servers import DidNotStartError, measure_start, running, servers
 
 LARGE_CONNECTIONS = 32
 
@@ -51,12 +51,17 @@ def main() -> None:
                 for server in servers(model, package, weights, options.peers, len(cores)):
                     if options.servers and server.name not in options.servers:
                         continue
-                    with running(server, folder):
-                        rows += [load(server, model, photo, path, each, options.seconds) for each in connections]
-                        for row in rows[-len(connections) :]:
-                            show(row)
-                        if server.name == "dandelion" and photo == "thumbnail" and model == options.models[0]:
-                            extra |= asyncio.run(constant_rate(server, path, 100, 10))
+                    try:
+                        with running(server, folder):
+                            rows += [load(server, model, photo, path, each, options.seconds) for each in connections]
+                            if server.name == "dandelion" and photo == "thumbnail" and model == options.models[0]:
+                                extra |= asyncio.run(constant_rate(server, path, 100, 10))
+                    except DidNotStartError as error:  # one that fails ends no run of an hour
+                        print(error, file=sys.stderr)
+                        nothing = Row(model, photo, server.name, 0, 0, 0, 0, 0, "did not start")
+                        rows += [replace(nothing, connections=each) for each in connections]
+                    for row in rows[-len(connections) :]:
+                        show(row)
             if model == options.models[0]:
                 extra |= measure_start(package)
         extra |= measure_decoding(photos["12 megapixels"])
@@ -66,7 +71,7 @@ def main() -> None:
             "processor": processor(),
             "cores": len(cores),
             "rows": [asdict(row) for row in rows],
-            "figures": extra,
+            "measurements": extra,
         }
     text = markdown(result)
     print(text)
@@ -86,7 +91,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--connections", type=lambda t: [int(n) for n in t.split(",")], default=[1, 8, 32, 128])
     parser.add_argument("--models", type=lambda t: t.split(","), default=list(MODELS))
     parser.add_argument("--photos", type=lambda t: t.split(","), default=list(PHOTOS))
-    parser.add_argument("--servers", type=lambda t: t.split(","), default=[], help="only these")
+    names = [server.name for server in servers("", Path(), Path(), Path("python"), 1)]
+    parser.add_argument("--server", action="append", choices=names, default=[], dest="servers", help="only this one")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
     return parser.parse_args()
@@ -101,7 +107,8 @@ def _program(path: str) -> Path:
 
 def show(row: Row) -> None:
     print(
-        f"{row.model}, {row.photo}, {row.connections}: {row.server} {row.per_second:.0f}/s, {row.errors} errors",
+        f"{row.model}, {row.photo}, {row.connections}: {row.server} "
+        + (row.note or f"{row.per_second:.0f}/s, {row.errors} errors"),
         flush=True,
     )
 

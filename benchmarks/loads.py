@@ -20,7 +20,7 @@ BOUNDARY = "dandelionbenchmark"
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement: photos answered a second, and how long an answer took."""
+    """One measurement: predictions a second, and how long a response took; `note` says why there is none."""
 
     model: str
     photo: str
@@ -30,6 +30,7 @@ class Row:
     p50_ms: float
     p99_ms: float
     errors: int
+    note: str = ""
 
 
 def load(server: Server, model: str, photo: str, path: Path, connections: int, seconds: float) -> Row:

@@ -16,9 +16,9 @@ def make_photos(folder: Path) -> dict[str, Path]:
     if REAL.is_dir():
         thumbnail = REAL / "dandelion" / "00000001.jpg"
     else:
-        from dandelion.training.sample import draw_sample
+        from dandelion.training.sample import create_sample
 
-        thumbnail = draw_sample(folder / "drawn", per_class=1, size=240)[0]
+        thumbnail = create_sample(folder / "drawn", per_class=1, size=240)[0]
     found = {"thumbnail": thumbnail}
     grain = np.random.default_rng(0)
     for name, size in (("1 megapixel", (1152, 864)), ("12 megapixels", (4000, 3000))):

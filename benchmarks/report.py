@@ -13,14 +13,14 @@ from typing import Any
 def markdown(result: Mapping[str, Any]) -> str:
     """One table a model and photo: requests/s for each number of connections, and how much faster dandelion is.
 
-    A `-` stands where a server answered nothing during the load: its queue was longer than the load.
+    A `-` stands where a server sent no response during the load: its queue was longer than the load.
     """
     rows = result["rows"]
     lines = [f"{result['date']}, {result['processor']}, {result['cores']} cores:", "", f"    {result['command']}", ""]
     for model, photo in dict.fromkeys((row["model"], row["photo"]) for row in rows):
         lines += _table([row for row in rows if (row["model"], row["photo"]) == (model, photo)], f"{model}, {photo}")
-    figures = result["figures"].items()
-    lines += ["| figure | value |", "|---|---|", *(f"| {name} | {_figure(value)} |" for name, value in figures), ""]
+    values = [f"| {name} | {_number(value)} |" for name, value in result["measurements"].items()]
+    lines += ["| measurement | value |", "|---|---|", *values, ""]
     return "\n".join(lines)
 
 
@@ -48,7 +48,7 @@ def _table(rows: list[dict[str, Any]], title: str) -> Iterator[str]:
 def _cell(row: Mapping[str, Any], ours: Mapping[str, Any] | None, limit: float) -> str:
     rate = float(row["per_second"])
     if not rate:
-        return "-"
+        return row.get("note") or "-"
     if row["server"] == "dandelion":
         lead = f"{rate / limit:.2f} of the limit"
     else:
@@ -56,7 +56,7 @@ def _cell(row: Mapping[str, Any], ours: Mapping[str, Any] | None, limit: float) 
     return f"{rate:.0f}, {row['p50_ms']:.0f} ms, **{lead}**"
 
 
-def _figure(value: float) -> str:
+def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +72,10 @@ def servers(model: str, package: Path, weights: Path, peers: Path | None, cores:
     return found
 
 
+class DidNotStartError(Exception):
+    """A server ended, or was not healthy in time; the message is the end of its log."""
+
+
 @contextmanager
 def running(server: Server, folder: Path) -> Iterator[None]:
     log = folder / "server.log"
@@ -93,10 +97,11 @@ def running(server: Server, folder: Path) -> Iterator[None]:
             except httpx.HTTPError:
                 time.sleep(0.2)
             if process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"{server.name} did not start:\n{log.read_text()[-3000:]}")
+                raise DidNotStartError(f"{server.name} did not start:\n{log.read_text()[-3000:]}")
         yield
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it ended by itself
+            os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(15)
         except subprocess.TimeoutExpired:

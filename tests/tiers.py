@@ -22,7 +22,12 @@ TIERS: dict[Tier, str] = {
 }
 
 ROOT = Path(__file__).resolve().parents[1]
-_PACKAGES = {"tests": ROOT / "tests", "dandelion": ROOT / "src" / "dandelion"}
+_PACKAGES = {
+    "tests": ROOT / "tests",
+    "dandelion": ROOT / "src" / "dandelion",
+    "benchmarks": ROOT / "benchmarks",
+    "dashboards": ROOT / "dashboards",
+}
 _SERVERS = {"tests.servers.tools", "tests.servers.process", "tests.servers.product"}
 _TORCH = ("torch", "torchvision", "timm", "nncf", "safetensors.torch")
 
