@@ -1,4 +1,4 @@
-"""Daily: the database as a dump, proven by a restore; objects as a copy; settings without secrets."""
+"""Daily backup: a dump of the database, verified by a restore; a copy of the objects; settings without secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prefect.states import Completed
 
 @flow(name="backup")
 def backup() -> State[Any]:
-    """Dump, restore into a scratch database, compare, copy."""
+    """Dump the database, restore it into a scratch database, compare the two, and copy the objects."""
     from dandelion.backup.backup import create_backup
     from dandelion.retraining.notice import Notice, send
     from dandelion.settings import load_settings
@@ -24,7 +24,7 @@ def backup() -> State[Any]:
             outcome="backup_failed",
             title=f"{settings.model.name}: a backup failed",
             body=str(error),
-            action="Mend the cause, then: dandelion backup create",
+            action="Fix the cause, then run: dandelion backup create",
             links={"Run": str(runtime.flow_run.ui_url)},
         )
         log.info(send(notice, settings.notify))

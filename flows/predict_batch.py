@@ -1,4 +1,4 @@
-"""Every photo of a folder or a bucket answered: sharded, resumable, one row each."""
+"""Predictions for every photo of a folder or a bucket: sharded, resumable, one row for each photo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @flow(name="predict-batch")
 def predict_batch(source: str, out: str, model: str = "") -> State[Any]:
-    """Answer every photo, a bad one by its error, and write one Parquet file; run again, it goes on where it stopped.
+    """Classify every photo and write one Parquet file; a photo that fails gets its error. Rerun the flow to resume.
 
     Args:
         source: A folder, or `s3://bucket/prefix`.
@@ -40,4 +40,4 @@ def predict_batch(source: str, out: str, model: str = "") -> State[Any]:
         bar.show(100 * done / photos, words)
 
     found = batch.predict_batch(settings, create_store(settings), source, out, model, run, progress)
-    return Completed(message=f"{found.photos} rows in {found.out}; {found.errors} photos could not be answered.")
+    return Completed(message=f"{found.photos} rows in {found.out}; {found.errors} photos could not be classified.")

@@ -1,8 +1,8 @@
-"""Daily and on demand: from figures that fall to a better model in service, in seven steps.
+"""Daily and on demand: from falling metrics to a better model in service, in seven steps.
 
 check_performance -> check_data -> prepare_data -> train_model -> validate_model -> deploy_model -> notify
 
-What they do is in `dandelion.retraining.steps`; here they become tasks of Prefect.
+`dandelion.retraining.steps` does the work; this module turns the steps into Prefect tasks.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from prefect.states import Completed, Failed
 if TYPE_CHECKING:
     from dandelion.retraining.run import Run, Step
 
-# Whoever serves the flows imports this file without running it: torch and friends come with the first step.
+# The process that serves the flows imports this file without running it, so the steps import torch and other large
+# libraries themselves.
 
 
 def as_state(step: Step) -> State[Any]:
-    """What Prefect's page says of a step."""
+    """The state that Prefect shows for a step."""
     return Completed(name="Skipped" if step.skipped else "Completed", message=step.message)
 
 
 @task(cache_policy=NO_CACHE)
 def check_performance(run: Run) -> State[Any]:
-    """Does the model that serves need another?"""
+    """Decide whether the serving model needs a successor."""
     from dandelion.retraining import steps
 
     return as_state(steps.check_performance(run))
@@ -37,7 +38,7 @@ def check_performance(run: Run) -> State[Any]:
 
 @task(cache_policy=NO_CACHE)
 def check_data(run: Run) -> State[Any]:
-    """Are there new photos worth training on?"""
+    """Decide whether the new photos are worth training on."""
     from dandelion.orchestration.shards import cut, run_shards
     from dandelion.retraining import steps
     from dandelion.retraining.lake import inspect_shard
@@ -81,14 +82,14 @@ def validate_model(run: Run) -> State[Any]:
     from dandelion.retraining import steps
 
     step = steps.validate_model(run)
-    if run.page:
-        show_text(run.page, key="gate", description="The gate's decision")
+    if run.report:
+        show_text(run.report, key="gate", description="The gate's decision")
     return as_state(step)
 
 
 @task(cache_policy=NO_CACHE)
 def deploy_model(run: Run) -> State[Any]:
-    """Move the alias, wait for every pod, ask the golden photos."""
+    """Move the alias, wait for every pod, and check the golden photos."""
     from dandelion.retraining import steps
 
     return as_state(steps.deploy_model(run))
@@ -96,7 +97,7 @@ def deploy_model(run: Run) -> State[Any]:
 
 @task(cache_policy=NO_CACHE)
 def notify(run: Run) -> State[Any]:
-    """Tell people."""
+    """Notify people of the outcome."""
     from dandelion.retraining import steps
 
     return as_state(steps.notify(run))
@@ -114,12 +115,12 @@ STEPS: list[Callable[[Run], Any]] = [
 
 @flow(name="retrain")
 def retrain(force: bool = False, reason: str = "", alert: str = "") -> State[Any]:
-    """Retrain when a figure fell, an alert asks, or somebody insists.
+    """Retrain when a metric fell, an alert fired, or somebody forces a run.
 
     Args:
-        force: Whatever the figures say, without cooldown and budget, and also without new photos.
-        reason: In a person's words.
-        alert: Name of the alert that asks.
+        force: Retrain whatever the metrics say, without cooldown and budget, and also without new photos.
+        reason: Why, in a person's words.
+        alert: Name of the alert that triggered the run.
     """
     from dandelion.orchestration.prefect_api import has_ended
     from dandelion.retraining.request import RetrainingRequest
@@ -127,10 +128,10 @@ def retrain(force: bool = False, reason: str = "", alert: str = "") -> State[Any
     from dandelion.settings import load_settings
 
     settings, log = load_settings(), get_run_logger()
-    asked, run_id = RetrainingRequest(force, reason, alert), str(runtime.flow_run.id)
-    with begin(settings, run_id, asked, is_over=lambda other: asyncio.run(has_ended(settings, other))) as run:
+    request, run_id = RetrainingRequest(force, reason, alert), str(runtime.flow_run.id)
+    with begin(settings, run_id, request, is_over=lambda other: asyncio.run(has_ended(settings, other))) as run:
         if run is None:
-            return Completed(name="Skipped", message="Another retraining goes on.")
+            return Completed(name="Skipped", message="Another retraining is running.")
         run.say = log.info
         run.links["Run"] = str(runtime.flow_run.ui_url)
         try:

@@ -18,10 +18,10 @@ def photos_folder() -> Path:
     """A folder with one sub-folder a class."""
     if REAL.is_dir():
         return REAL
-    from dandelion.training.sample import draw_sample
+    from dandelion.training.sample import create_sample
 
     folder = Path(tempfile.mkdtemp(prefix="dandelion-photos-"))
-    draw_sample(folder, per_class=40, seed=1)
+    create_sample(folder, per_class=40, seed=1)
     return folder
 
 

@@ -10,7 +10,7 @@ import pytest
 from dandelion.errors import ObjectStoreError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store
 from dandelion.objects.accounts import Account, ensure_accounts
-from dandelion.privacy.erasures import MONITORING_REPORT, erase_page, erased_ids, note_erasure, photo_places, purge
+from dandelion.privacy.erasures import MONITORING_REPORT, delete_report, erased_ids, note_erasure, photo_places, purge
 from dandelion.settings import S3Settings, Settings
 from tests.chart.chart import Manifest, of_kind
 from tests.chart.matrix import MATRIX, Case
@@ -67,7 +67,7 @@ def test_a_pod_of_the_api_may_delete_the_page_that_pictures_a_photo_and_write_no
     assert whole.get(PROCESSED, MONITORING_REPORT) == b"now"
     with pytest.raises(ObjectStoreError, match="Access Denied"):
         api.put(PROCESSED, MONITORING_REPORT, b"planted")
-    erase_page(api)
+    delete_report(api)
     assert not list(whole.list_objects(PROCESSED, MONITORING_REPORT))
 
 

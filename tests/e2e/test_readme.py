@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dandelion.training.sample import draw_sample
+from dandelion.training.sample import create_sample
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -22,7 +22,7 @@ def test_the_readmes_commands_make_a_model_and_let_it_serve(tmp_path: Path) -> N
     section = README.read_text(encoding="utf-8").split("## Your own model")[1].split("\n## ")[0]
     commands = [line.split("#")[0].strip() for line in section.splitlines() if re.match(r"\s{4}dandelion ", line)]
     assert [command.split()[1] for command in commands] == ["data", "train", "models", "models", "models"]
-    draw_sample(tmp_path / "photos", per_class=30, size=96)
+    create_sample(tmp_path / "photos", per_class=30, size=96)
     env = {**os.environ, "DANDELION_HOME": str(tmp_path / "home"), "DANDELION_REGISTRY__TIMEOUT_SECONDS": "30"}
 
     def run(command: str) -> str:

@@ -1,4 +1,4 @@
-"""What a run shows on Prefect's page."""
+"""Artifacts of a run in Prefect."""
 
 from __future__ import annotations
 
@@ -45,5 +45,5 @@ def test_work_goes_on_where_nothing_of_it_is_taken(prefect: PrefectServer) -> No
     )
     assert done.returncode == 0, done.stderr
     assert "RESULT 50 half" in done.stdout.replace("50.0", "50")
-    assert "Prefect did not take the progress" in done.stderr
-    assert done.stderr.count("Prefect did not take the page (ReadTimeout).") == 1
+    assert "Prefect did not accept the artifact 'progress'" in done.stderr
+    assert done.stderr.count("Prefect did not accept the artifact 'page' (ReadTimeout).") == 1

@@ -259,7 +259,7 @@ def test_an_object_that_cannot_be_copied_holds_up_neither_others_nor_erasures(sm
         damage(small.home / "objects" / DATA_LAKE / "a.jpg")
     else:
         (small.home / "backups" / DATA_LAKE / "a.jpg").mkdir()
-    with pytest.raises(BackupError, match=r"could not be copied, everything else was: data-lake/a\.jpg\. "):
+    with pytest.raises(BackupError, match=r"All objects were copied except data-lake/a\.jpg\. "):
         create_backup(small)
     assert second.get(DATA_LAKE, "b.jpg") == b"another"
     assert {each["name"] for each in list_backups(second)} > {first.name}
@@ -377,7 +377,7 @@ def test_a_champion_comes_back_after_its_home_is_lost(tmp_path: Path, home: str)
     found = lost.model_copy(update={"home": tmp_path / home})
     done = ask(found, "backup", "restore", made.name, "--database", f"sqlite:///{tmp_path}/restored.db", "--objects")
     assert done.returncode == 0, done.stderr
-    assert f"The registry is back: {found.home}/mlflow.db." in done.stdout
+    assert f"Restored the registry: {found.home}/mlflow.db." in done.stdout
     assert list(found.home.glob("mlflow.db-*")) == []  # SQLite would play it into the file that came back
     registry = create_registry(found)
     champion = registry.find_alias("champion")
@@ -394,7 +394,7 @@ def test_a_registry_that_is_there_is_left_alone(small: Settings, tmp_path: Path)
     (small.home / "mlflow.db").write_bytes(b"a later one")
     done = ask(small, "backup", "restore", made.name, "--database", f"sqlite:///{tmp_path}/restored.db", "--objects")
     assert done.returncode == 0, done.stderr
-    assert f"The registry {small.home}/mlflow.db is there and stays as it is." in done.stdout
+    assert f"The registry {small.home}/mlflow.db exists and was not replaced." in done.stdout
     assert (small.home / "mlflow.db").read_bytes() == b"a later one"
 
 

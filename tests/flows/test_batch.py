@@ -163,5 +163,5 @@ def test_a_flow_answers_on_threads_and_on_dask(
         flows.end()
     assert done.returncode == 0, done.stdout + done.stderr + (tmp_path / "flows.log").read_text()[-3000:]
     rows = rows_of(out)
-    assert f"{len(rows)} rows in {out}; 1 photos could not be answered." in done.stdout
+    assert f"{len(rows)} rows in {out}; 1 photos could not be classified." in done.stdout
     assert len({row["photo"] for row in rows}) == len(rows) == len(list(folder.rglob("*.jpg")))

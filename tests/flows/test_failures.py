@@ -92,7 +92,7 @@ def test_a_golden_photo_that_fails_in_service_takes_the_model_back_and_people_ar
     newest = weak.registry.list_versions()[0]
     assert newest.tags["dandelion.release"] == "rolled_back"
     assert weak.registry.find_alias("previous") is None
-    assert any("was taken back" in message["title"] for message in told.messages)
+    assert any("was rolled back" in message["title"] for message in told.messages)
 
 
 def test_mlflow_down_before_the_move_moves_nothing(
@@ -201,4 +201,4 @@ def test_a_run_waits_while_another_goes_on(strong: Stage) -> None:
     with begin(strong.settings, str(uuid7()), RetrainingRequest()) as run:
         assert run is not None
         run.end("skipped", "a test")
-        assert retrain(strong.settings) == {"outcome": "skipped", "message": "Another retraining goes on."}
+        assert retrain(strong.settings) == {"outcome": "skipped", "message": "Another retraining is running."}

@@ -1,4 +1,4 @@
-"""A worker that is killed in training: another run goes on from its last epoch."""
+"""A worker that is killed in training: another run resumes from its last epoch."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_killed_run_is_gone_on_with_and_loses_at_most_an_epoch(stage: Stage, f
 
         def others() -> list[Retraining]:
             return [
-                run for run in client.list_retrainings() if run.run_id != first and run.reason.startswith("goes on")
+                run for run in client.list_retrainings() if run.run_id != first and run.reason.startswith("resumes")
             ]
 
         wait_for(others, "another run continues it")
@@ -86,8 +86,8 @@ def test_a_killed_run_is_gone_on_with_and_loses_at_most_an_epoch(stage: Stage, f
         f"and ended: {run.decision}"
     )
     assert run.decision in {"promoted", "rejected"}, run
-    assert run.steps[0].message.startswith(f"Goes on with the photos of run {first}")
-    assert "went on after it was killed" in run.steps[3].message
+    assert run.steps[0].message.startswith(f"Resumes with the photos of run {first}")
+    assert "resumed after it was killed" in run.steps[3].message
     assert min(seen) >= reached  # at most the epoch that was under way is done again
     assert not list(stage.store.list_objects(PROCESSED, "training/"))  # nothing is left behind
     assert not left.exists()

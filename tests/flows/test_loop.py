@@ -118,8 +118,8 @@ def test_a_weak_model_is_noticed_retrained_judged_and_replaced(stage: Stage, flo
     assert tags["dandelion.gate_against"] == before
     assert tags["dandelion.release"] == "serving"
     page = stage.registry.client.download_artifacts(stage.registry.get_version(after).run_id or "", "gate/report.html")
-    assert "Photos whose answer changed" in Path(page).read_text(encoding="utf-8")
-    assert any(f"version {after} serves" in message["title"] for message in told.messages)
+    assert "Photos whose prediction changed" in Path(page).read_text(encoding="utf-8")
+    assert any(f"version {after} is in service" in message["title"] for message in told.messages)
 
 
 def test_the_api_tells_of_retrainings(stage: Stage, flows: FlowsProcess) -> None:

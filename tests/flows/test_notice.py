@@ -48,7 +48,7 @@ def options(*urls: str, on: tuple[str, ...] = ("rejected",)) -> NotifySettings:
 
 def test_a_webhook_and_an_e_mail_carry_what_a_person_can_act_on(told: Told, mail: tuple[str, Mailbox]) -> None:
     address, mailbox = mail
-    assert send(NOTICE, options(told.url, address)) == "Told 2 of 2: dandelion: version 3 was rejected"
+    assert send(NOTICE, options(told.url, address)) == "Notified 2 of 2: dandelion: version 3 was rejected"
     hook = told.messages[-1]
     assert hook["title"] == NOTICE.title
     for words in ("Worse: right on 62 %.", "The champion stays.", "Run: http://127.0.0.1:4200/runs/flow-run/1"):
@@ -60,13 +60,13 @@ def test_a_webhook_and_an_e_mail_carry_what_a_person_can_act_on(told: Told, mail
 def test_an_address_that_fails_spoils_no_other(told: Told) -> None:
     before = len(told.messages)
     said = send(NOTICE, options("nonsense", "json://127.0.0.1:9/", told.url))
-    assert said == "Told 1 of 3: dandelion: version 3 was rejected"
+    assert said == "Notified 1 of 3: dandelion: version 3 was rejected"
     assert len(told.messages) == before + 1
 
 
 def test_nobody_is_told_what_nobody_asked_for(told: Told) -> None:
     before = len(told.messages)
-    assert send(NOTICE, options(told.url, on=("failed",))).startswith("Nobody asked")
+    assert send(NOTICE, options(told.url, on=("failed",))).startswith("Nobody was notified: DANDELION_NOTIFY__ON")
     assert len(told.messages) == before
 
 

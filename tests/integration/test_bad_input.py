@@ -258,7 +258,7 @@ def test_what_is_no_traffic_waits_in_a_line_of_its_own(
     make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr(app, "SIDE_WORKERS", 1)
-    monkeypatch.setattr(app, "MOST_WAITING", 1)
+    monkeypatch.setattr(app, "MAX_WAITING", 1)
     with running_api(make_settings()) as busy, ThreadPoolExecutor(20) as many:
 
         def ask(_: int) -> httpx.Response:

@@ -66,13 +66,13 @@ def test_a_head_that_is_too_long_is_told_so(api: Api) -> None:
     with connected(api) as connection:
         connection.sendall(QUICK.encode() + b"X-A: ")
         for _ in range(2):  # together more than a head may have, and less than would be lost unread
-            connection.sendall(b"a" * (connections.MOST_HEAD_BYTES // 2 + 1))
+            connection.sendall(b"a" * (connections.MAX_HEAD_BYTES // 2 + 1))
             time.sleep(0.1)  # so that the server reads them apart
         assert rest(connection).startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
 
 
 def test_a_long_head_within_the_bound_is_answered(api: Api) -> None:
-    answer = httpx.get(f"{api.url}/livez", headers={"X-A": "a" * (connections.MOST_HEAD_BYTES - 1024)})
+    answer = httpx.get(f"{api.url}/livez", headers={"X-A": "a" * (connections.MAX_HEAD_BYTES - 1024)})
     assert answer.status_code == 200
 
 

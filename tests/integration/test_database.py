@@ -373,7 +373,7 @@ async def test_a_database_that_is_down_is_an_error_without_its_password() -> Non
     await engine.dispose()
 
 
-@pytest.mark.parametrize(("url", "says"), [("postgres://x/y", "postgres"), ("nonsense", "no database address")])
+@pytest.mark.parametrize(("url", "says"), [("postgres://x/y", "postgres"), ("nonsense", "not a database address")])
 def test_an_address_that_is_none_is_named(url: str, says: str) -> None:
     with pytest.raises(SettingsError, match=says):
         create_engine(Settings.model_validate({"database": {"url": url}}))

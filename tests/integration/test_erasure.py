@@ -28,13 +28,13 @@ from dandelion.db.migrate import upgrade
 from dandelion.db.tables import audit_log
 from dandelion.db.tables import predictions as table
 from dandelion.errors import ObjectCorruptError, ObjectNotFoundError
-from dandelion.monitoring.report import Report, make_report, publish_report
+from dandelion.monitoring.report import Report, create_report, publish_report
 from dandelion.objects import BUCKETS, DATA_LAKE, PROCESSED, ObjectStore, create_store, frozen_key, photo_key
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.versions import list_versions
 from dandelion.privacy import ClientHasher, erase_prediction
 from dandelion.privacy.erasures import MONITORING_REPORT, erased_ids, note_erasure, purge
-from dandelion.retraining.lake import keep
+from dandelion.retraining.lake import copy_photos
 from dandelion.settings import Settings, load_settings
 from tests.integration.conftest import Command, Environ
 from tests.photos import jpeg
@@ -100,7 +100,7 @@ def photos_of(store: ObjectStore | None, identity: str) -> list[str]:
 
 def draw_page(settings: Settings, *shown: str) -> Report:
     """The monitoring report, with pictures of these predictions' photos."""
-    report = asyncio.run(make_report(settings, timedelta(days=1)))
+    report = asyncio.run(create_report(settings, timedelta(days=1)))
     assert report.html.count("data:image/jpeg") == len(shown)
     assert all(each in report.html for each in shown)
     return report
@@ -416,7 +416,7 @@ def test_a_pruned_photo_is_erased_later_where_the_second_place_is_away(
 def test_of_what_is_nowhere_nothing_is_erased(settings: Settings, dandelion: Command, identity: str) -> None:
     status, _, errors = dandelion("privacy", "erase", "--prediction", identity)
     assert status == 2
-    assert f"Nothing is known of a prediction {identity}" in " ".join(errors.split())
+    assert f"There is no prediction {identity}" in " ".join(errors.split())
     assert audited(settings) == []
 
 
@@ -452,7 +452,7 @@ def test_a_photo_that_is_erased_while_it_is_frozen_is_not_frozen(
         (photo_key(each, ".jpg"), frozen_key(each, ".jpg"), hashlib.sha256(jpeg()).hexdigest())
         for each in (identity, other)
     ]
-    assert keep(ErasedMeanwhile(settings.home / "objects"), copies) == 1
+    assert copy_photos(ErasedMeanwhile(settings.home / "objects"), copies) == 1
     assert photos_of(plain, identity) == []
     assert len(photos_of(plain, other)) == 2
 
@@ -468,7 +468,7 @@ def test_what_lies_beside_the_list_is_no_erasure_and_what_is_no_list_is_named(tm
     assert erased_ids(store) == erased_ids(other) == {one}
     assert other.get(DATA_LAKE, "erased/README.txt") == b"what is this?"
     store.put(DATA_LAKE, "erased/broken.json", b"{")
-    with pytest.raises(ObjectCorruptError, match=r"data-lake/erased/broken\.json is no list"):
+    with pytest.raises(ObjectCorruptError, match=r"data-lake/erased/broken\.json is not a list"):
         erased_ids(store)
 
 

@@ -121,7 +121,7 @@ async def test_rows_that_have_waited_too_long_let_no_more_in_until_the_database_
         try:
             journal.append([make_prediction()])
         except JournalFullError as error:
-            return "waited over 1 hours" in str(error)
+            return "over 1 hours old" in str(error)
         return False
 
     waits = let_it_wait(50)

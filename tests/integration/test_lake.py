@@ -15,7 +15,7 @@ from dandelion.domain import Feedback
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, frozen_key, photo_key
 from dandelion.objects.folder import FolderStore
 from dandelion.retraining import compare
-from dandelion.retraining.lake import Source, inspect, list_told, list_withdrawn, surviving
+from dandelion.retraining.lake import Source, inspect, list_labelled, list_withdrawn, surviving
 from dandelion.settings import Settings
 from dandelion.training.photos import describe_photo
 from dandelion.training.versions import DatasetVersion, Labelled, draft_version
@@ -70,7 +70,7 @@ async def test_a_label_that_was_withdrawn_leaves_the_next_version_and_one_that_w
         for table in ("feedback", "predictions"):
             column = "id" if table == "predictions" else "prediction_id"
             await on.exec_driver_sql(f"DELETE FROM {table} WHERE {column} = ?", (pruned,))  # noqa: S608 -- ours
-    sources = await list_told(engine)
+    sources = await list_labelled(engine)
     survived = surviving(parent, sources, store, await list_withdrawn(engine, parent, sources))
     assert survived is not None
     assert {photo.origin for photo in survived.photos} == {f"feedback/{kept}", f"feedback/{pruned}"}
@@ -80,13 +80,13 @@ async def test_photos_that_expired_say_nothing_of_those_that_came(engine: AsyncE
     lying, frozen, gone = await tell(engine, 3)
     store.put(DATA_LAKE, photo_key(lying, ".jpg"), jpeg(width=160 + 4 * 1))
     store.put(PROCESSED, frozen_key(frozen, ".jpg"), jpeg(width=160 + 4 * 2))
-    found = inspect(store, await list_told(engine))
+    found = inspect(store, await list_labelled(engine))
     assert [each.source.origin for each in found] == [f"feedback/{lying}", f"feedback/{frozen}"]
     assert all(each.photo is not None for each in found), gone
     assert inspect(store, [Source("uploads/grass/gone.jpg", "grass", "uploads/grass/gone.jpg")]) == []
 
 
 async def test_of_many_labels_the_newest_are_judged(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare, "MOST_LATELY", 2)
+    monkeypatch.setattr(compare, "MAX_RECENT", 2)
     ids = await tell(engine, 5)
-    assert list(await compare.told_lately(engine, 1)) == [f"feedback/{each}" for each in ids[-2:]]
+    assert list(await compare.recently_labelled(engine, 1)) == [f"feedback/{each}" for each in ids[-2:]]

@@ -28,11 +28,11 @@ def test_a_run_that_goes_on_waits_for_no_cooldown_and_ends_with_the_days_minutes
     in_transaction(settings, lambda on: retrainings.note(on, run_id, dataset="d", version="1"))
     in_transaction(settings, lambda on: retrainings.finish(on, run_id, state="promoted", message=""))
     assert "The last one ended" in why_not_now(settings, RetrainingRequest())
-    assert why_not_now(settings, RetrainingRequest(), goes_on=True) == ""
+    assert why_not_now(settings, RetrainingRequest(), resumes=True) == ""
     assert claim(settings, run_id, RetrainingRequest()) is not None
     in_transaction(settings, lambda on: retrainings.beat(on, run_id, 60 * settings.retraining.budget_minutes))
-    assert "of 240" in why_not_now(settings, RetrainingRequest(), goes_on=True)
-    assert why_not_now(settings, RetrainingRequest(force=True), goes_on=True) == ""
+    assert "of 240" in why_not_now(settings, RetrainingRequest(), resumes=True)
+    assert why_not_now(settings, RetrainingRequest(force=True), resumes=True) == ""
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_run_that_goes_on_waits_for_no_cooldown_and_ends_with_the_days_minutes
         ("5", "8", ""),  # moved by itself, and killed before it could say so
         ("starter", None, ""),
         (None, None, ""),
-        ("5", "7", "Version 7 became champion meanwhile, and the authenticator compared with 5."),
+        ("5", "7", "Version 7 became champion meanwhile, but the gate compared the candidate with 5."),
         ("starter", "7", "Version 7 became champion"),
     ],
 )
@@ -81,7 +81,7 @@ def test_photos_that_a_killed_run_left_go_when_another_begins(settings: Settings
 
 
 def overtakable(settings: Settings, judged: str | None, champion: str | None) -> Run:
-    """A run at the end of its training: what the authenticator compared version 8 with, and what is champion now."""
+    """A run at the end of its training: what the gate compared version 8 with, and what is champion now."""
     found = SimpleNamespace(version=champion) if champion else None
     return cast(
         "Run",

@@ -78,7 +78,7 @@ def test_a_wish_whose_answer_was_lost_is_in_the_audit_log(make_settings: Callabl
     assert (asked.status_code, told.status_code) == (503, 503)
     written = sorted(rows(settings, audit_log.c.action, audit_log.c.subject, audit_log.c.detail), key=str)
     failed = {"failed": written[0][2]["failed"]}
-    assert "answered 500" in failed["failed"]
+    assert "returned 500" in failed["failed"]
     assert written == [
         ("ask_retraining", "retrain", {"alerts": ["ModelDrift"], **failed}),
         ("ask_retraining", "retrain", {"force": True, "reason": "new camera", **failed}),

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dandelion.retraining.metrics import ask_prometheus
+from dandelion.retraining.metrics import query_prometheus
 from dandelion.settings import RetrainingSettings
 from tests.monitoring.conftest import SCALE, WINDOW, Watched, merged, metric
 from tests.monitoring.files import alerts, queries, rules
@@ -97,12 +97,12 @@ def test_figures_of_two_processes_add_up_and_outlive_a_restart(watched: Watched)
 def test_a_retraining_asks_prometheus_about_the_version_that_serves(watched: Watched) -> None:
     limits = RetrainingSettings.model_validate({"prometheus_url": watched.prometheus.url, "window": "24h"})
     serving = watched.prometheus.ask('model_info{track="stable"}')[0]["metric"]["version"]
-    watched.wait(lambda: ask_prometheus(limits, serving, tested=None).labels > 50, 60, "no label was found")
-    metrics = ask_prometheus(limits, serving, tested=0.9)
+    watched.wait(lambda: query_prometheus(limits, serving, tested=None).labels > 50, 60, "no label was found")
+    metrics = query_prometheus(limits, serving, tested=0.9)
     assert metrics.accuracy is not None
     assert metrics.accuracy > 0.5
     assert metrics.p95_seconds is not None
-    other = ask_prometheus(limits, "another", tested=None)
+    other = query_prometheus(limits, "another", tested=None)
     assert (other.accuracy, other.labels) == (None, 0)
 
 

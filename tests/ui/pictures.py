@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from dandelion.client import Client
-from dandelion.training.sample import draw_sample
+from dandelion.training.sample import create_sample
 from tests.servers.browser import Visit, running_browser, visit
 from tests.servers.product import Launcher, Running
 
@@ -32,7 +32,7 @@ def main() -> None:
                 DANDELION_RETRAINING__EPOCHS="8",
             )
             up.wait_for_output("Dandelion is up")
-            photos = draw_sample(folder / "photos", per_class=60, size=256, seed=7)
+            photos = create_sample(folder / "photos", per_class=60, size=256, seed=7)
             train(up, folder)
             answer(up, photos)
             take_pictures(up, photos)

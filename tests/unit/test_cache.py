@@ -61,7 +61,7 @@ def test_a_note_that_cannot_be_read_is_named(cache: Path, said: bytes | None) ->
 
 def test_a_folder_that_cannot_be_written_is_named(cache: Path) -> None:
     cache.write_text("no folder")
-    with pytest.raises(PackageError, match=rf"cannot be kept in {cache} \(File exists\)"):
+    with pytest.raises(PackageError, match=rf"cannot be stored in {cache} \(File exists\)"):
         keep(cache, starter_path())
 
 

@@ -16,7 +16,7 @@ from dandelion.errors import DataError
 from dandelion.training.checks import Severity, check_photos
 from dandelion.training.photos import scan_photos
 from dandelion.training.report import render_report
-from dandelion.training.sample import CLASSES, draw_sample
+from dandelion.training.sample import CLASSES, create_sample
 from dandelion.training.splits import assign_folds, assign_splits, dataset_digest, group_near_duplicates
 from tests.photos import photos_folder
 
@@ -24,7 +24,7 @@ from tests.photos import photos_folder
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Thirty drawn photos of each class, nothing wrong with them."""
-    draw_sample(tmp_path / "photos", per_class=30, size=96, seed=5)
+    create_sample(tmp_path / "photos", per_class=30, size=96, seed=5)
     return tmp_path / "photos"
 
 
@@ -122,7 +122,7 @@ def test_the_page_shows_the_photos_and_escapes_their_names(folder: Path) -> None
 
 def test_a_photo_keeps_its_split_when_others_come(folder: Path) -> None:
     before = {photo.sha256: photo.split for photo in assign_splits(scan_photos(folder))}
-    draw_sample(folder, per_class=30, size=96, seed=6)
+    create_sample(folder, per_class=30, size=96, seed=6)
     after = {
         photo.sha256: photo.split
         for photo in assign_splits(scan_photos(folder), {k: v for k, v in before.items() if v})
@@ -171,14 +171,14 @@ def test_the_command_reports_by_table_json_page_and_status(folder: Path, tmp_pat
 
 def test_the_sample_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        draw_sample(tmp_path / name, per_class=3, size=64, seed=9)
+        create_sample(tmp_path / name, per_class=3, size=64, seed=9)
     for first in sorted((tmp_path / "a").rglob("*.jpg")):
         assert first.read_bytes() == (tmp_path / "b" / first.relative_to(tmp_path / "a")).read_bytes()
 
 
 def test_the_least_sample_is_one_small_photo_a_class(tmp_path: Path) -> None:
-    draw_sample(tmp_path / "least", per_class=1, size=32)
+    create_sample(tmp_path / "least", per_class=1, size=32)
     assert len(list((tmp_path / "least").rglob("*.jpg"))) == len(CLASSES)
     for photos, pixels in ((0, 32), (1, 31)):
         with pytest.raises(DataError, match=f"per_class is {photos} and size {pixels}"):
-            draw_sample(tmp_path / "less", per_class=photos, size=pixels)
+            create_sample(tmp_path / "less", per_class=photos, size=pixels)

@@ -61,7 +61,7 @@ def test_predict_answers_here_and_reports_each_bad_file(tmp_path: Path) -> None:
     assert result.returncode == 1
     answers = json.loads(result.stdout)
     assert answers[0]["label"] in answers[0]["probabilities"]
-    assert "no picture" in answers[1]["error"]
+    assert "not an image" in answers[1]["error"]
 
 
 def test_predict_against_a_server_that_is_down_says_how_to_start_one(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.waiting import until
 
 
 async def test_one_more_than_may_wait_is_refused() -> None:
-    threads, go_on = BoundedExecutor("drawers", 2, most_waiting=3), threading.Event()
+    threads, go_on = BoundedExecutor("drawers", 2, max_waiting=3), threading.Event()
     asked = [asyncio.create_task(threads.run(go_on.wait, 10)) for _ in range(5)]
     await asyncio.sleep(0)
     with pytest.raises(OverloadedError, match="drawers"):
@@ -25,7 +25,7 @@ async def test_one_more_than_may_wait_is_refused() -> None:
 
 
 async def test_who_stops_waiting_leaves_his_thread_busy() -> None:
-    threads, go_on, began = BoundedExecutor("drawers", 1, most_waiting=0), threading.Event(), threading.Event()
+    threads, go_on, began = BoundedExecutor("drawers", 1, max_waiting=0), threading.Event(), threading.Event()
 
     def work() -> None:
         began.set()
@@ -51,7 +51,7 @@ async def test_who_stops_waiting_leaves_his_thread_busy() -> None:
 
 
 async def test_an_error_comes_back_and_gives_its_place_back() -> None:
-    threads = BoundedExecutor("drawers", 1, most_waiting=0)
+    threads = BoundedExecutor("drawers", 1, max_waiting=0)
     for _ in range(3):
         with pytest.raises(ValueError, match="invalid literal"):
             await threads.run(int, "seven")

@@ -53,7 +53,7 @@ def test_a_server_that_starts_anew_meanwhile_is_waited_for(statuses: list[int], 
 
 def test_one_that_stays_away_ends_the_wait(statuses: list[int], url: str) -> None:
     statuses += [500]
-    with pytest.raises(OrchestrationError, match="answered 500"):
+    with pytest.raises(OrchestrationError, match="returned 500"):
         follow_run(url, 1.5)
 
 

@@ -63,7 +63,7 @@ def test_a_worse_model_is_turned_down() -> None:
 def test_few_photos_that_decide_nothing_are_told_so() -> None:
     few = judge(evidence([*CLASSES] * 5, *shares(10, 9, 0, 1)), LIMITS)
     assert not few.promote
-    assert "10 labelled photos to compare on; 30 are needed." in few.reason
+    assert "There are 10 labelled photos to compare on; the gate needs 30." in few.reason
     some = judge(evidence([*CLASSES] * 20, *shares(40, 38, 0, 0)), LIMITS)
     assert not some.promote
     assert some.reason.startswith("Too few photos to rule out that it is worse")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from dandelion.domain import InputSpec
-from dandelion.imaging.heatmap import draw_heatmap
+from dandelion.imaging.heatmap import render_heatmap
 
 
 def drawn(height: int, width: int, spec: InputSpec | None = None) -> Image.Image:
@@ -18,7 +18,7 @@ def drawn(height: int, width: int, spec: InputSpec | None = None) -> Image.Image
     photo = np.full((height, width, 3), 128, dtype=np.uint8)
     activation = np.zeros((8, 8), dtype=np.float32)
     activation[:4, :4] = 1
-    png = draw_heatmap(photo, activation, spec or InputSpec(32, 32), strength=0.6, max_side=640)
+    png = render_heatmap(photo, activation, spec or InputSpec(32, 32), strength=0.6, max_side=640)
     return Image.open(io.BytesIO(png))
 
 

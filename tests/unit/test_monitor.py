@@ -73,9 +73,9 @@ def test_slow_monitoring_never_holds_more_than_its_queue(package: ModelPackage) 
 def test_figures_come_with_the_first_full_window_and_name_what_is_strange(package: ModelPackage) -> None:
     monitor = DriftMonitor(MonitoringSettings(drift_window_photos=500))
     for _ in range(4):
-        monitor.look(seen(package, ONE, 100, shade=10))
+        monitor.inspect(seen(package, ONE, 100, shade=10))
     assert monitor.features() == (ONE, [])
-    monitor.look(seen(package, ONE, 100, shade=10))
+    monitor.inspect(seen(package, ONE, 100, shade=10))
     found = monitor.features()
     assert found is not None
     ref, features = found
@@ -87,8 +87,8 @@ def test_figures_come_with_the_first_full_window_and_name_what_is_strange(packag
 
 def test_another_model_begins_a_window_of_its_own_and_nothing_unsaved_is_lost(package: ModelPackage) -> None:
     monitor = DriftMonitor(MonitoringSettings(drift_window_photos=50))
-    monitor.look(seen(package, ONE, 60))
-    monitor.look(seen(package, TWO, 7))
+    monitor.inspect(seen(package, ONE, 60))
+    monitor.inspect(seen(package, TWO, 7))
     found = monitor.features()
     assert found is not None
     assert found[0] == TWO

@@ -22,7 +22,7 @@ from dandelion.settings import Settings
 from dandelion.training.photos import describe_photo
 from dandelion.training.plots import plot_worst
 from dandelion.training.report import thumbnail
-from dandelion.training.sample import draw_sample
+from dandelion.training.sample import create_sample
 from dandelion.training.scoring import Scored
 from dandelion.training.versions import DatasetVersion, Labelled, draft_version
 from tests.photos import jpeg
@@ -85,7 +85,7 @@ def test_the_worst_mistakes_name_photos_of_predictions_and_show_the_others() -> 
 def test_a_retraining_keeps_pictures_of_no_photo_that_may_be_erased(
     store: ObjectStore, tmp_path: Path, kind: str
 ) -> None:
-    draw_sample(tmp_path / "drawn", per_class=40, size=64, seed=3)
+    create_sample(tmp_path / "drawn", per_class=40, size=64, seed=3)
     files = sorted((tmp_path / "drawn").glob("*/*.jpg"))
     names = [str(uuid7()) if kind == "feedback" else f"{file.parent.name}/{file.name}" for file in files]
     dataset = draft_version(

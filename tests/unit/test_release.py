@@ -143,7 +143,7 @@ async def test_a_move_that_cannot_be_taken_back_says_what_to_do() -> None:
 async def test_nothing_is_moved_when_nobody_could_follow() -> None:
     pods = FakePods(FakeRegistry(champion="1"), pods=1)
     pods.stuck["http://10.0.0.0"] = ""
-    with pytest.raises(ReleaseError, match="does not answer, so nothing was moved"):
+    with pytest.raises(ReleaseError, match="does not respond, so nothing was moved"):
         await release(pods, "2")
     assert pods.registry.aliases == {"champion": "1"}
 

@@ -163,7 +163,7 @@ def test_a_server_that_is_away_is_an_error() -> None:
 @pytest.mark.parametrize("what", ["a file", "an answer"])
 def test_a_server_that_trickles_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str) -> None:
     """Its bytes come often enough for the limit on each wait."""
-    monkeypatch.setattr("dandelion.registry.rest.ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("dandelion.registry.rest.RESPONSE_SECONDS", 0.5)
     asked: list[str] = []
 
     class Trickling(Handler):
@@ -182,7 +182,7 @@ def test_a_server_that_trickles_is_given_up_in_time(monkeypatch: pytest.MonkeyPa
 
     with listening(Trickling) as url:
         started = time.monotonic()
-        with pytest.raises(httpx.RequestError, match=r"whole after 0\.5 s"):
+        with pytest.raises(httpx.RequestError, match=r"complete after 0\.5 s"):
             RestClient(url, 5, lambda: cast("Any", None)).download_artifacts("r1", "model/w.bin", str(tmp_path))
         assert time.monotonic() - started < 3
     assert len(asked) == 1  # a second try would only wait as long again

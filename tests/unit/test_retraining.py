@@ -19,9 +19,9 @@ from dandelion.retraining.label_noise import measure_label_noise
 from dandelion.retraining.lake import (
     Inspected,
     Source,
+    copy_photos,
     folder_of,
     inspect,
-    keep,
     label_of,
     list_uploads,
     news,
@@ -34,7 +34,7 @@ from dandelion.retraining.request import RetrainingRequest
 from dandelion.retraining.run import Run
 from dandelion.retraining.steps import notification, training
 from dandelion.settings import RetrainingSettings, Settings
-from dandelion.training.sample import draw_sample
+from dandelion.training.sample import create_sample
 from dandelion.training.versions import DatasetVersion
 
 LIMITS = RetrainingSettings(min_photos_per_class=10, min_new_photos=5)
@@ -49,7 +49,7 @@ def store(tmp_path: Path) -> ObjectStore:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drawn")
-    draw_sample(folder, per_class=30, size=96, seed=5)
+    create_sample(folder, per_class=30, size=96, seed=5)
     return folder
 
 
@@ -76,7 +76,7 @@ def test_nothing_is_done_while_all_is_well() -> None:
     [
         ({"accuracy": 0.85}, "Live accuracy 85.0% (200 labels in 24h) lies below 90%"),
         ({"accuracy": 0.905}, "5.5 points below 96.0% on test photos"),
-        ({"outliers": 0.3}, "30.0% of photos resemble nothing known"),
+        ({"outliers": 0.3}, "30.0% of photos are out of distribution"),
         ({"drift": (1.4, "brightness")}, "brightness scores 1.40"),
     ],
 )
@@ -142,7 +142,7 @@ def test_few_new_photos_stop_a_run_that_nobody_insists_on(store: ObjectStore, dr
     upload(store, drawn, per_class=20)
     parent = look(store).draft
     upload(store, drawn, per_class=2, first=20)
-    assert "4 new photos since the last version; 5 make a run worth while." in look(store, parent).message
+    assert "4 new photos since the last version; a retraining needs 5." in look(store, parent).message
     assert look(store, parent, force=True).stops == ()
 
 
@@ -161,7 +161,7 @@ def test_an_upload_that_was_removed_leaves_the_next_version_and_feedback_stays(s
     upload(store, drawn)
     quality = look(store)
     first = quality.draft
-    keep(store, [(each.origin, each.key, each.photo.sha256) for each in quality.new])
+    copy_photos(store, [(each.origin, each.key, each.photo.sha256) for each in quality.new])
     told = first.photos[1]
     gone = next(photo for photo in first.photos if photo is not told)
     store.delete(DATA_LAKE, gone.origin)
@@ -174,7 +174,7 @@ def test_an_upload_that_was_removed_leaves_the_next_version_and_feedback_stays(s
 def test_a_photo_that_was_erased_leaves_the_next_version(store: ObjectStore, drawn: Path) -> None:
     upload(store, drawn)
     quality = look(store)
-    keep(store, [(each.origin, each.key, each.photo.sha256) for each in quality.new])
+    copy_photos(store, [(each.origin, each.key, each.photo.sha256) for each in quality.new])
     store.delete(PROCESSED, quality.draft.photos[0].key)
     survived = surviving(quality.draft, list_uploads(store), store)
     assert survived is not None
@@ -184,15 +184,15 @@ def test_a_photo_that_was_erased_leaves_the_next_version(store: ObjectStore, dra
 def test_keeping_photos_twice_copies_them_once(store: ObjectStore, drawn: Path) -> None:
     upload(store, drawn)
     copies = [(each.origin, each.key, each.photo.sha256) for each in look(store).new]
-    assert keep(store, copies) == 60
-    assert keep(store, copies) == 0
+    assert copy_photos(store, copies) == 60
+    assert copy_photos(store, copies) == 0
 
 
 def test_a_photo_that_was_replaced_meanwhile_stops_the_run(store: ObjectStore, drawn: Path) -> None:
     upload(store, drawn)
     wrong = hashlib.sha256(b"another").hexdigest()
     with pytest.raises(DataError, match="was replaced during the run"):
-        keep(store, [("uploads/grass/" + next((drawn / "grass").iterdir()).name, "photos/uploads/x.jpg", wrong)])
+        copy_photos(store, [("uploads/grass/" + next((drawn / "grass").iterdir()).name, "photos/uploads/x.jpg", wrong)])
 
 
 def test_a_name_that_no_store_takes_is_told_and_spoils_nothing(store: ObjectStore) -> None:
@@ -223,14 +223,16 @@ def test_labels_flipped_in_a_third_of_new_photos_are_seen() -> None:
     assert "33% of new photos carry a label that hardly any similar photo shares" in stop_for_label_noise(noise, LIMITS)
 
 
-@pytest.mark.parametrize(("strategy", "words"), [("rolling", "version 7 serves"), ("canary", "version 7 is on trial")])
+@pytest.mark.parametrize(
+    ("strategy", "words"), [("rolling", "version 7 is in service"), ("canary", "version 7 is on trial")]
+)
 def test_people_are_told_whether_a_candidate_serves_and_what_takes_it_back(
     monkeypatch: pytest.MonkeyPatch, strategy: str, words: str
 ) -> None:
     told: list[Notice] = []
     monkeypatch.setattr(notification, "send", lambda notice, _: told.append(notice))
     run = SimpleNamespace(
-        outcome="promoted", message="Better.", asked="by tests", links={}, candidate=SimpleNamespace(version="7"),
+        outcome="promoted", message="Better.", request="by tests", links={}, candidate=SimpleNamespace(version="7"),
         settings=Settings.model_validate({"release": {"strategy": strategy}}),
     )  # fmt: skip
     notification.notify(cast("Run", run))
@@ -256,7 +258,7 @@ def test_a_move_that_a_kill_left_unproven_is_proven_before_anything_is_trained(
         champion=SimpleNamespace(version=champion, package=None), settings=None, store=None, frozen=None, folder=None,
     )  # fmt: skip
     if registered == champion:
-        assert "moved by a run that was killed" in training.train_model(cast("Run", run)).message
+        assert "put in service by a run that was killed" in training.train_model(cast("Run", run)).message
         assert run.candidate is version
     else:
         with pytest.raises(TrainedError):

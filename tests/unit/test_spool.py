@@ -207,8 +207,8 @@ def test_no_line_is_glued_to_half_of_another_that_could_not_be_cut_off(
 
 def test_lines_are_set_aside_whole_or_not_at_all(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    spool.keep_refused(b"first line\n")
+    spool.set_aside(b"first line\n")
     with largest_file(20), pytest.raises(OSError, match="large"):
-        spool.keep_refused(b"a line that does not fit any more\n")
-    spool.keep_refused(b"third\n")
+        spool.set_aside(b"a line that does not fit any more\n")
+    spool.set_aside(b"third\n")
     assert (tmp_path / "refused.jsonl.kept").read_bytes() == b"first line\nthird\n"

@@ -50,9 +50,9 @@ def trains() -> None:
 
 
 def draws() -> None:
-    from dandelion.training.sample import draw_sample
+    from dandelion.training.sample import create_sample
 
-    draw_sample()
+    create_sample()
 """
 
 

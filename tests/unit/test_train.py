@@ -27,7 +27,7 @@ from dandelion.training.dataset import PhotoSet
 from dandelion.training.epoch import Epoch
 from dandelion.training.fit import fit
 from dandelion.training.run import Stage, train
-from dandelion.training.sample import draw_sample
+from dandelion.training.sample import create_sample
 from dandelion.training.tracking import Tracker
 
 CONFIG = TrainingConfig(
@@ -46,7 +46,7 @@ SPEC = InputSpec(64, 64)
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
-    draw_sample(folder, per_class=40, size=96, seed=3)
+    create_sample(folder, per_class=40, size=96, seed=3)
     return folder
 
 
@@ -141,7 +141,7 @@ def test_a_hub_that_does_not_answer_is_said_and_the_run_starts_from_scratch(monk
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     start = create_classifier(dataclasses.replace(CONFIG, pretrained="auto", architecture="resnet10t"), 2)
     assert not start.pretrained
-    assert start.weights.startswith("from scratch (the hub did not answer")
+    assert start.weights.startswith("from scratch (the hub did not respond")
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_photos_that_vanish_stop_the_run_and_register_nothing(
     def vanish(stage: Stage, epoch: Epoch) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
-    with pytest.raises(DataError, match="cannot be read any more"):
+    with pytest.raises(DataError, match="can no longer be read"):
         train(folder, CONFIG, tmp_path / "out", tracker=Tracker(registry), command="x", on_epoch=vanish)
     assert registry.list_versions() == []
     runs = registry.client.search_runs([registry.experiment_id()])

@@ -54,7 +54,7 @@ KEY_PATIENCE_SECONDS = 1.0
 EXPIRY_SECONDS = 3600.0
 # The web page loads a dozen photos at a time. A heat map of a large photo takes 0.3 GB.
 STORE_READERS, REGISTRY_THREADS, SIDE_WORKERS = 8, 4, 2
-MOST_WAITING = 64
+MAX_WAITING = 64
 _ASSETS = f"{DOCS}/assets"
 _DESCRIPTION = "Classify photos. Errors are problem details (RFC 9457) with a `reason` for programs."
 
@@ -74,9 +74,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
     store = create_store(settings)
     photos = Photos(settings, engine, store, journal.prepare)
     challenger = Challenger(settings)
-    store_readers = BoundedExecutor("object store", STORE_READERS, most_waiting=MOST_WAITING)
-    registry_threads = BoundedExecutor("model registry", REGISTRY_THREADS, most_waiting=MOST_WAITING)
-    side_workers = BoundedExecutor("background workers", SIDE_WORKERS, most_waiting=MOST_WAITING)
+    store_readers = BoundedExecutor("object store", STORE_READERS, max_waiting=MAX_WAITING)
+    registry_threads = BoundedExecutor("model registry", REGISTRY_THREADS, max_waiting=MAX_WAITING)
+    side_workers = BoundedExecutor("background workers", SIDE_WORKERS, max_waiting=MAX_WAITING)
     clients = ClientHasher(settings) if settings.privacy.keep_clients else None
 
     async def find_key(identity: str) -> ApiKey | None:

@@ -13,7 +13,7 @@ from dandelion.api.audit import record
 from dandelion.api.problems import documented
 from dandelion.errors import DandelionError
 from dandelion.inference.reloader import Reloader
-from dandelion.inference.service import PredictionService, Serving
+from dandelion.inference.service import PredictionService, ServingModel
 
 
 class ModelInput(msgspec.Struct, kw_only=True):
@@ -94,7 +94,7 @@ async def reload_model(request: Request[Any, Any, Any]) -> Reloaded:
     return Reloaded(changed=changed, version=version)
 
 
-def _describe(serving: Serving) -> ServedModel:
+def _describe(serving: ServingModel) -> ServedModel:
     package = serving.classifier.package
     manifest = package.manifest
     return ServedModel(

@@ -72,9 +72,9 @@ async def get_queued_photo(request: Request[Any, Any, Any], prediction_id: FromP
 
     async def query(on: Any) -> tuple[StoredPrediction, str | None]:
         found = await existing(on, str(prediction_id))
-        return found, await labelling.teller(on, str(prediction_id))
+        return found, await labelling.labeller_of(on, str(prediction_id))
 
-    found, teller = await transact(state.engine, query, patience_seconds=PATIENCE_SECONDS)
-    if found.photo_key is None or teller not in {None, caller_of(request).name}:
+    found, labeller = await transact(state.engine, query, patience_seconds=PATIENCE_SECONDS)
+    if found.photo_key is None or labeller not in {None, caller_of(request).name}:
         raise ObjectNotFoundError(f"No photo of {prediction_id} waits for a label.", "Choose one from GET /queue.")
     return await send_photo(request, found.photo_key)

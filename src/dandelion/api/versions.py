@@ -19,7 +19,7 @@ from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.domain import CHAMPION, PREVIOUS, ModelVersion, Promoted, Version, VersionDetails
 from dandelion.errors import DandelionError, RegistryError, VersionNotFoundError
 from dandelion.inference.reloader import Reloader
-from dandelion.registry import Registry, create_registry, would_be_made
+from dandelion.registry import Registry, create_registry, would_be_created
 from dandelion.settings import Settings
 
 Result = TypeVar("Result")
@@ -152,7 +152,7 @@ async def _query(
     """Query the registry; return `otherwise` if there is none yet."""
     state = request.app.state
     settings: Settings = state.settings
-    if would_be_made(settings):
+    if would_be_created(settings):
         if otherwise is None:
             raise VersionNotFoundError("There is no registry yet.", "Create one: `dandelion train` or `dandelion up`.")
         return otherwise()

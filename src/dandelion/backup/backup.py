@@ -1,13 +1,13 @@
-"""Backups: the database as a dump, objects as a copy, settings without secrets; each proven by a restore.
+"""Backups: a dump of the database, a copy of the objects, the settings without secrets. A restore proves each dump.
 
     backups/dandelion/<time>/database.jsonl.gz    every table, restored once into a scratch database and compared
-    backups/dandelion/<time>/settings.json        what was set, secrets as stars
-    backups/dandelion/<time>/mlflow.db.gz         the embedded registry, where there is one
-    backups/dandelion/<time>/manifest.json        what there is; written last, so that it vouches for the rest
+    backups/dandelion/<time>/settings.json        the settings, with secrets as stars
+    backups/dandelion/<time>/mlflow.db.gz         the embedded registry, if there is one
+    backups/dandelion/<time>/manifest.json        the list of files; written last, so it proves that they are complete
 
 Photos, dataset versions, model packages and the backups themselves are copied to a second place: another S3 server
-(DANDELION_MIRROR__URL), or a folder (DANDELION_BACKUP__FOLDER) for an embedded store. What was erased by
-`dandelion privacy erase` is erased there as well, and no restore brings it back (`dandelion.privacy.erasures`).
+(DANDELION_MIRROR__URL), or a folder (DANDELION_BACKUP__FOLDER) for an embedded store. Photos that
+`dandelion privacy erase` erased are erased there, too, and no restore brings them back (`dandelion.privacy.erasures`).
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class Backup:
     """One backup.
 
     Attributes:
-        name: Its time, UTC; sorts by age.
+        name: Its time, UTC; names sort by age.
         rows: Rows of all tables.
-        size_bytes: Of its files.
-        copied: Objects that were copied to the second place now.
-        objects: Objects that lie there now; None without a second place.
-        seconds: How long it took.
+        size_bytes: Size of its files.
+        copied: Objects that this backup copied to the second place.
+        objects: Objects at the second place; None without one.
+        seconds: Duration.
     """
 
     name: str
@@ -60,24 +60,27 @@ class Backup:
 
     @property
     def message(self) -> str:
-        """In a sentence."""
-        where = "no second place is set for objects" if self.objects is None else f"{self.objects} objects lie twice"
+        """A sentence for people."""
+        if self.objects is None:
+            where = "objects are not copied, since the settings name no second place"
+        else:
+            where = f"{self.objects} objects at the second place, {self.copied} of them copied now"
         return (
-            f"{self.name}: {self.rows} rows restored and compared, {self.size_bytes:,} bytes; {where}, "
-            f"{self.copied} of them copied now; {self.seconds:.0f} s."
+            f"{self.name}: {self.rows} rows restored and compared, {self.size_bytes:,} bytes; {where}; "
+            f"{self.seconds:.0f} s."
         )
 
 
 def create_backup(settings: Settings, say: Say = lambda _: None) -> Backup:
-    """Dump, copy, restore for proof, compare, and write down that it was done.
+    """Dump, restore for proof, compare, copy, and record the backup.
 
     Raises:
-        BackupError: What was restored differs from what was dumped, or a copy is missing or could not be made.
-        DandelionError: The database or a store did not answer.
+        BackupError: The restored rows differ from the dumped ones, or a copy is missing or failed.
+        DandelionError: The database or a store did not respond.
     """
     started, store = time.monotonic(), create_store(settings)
     store.prepare()
-    # To the microsecond, so that of two that start together neither takes the other's place.
+    # To the microsecond, so that two backups that start together get different names.
     name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%fZ}"
     try:
         with tempfile.TemporaryDirectory(prefix="backup-") as folder:
@@ -87,16 +90,16 @@ def create_backup(settings: Settings, say: Say = lambda _: None) -> Backup:
             size = _put(store, name, Path(folder), rows)
         copied, objects = copy_objects(settings, store, say)
     except BaseException as error:
-        with contextlib.suppress(DatabaseError):  # which may be what failed
-            _write_down(settings, name, {"outcome": "failed", "reason": str(error)})
+        with contextlib.suppress(DatabaseError):  # the database may be what failed
+            _record(settings, name, {"outcome": "failed", "reason": str(error)})
         raise
     done = Backup(name, sum(rows.values()), size, copied, objects, time.monotonic() - started)
-    _write_down(settings, name, {"outcome": "succeeded", **asdict(done)})
+    _record(settings, name, {"outcome": "succeeded", **asdict(done)})
     return done
 
 
 def list_backups(store: ObjectStore) -> list[dict[str, Any]]:
-    """Every whole backup, newest first: `name` with what its manifest says."""
+    """The manifests of all complete backups, newest first."""
     keys = [found.key for found in store.list_objects(BACKUPS, f"{PREFIX}/") if found.key.endswith(f"/{MANIFEST}")]
     return [json.loads(store.get(BACKUPS, key)) for key in sorted(keys, reverse=True)]
 
@@ -129,7 +132,7 @@ async def _dump_and_prove(settings: Settings, file: Path, say: Say) -> dict[str,
             raise BackupError(
                 f"The table {table} was dumped with {expected.rows} rows ({expected.sha256[:12]}) and restored with "
                 f"{restored[table].rows} ({restored[table].sha256[:12]}).",
-                "Do not rely on this backup; look at the database's log.",
+                "Do not rely on this backup. Check the database's log.",
             )
     say("restored it into a scratch database: all tables are the same")
     return {table: each.rows for table, each in written.items()}
@@ -145,7 +148,7 @@ def _put(store: ObjectStore, name: str, folder: Path, rows: dict[str, int]) -> i
     return sum(each["size_bytes"] for each in files.values())
 
 
-def _write_down(settings: Settings, name: str, detail: dict[str, Any]) -> None:
+def _record(settings: Settings, name: str, detail: dict[str, Any]) -> None:
     async def write() -> None:
         engine: AsyncEngine = create_engine(settings)
         try:

@@ -1,4 +1,4 @@
-"""MySQL's binary logs to the object store as they are closed, so that a dump can be replayed up to minutes ago."""
+"""Shipping MySQL's closed binary logs to the object store, so that a dump can be replayed up to minutes ago."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from dandelion.objects import BACKUPS, ObjectStore
 
 PATIENCE_SECONDS = 10.0
 PREFIX = "mysql/binlog"
-# A log that holds nothing but its own head is not worth closing.
+# A log with only its own header is not worth closing.
 EMPTY_BYTES = 512
 
 log = structlog.get_logger(__name__)
 
 
 async def ship_binlogs(engine: AsyncEngine, store: ObjectStore, folder: Path) -> int:
-    """Close the log that is written to and copy every closed one that the store lacks; return how many were copied.
+    """Close the active log and copy every closed one that the store lacks; return how many were copied.
 
     Args:
-        engine: Of an account with RELOAD and REPLICATION CLIENT.
+        engine: Engine of an account with RELOAD and REPLICATION CLIENT.
         store: Gets `mysql/binlog/<server's uuid>/<log>` in the bucket `backups`.
-        folder: MySQL's data folder, where the logs are.
+        folder: MySQL's data folder, which contains the logs.
 
     Raises:
-        DatabaseError: MySQL does not answer, or keeps no binary log.
-        ObjectStoreError: The store does not answer; the next turn copies what was not.
+        DatabaseError: MySQL does not respond, or writes no binary log.
+        ObjectStoreError: The store does not respond; the next call copies the rest.
     """
     server, closed = await transact(engine, _close, patience_seconds=PATIENCE_SECONDS)
     shipped = 0
@@ -49,7 +49,8 @@ async def ship_binlogs(engine: AsyncEngine, store: ObjectStore, folder: Path) ->
             await asyncio.to_thread(store.put_file, BACKUPS, key, folder / name)
         except FileNotFoundError as error:
             raise DatabaseError(
-                f"MySQL lists the binary log {name}, and {folder} does not hold it.", "Name MySQL's data folder."
+                f"MySQL lists the binary log {name}, but {folder} does not contain it.",
+                "Give MySQL's data folder instead.",
             ) from error
         shipped += 1
         log.info("binlog_shipped", name=name, bytes=size)
@@ -57,9 +58,9 @@ async def ship_binlogs(engine: AsyncEngine, store: ObjectStore, folder: Path) ->
 
 
 async def _close(connection: AsyncConnection) -> tuple[str, Sequence[tuple[str, int]]]:
-    """The server's uuid, and the logs that are closed, with their sizes in bytes."""
+    """Close the active log; return the server's uuid, and the closed logs with their sizes in bytes."""
     if connection.dialect.name != "mysql":
-        raise DatabaseError("Only MySQL keeps binary logs.", "Set DANDELION_DATABASE__URL to a MySQL server.")
+        raise DatabaseError("Only MySQL writes binary logs.", "Set DANDELION_DATABASE__URL to a MySQL server.")
     try:
         logs = (await connection.execute(text("SHOW BINARY LOGS"))).all()
     except SQLAlchemyError as error:

@@ -1,7 +1,7 @@
-"""All tables as lines of JSON, and back: the same for SQLite, MySQL and MariaDB, so that each restores the others.
+"""Dump all tables to lines of JSON, and restore them; SQLite, MySQL and MariaDB can restore each other's dumps.
 
-The first line says which schema the rows are of; each further one is a row, with its table. A table's digest is that of
-its lines, so a dump of what was restored can be compared with what was dumped.
+The first line names the schema version; each further line is a row with its table. A table's digest is that of its
+lines, so a dump of the restored database can be compared with the original.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _encoder = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a dump holds of a table.
+    """The contents of a table in a dump.
 
     Attributes:
-        rows: How many.
-        sha256: Of their lines.
+        rows: Number of rows.
+        sha256: Digest of their lines.
     """
 
     rows: int
@@ -52,17 +52,17 @@ class _Line(msgspec.Struct):
 
 
 async def dump(engine: AsyncEngine, stream: BinaryIO) -> dict[str, Contents]:
-    """Write every row as of one moment, while others go on to write; return what was written, table by table.
+    """Write every row as of one moment, while other processes continue to write; return the contents by table.
 
     Raises:
-        DatabaseError: The database did not answer, or has no tables.
+        DatabaseError: The database did not respond, or has no tables.
     """
     found: dict[str, Contents] = {}
     try:
         async with _snapshot(engine) as connection:
             revision = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
             if revision is None:
-                raise DatabaseError("The database has no tables.", "Run `dandelion db upgrade`.")
+                raise DatabaseError("The database has no tables.", "Create them with `dandelion db upgrade`.")
             tables = metadata.sorted_tables
             stream.write(_encoder.encode(_Head(revision, [str(table.name) for table in tables])) + b"\n")
             for table in tables:
@@ -73,13 +73,13 @@ async def dump(engine: AsyncEngine, stream: BinaryIO) -> dict[str, Contents]:
 
 
 async def restore(engine: AsyncEngine, lines: Iterable[bytes]) -> dict[str, int]:
-    """Fill an empty database with the rows of a dump, in its schema, then bring the schema up to date.
+    """Fill an empty database with the rows of a dump, in the dump's schema, then upgrade the schema.
 
     Returns:
         Table to number of rows.
 
     Raises:
-        DatabaseError: The database has rows already, did not answer, or the dump cannot be read.
+        DatabaseError: The database is not empty or did not respond, or the dump cannot be read.
     """
     from dandelion.db.migrate import upgrade
 
@@ -87,7 +87,9 @@ async def restore(engine: AsyncEngine, lines: Iterable[bytes]) -> dict[str, int]
     try:
         head = msgspec.json.decode(next(remaining, b""), type=_Head)
     except msgspec.MsgspecError as error:
-        raise DatabaseError(f"This is no dump ({error}).", "Give one that `dandelion backup` has made.") from error
+        raise DatabaseError(
+            f"This is not a database dump ({error}).", "Give a dump that `dandelion backup` created."
+        ) from error
     await upgrade(engine, head.schema)
     counts: dict[str, int] = dict.fromkeys(head.tables, 0)
     try:
@@ -95,17 +97,17 @@ async def restore(engine: AsyncEngine, lines: Iterable[bytes]) -> dict[str, int]
             for name in head.tables:
                 if await connection.scalar(select(func.count()).select_from(metadata.tables[name])):
                     raise DatabaseError(f"The table {name} has rows already.", "Restore into an empty database.")
-        # A transaction for each batch: one for all would outgrow a server's log.
+        # One transaction for each batch: a single one would outgrow the server's log.
         for name, rows in _batches(remaining):
             async with engine.begin() as connection:
                 await connection.execute(insert(metadata.tables[name]), rows)
             counts[name] += len(rows)
     except KeyError as error:
         raise DatabaseError(
-            f"The dump has a table {error} that this version does not know.", "Use a newer one."
+            f"The dump has a table {error} that this version does not know.", "Install a newer Dandelion."
         ) from error
     except msgspec.MsgspecError as error:
-        raise DatabaseError(f"The dump is damaged ({error}).", "Take an earlier one.") from error
+        raise DatabaseError(f"The dump is damaged ({error}).", "Restore an earlier backup.") from error
     except (SQLAlchemyError, OSError) as error:
         raise database_error(error) from error
     await upgrade(engine)
@@ -120,7 +122,7 @@ async def _snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             await connection.execution_options(isolation_level="REPEATABLE READ")
         async with connection.begin():
             if connection.dialect.name == "sqlite":
-                await connection.exec_driver_sql("BEGIN")  # which Python's driver says only before it writes
+                await connection.exec_driver_sql("BEGIN")  # Python's driver sends it only before a write
             yield connection
 
 
@@ -142,7 +144,7 @@ async def _dump_table(connection: AsyncConnection, table: Table, stream: BinaryI
 
 
 def _batches(lines: Iterator[bytes]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Rows of one table at a time, some thousand together."""
+    """Batches of some thousand rows, each of one table."""
     decode = msgspec.json.Decoder(_Line).decode
     name = ""
     rows: list[dict[str, Any]] = []

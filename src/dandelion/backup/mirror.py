@@ -1,4 +1,4 @@
-"""A copy of every bucket on a second store: what is missing there or differs is copied, what was erased is erased."""
+"""A copy of every bucket on a second store: missing and changed objects are copied, erased photos are erased."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Mirrored:
-    """What a turn did.
+    """The outcome of a copy.
 
     Attributes:
         copied: Objects that were copied.
-        same: Objects that were there already.
+        same: Objects that were already there.
         bytes_copied: Bytes that were copied.
-        refused: Bucket and key of what somebody put there under a name that not every store takes; it is not copied.
-        failed: Bucket and key of what could not be copied, damaged objects above all, with the reason.
+        refused: Bucket and key of objects that are not copied, since not every store accepts their keys.
+        failed: Bucket and key of objects that could not be copied, mostly damaged ones, with the reason.
     """
 
     copied: int
@@ -38,18 +38,17 @@ class Mirrored:
     failed: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Tell of what could not be copied.
+        """Raise an error if an object could not be copied.
 
         Raises:
-            BackupError: There is something.
+            BackupError: An object could not be copied.
         """
         names = [f"{bucket}/{key}" for bucket, key in self.failed]
         if names:
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
             raise BackupError(
-                f"This could not be copied, everything else was: {', '.join(names[:NAMED])}{more}. "
-                f"{next(iter(self.failed.values()))}",
-                "Bring each back from its copy or an earlier version, or remove it; until then this fails again.",
+                f"All objects were copied except {', '.join(names[:NAMED])}{more}. {next(iter(self.failed.values()))}",
+                "Restore each from its copy or an earlier version, or remove it; until then this fails again.",
             )
 
 
@@ -61,22 +60,22 @@ def mirror(
     replacing: bool = True,
     progress: Callable[[int], None] | None = None,
 ) -> Mirrored:
-    """Copy what `target` lacks. Objects that were deleted at the source stay: a copy must outlive a mistake.
+    """Copy the objects that `target` lacks. Objects deleted at the source stay: a copy must survive a mistake.
 
-    Photos that were erased, by the list of either store, are not copied and go at the target. Each object is read whole
-    and verified before it is written, so a damaged one replaces no good one. It is told of in `failed`; others and the
-    erasures go on.
+    Photos that were erased, by the list of either store, are not copied, and are erased at the target. Each object is
+    read completely and verified before it is written, so a damaged one never replaces an intact one. `failed` lists
+    damaged objects; the other copies and the erasures continue.
 
     Args:
-        source: Where objects are.
-        target: Where copies go; its buckets are made.
-        buckets: Which of them.
-        replacing: Also copy what `target` has otherwise. A restore must not: what is there may be newer than its copy.
-        progress: Called with the number of objects that were looked at.
+        source: The store to copy from.
+        target: The store to copy to; its buckets are created.
+        buckets: The buckets to copy.
+        replacing: Also replace objects that differ at `target`. A restore must not: they may be newer than the copy.
+        progress: Called with the number of objects that were checked.
 
     Raises:
-        ObjectStoreError: One of the stores does not answer; run it again, and it goes on.
-        ObjectCorruptError: An entry of the list of erasures is damaged, so that nobody knows what not to copy.
+        ObjectStoreError: One of the stores does not respond; rerun to resume.
+        ObjectCorruptError: An entry of the list of erasures is damaged, so the photos to leave out are unknown.
     """
     target.prepare()
     copied = same = size = 0
@@ -92,7 +91,7 @@ def mirror(
                 if is_photo_of(erased, bucket, found.key) or is_entry(bucket, found.key):
                     continue
                 copy = there.get(found.key)
-                with going_on(bucket, found.key, refused, failed, source, target):
+                with collecting_failures(bucket, found.key, refused, failed, source, target):
                     if copy is not None and (not replacing or _is_copied(source, target, bucket, found, copy)):
                         same += 1
                     else:
@@ -104,19 +103,19 @@ def mirror(
                     progress(copied + same)
     if has_photos:
         carry_erasures(source, target)
-        # After the last copy, and read anew: a photo may have been erased while it was on its way.
+        # After the last copy, with a fresh list: a photo may have been erased while it was being copied.
         purge(target, erased_ids(target))
     return Mirrored(copied, same, size, tuple(refused), failed)
 
 
 @contextmanager
-def going_on(
+def collecting_failures(
     bucket: str, key: str, refused: list[tuple[str, str]], failed: dict[tuple[str, str], str], *stores: ObjectStore
 ) -> Iterator[None]:
-    """Write down an error about one object, and let the others have their turn.
+    """Collect an error of one object, so that the others are still copied.
 
     Raises:
-        ObjectStoreError: One of the stores no longer answers, so that it was not about one object alone.
+        ObjectStoreError: One of the stores no longer responds, so the error concerns more than one object.
     """
     try:
         yield
@@ -133,7 +132,7 @@ def going_on(
 
 
 def _is_copied(source: ObjectStore, target: ObjectStore, bucket: str, found: Stored, copy: Stored) -> bool:
-    """Size and age tell of most; only an object that changed after its copy is worth asking for digests."""
+    """Whether the copy is up to date. Size and age decide most cases; digests only if the object changed later."""
     if copy.size_bytes != found.size_bytes:
         return False
     if found.modified_at <= copy.modified_at:

@@ -1,7 +1,6 @@
-"""The embedded registry in a backup and back: its file as of one moment, its artifacts one by one.
+"""Backup and restore of the embedded registry: its file as of one moment, its artifacts one by one.
 
-MLflow writes whole addresses of artifacts into its file, so a registry that comes back under another home folder gets
-them rewritten.
+MLflow writes absolute addresses of artifacts into its file, so a restore under another home folder rewrites them.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import IO, cast
 
 import structlog
 
-from dandelion.backup.mirror import going_on
+from dandelion.backup.mirror import collecting_failures
 from dandelion.errors import BackupError, ObjectKeyError
 from dandelion.objects import MLFLOW, ObjectStore
 from dandelion.objects.store import check_key
@@ -29,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 def dump_registry(settings: Settings, file: Path) -> None:
-    """Pack the registry's file, where there is one; a server's registry is its own to back up."""
+    """Compress the registry's file, if there is one; the registry of a server needs its own backup."""
     source = settings.home / FILE
     if settings.registry.uri is not None or not source.exists():
         return
@@ -44,15 +43,15 @@ def dump_registry(settings: Settings, file: Path) -> None:
 
 
 def restore_registry(settings: Settings, file: Path, home: Path) -> None:
-    """Put what was packed in its place, where no registry is.
+    """Restore a registry to a home folder that has none.
 
     Args:
-        settings: Whose home folder it is for.
-        file: What `dump_registry` wrote.
-        home: The home folder that it was of.
+        settings: The settings of the home folder.
+        file: The file that `dump_registry` wrote.
+        home: The home folder of the original.
 
     Raises:
-        BackupError: It is no packed registry.
+        BackupError: The file is not a compressed registry.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".registry-", dir=settings.home) as folder:
@@ -63,14 +62,16 @@ def restore_registry(settings: Settings, file: Path, home: Path) -> None:
             if artifacts_uri(home) != artifacts_uri(settings.home):
                 _rewrite(fresh, artifacts_uri(home), artifacts_uri(settings.home))
         except (EOFError, gzip.BadGzipFile, zlib.error, sqlite3.DatabaseError) as error:
-            raise BackupError(f"The registry in this backup cannot be read ({error}).", "Choose another.") from error
+            raise BackupError(
+                f"The registry in this backup cannot be read ({error}).", "Restore another backup."
+            ) from error
         for left in settings.home.glob(f"{FILE}-*"):
-            left.unlink()  # what the lost file had begun, which SQLite would play into this one
+            left.unlink()  # journals of the lost file, which SQLite would apply to this one
         fresh.replace(settings.home / FILE)
 
 
 def copy_artifacts(settings: Settings, second: ObjectStore) -> int:
-    """Copy artifacts, which are written once and never changed, to the second place; return how many."""
+    """Copy artifacts, which never change once written, to the second place; return how many."""
     root = settings.home / ARTIFACTS
     if settings.registry.uri is not None or not root.is_dir():
         return 0
@@ -82,22 +83,22 @@ def copy_artifacts(settings: Settings, second: ObjectStore) -> int:
             if file.is_file() and there.get(key) != file.stat().st_size:
                 second.put_file(MLFLOW, key, file)
                 copied += 1
-        except (ObjectKeyError, FileNotFoundError) as error:  # named as not every store takes it, or deleted meanwhile
+        except (ObjectKeyError, FileNotFoundError) as error:  # a key that not every store accepts, or deleted meanwhile
             log.warning("artifact_not_copied", key=key, reason=str(error))
     return copied
 
 
 def restore_artifacts(settings: Settings, second: ObjectStore) -> tuple[int, Mapping[tuple[str, str], str]]:
-    """Copy back what is missing here; return how many, and what could not be, with the reason.
+    """Copy back missing artifacts; return how many, and those that failed with the reason.
 
     Raises:
-        ObjectStoreError: The second place does not answer; run it again, and it goes on.
+        ObjectStoreError: The second place does not respond; rerun to resume.
     """
     copied = 0
     failed: dict[tuple[str, str], str] = {}
     if settings.registry.uri is None:
         for found in second.list_objects(MLFLOW, f"{ARTIFACTS}/"):
-            with going_on(MLFLOW, found.key, [], failed, second):
+            with collecting_failures(MLFLOW, found.key, [], failed, second):
                 check_key(found.key)
                 file = settings.home / found.key
                 if not file.exists():
@@ -108,7 +109,7 @@ def restore_artifacts(settings: Settings, second: ObjectStore) -> tuple[int, Map
 
 
 def _rewrite(file: Path, old: str, new: str) -> None:
-    """Let every address under `old` lie under `new`, in whichever column MLflow keeps one."""
+    """Move every address from `old` to `new`, in every column of every table."""
     with closing(sqlite3.connect(file)) as connection, connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         columns = [

@@ -1,4 +1,4 @@
-"""How a backup is brought back: rows into an empty database, objects from the second place, the registry."""
+"""Restoring a backup: rows into an empty database, objects from the second place, the registry."""
 
 from __future__ import annotations
 
@@ -30,55 +30,60 @@ ROWS_AT_ONCE = 500
 def restore_backup(settings: Settings, name: str, database: str, *, actor: str) -> dict[str, int]:
     """Fill the empty database at `database` with a backup's rows; return table to number of rows.
 
-    Rows whose photos were erased since lead to no client and no photo, as the store's list of erasures has it.
+    The store's list of erasures is applied: rows whose photos were erased since lead to no client and no photo.
 
     Raises:
         BackupError: There is no such backup.
-        DatabaseError: The database is not empty or does not answer.
+        DatabaseError: The database is not empty or does not respond.
     """
     with tempfile.TemporaryDirectory(prefix="restore-") as folder:
         file, store = Path(folder) / DATABASE, create_store(settings)
         try:
             store.get_file(BACKUPS, f"{PREFIX}/{name}/{DATABASE}", file)
         except ObjectNotFoundError as error:
-            raise BackupError(f"There is no backup {name!r}.", "`dandelion backup list` shows them.") from error
+            raise BackupError(
+                f"There is no backup {name!r}.", "List the backups with `dandelion backup list`."
+            ) from error
         there, erased = with_database(settings, database), sorted(erased_ids(store))
         return asyncio.run(_restore(there, file, erased, subject=name, actor=actor))
 
 
 def restore_objects(settings: Settings, say: Say) -> Mirrored:
-    """Copy back what this store lacks from the second place, without erased photos; what is here stays as it is.
+    """Copy back the objects that this store lacks from the second place, without erased photos; others do not change.
 
-    The artifacts of an embedded registry go where it looks for them. What is damaged there is told of in `failed`
-    rather than raised: the dump may be sound all the same.
+    The artifacts of an embedded registry return to its folder. `failed` lists damaged objects, without an error: the
+    dump may be intact all the same.
 
     Raises:
         BackupError: There is no second place.
     """
     second = second_place(settings)
     if second is None:
-        raise BackupError("There is no second place.", "Set DANDELION_MIRROR__URL or DANDELION_BACKUP__FOLDER.")
+        raise BackupError(
+            "The settings name no second place to restore objects from.",
+            "Set DANDELION_MIRROR__URL or DANDELION_BACKUP__FOLDER.",
+        )
     store = create_store(settings)
-    # In a folder, no MLflow looks into the bucket that is its own.
+    # With a folder as the store, MLflow does not read its bucket.
     buckets = BUCKETS if settings.objects.url else OURS
-    done = mirror(second, store, buckets, replacing=False, progress=lambda n: say(f"{n} objects looked at"))
+    done = mirror(second, store, buckets, replacing=False, progress=lambda n: say(f"{n} objects checked"))
     copied, failed = restore_artifacts(settings, second)
     return replace(done, copied=done.copied + copied, failed={**done.failed, **failed})
 
 
 def restore_versions(settings: Settings, name: str) -> str:
-    """Bring the embedded registry of a backup back where it is gone; return what was done, in a sentence if anything.
+    """Restore the embedded registry of a backup if there is none; return a sentence about it, or an empty string.
 
     Raises:
-        BackupError: What the backup has is no registry.
+        BackupError: The registry in the backup cannot be read.
     """
     if settings.registry.uri is not None:
         return ""
     file, store = settings.home / FILE, create_store(settings)
     if file.exists():
         return (
-            f"The registry {file} is there and stays as it is. For that of the backup, stop Dandelion, "
-            "move the file away, and restore again."
+            f"The registry {file} exists and was not replaced. To restore the one of the backup, stop Dandelion, "
+            "move the file away, and rerun the restore."
         )
     with tempfile.TemporaryDirectory(prefix="restore-") as folder:
         packed = Path(folder) / REGISTRY
@@ -86,9 +91,9 @@ def restore_versions(settings: Settings, name: str) -> str:
             store.get_file(BACKUPS, f"{PREFIX}/{name}/{REGISTRY}", packed)
         except ObjectNotFoundError:
             return ""
-        told = json.loads(store.get(BACKUPS, f"{PREFIX}/{name}/{SETTINGS}"))
-        restore_registry(settings, packed, Path(told["DANDELION_HOME"]))
-    return f"The registry is back: {file}."
+        saved = json.loads(store.get(BACKUPS, f"{PREFIX}/{name}/{SETTINGS}"))
+        restore_registry(settings, packed, Path(saved["DANDELION_HOME"]))
+    return f"Restored the registry: {file}."
 
 
 async def _restore(
@@ -106,10 +111,10 @@ async def _restore(
         for start in range(0, len(erased), ROWS_AT_ONCE):
             ids = erased[start : start + ROWS_AT_ONCE]
             await transact(engine, lambda on: forget(on, ids), patience_seconds=PATIENCE_SECONDS)  # noqa: B023 -- runs here
-        told = {"rows": sum(rows.values()), "erased": len(erased)}
+        detail = {"rows": sum(rows.values()), "erased": len(erased)}
         await transact(
             engine,
-            lambda on: audit.record(on, actor=actor, action="restore", subject=subject, detail=told),
+            lambda on: audit.record(on, actor=actor, action="restore", subject=subject, detail=detail),
             patience_seconds=PATIENCE_SECONDS,
         )
         return rows

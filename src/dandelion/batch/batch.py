@@ -1,4 +1,4 @@
-"""A whole batch: list, cut, answer, put together."""
+"""Run a whole batch: list the photos, cut them into shards, predict, and merge the results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dandelion.package.starter import starter_path
 from dandelion.registry import create_registry
 from dandelion.settings import Settings
 
-# Fewer photos than this are not worth a task of their own.
+# Minimum number of photos that are worth a task of their own.
 FEWEST = 64
 
 Mapper = Callable[[Sequence[Sequence[Shard]], Callable[[ShardDone], None]], Sequence[ShardDone]]
@@ -31,12 +31,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class BatchDone:
-    """What came of a batch.
+    """The result of a batch.
 
     Attributes:
-        photos: How many, one row each.
-        errors: How many of them could not be answered.
-        resumed: How many an earlier run had answered.
+        photos: Number of photos, which is the number of rows.
+        errors: Number of photos that could not be classified.
+        resumed: Number of photos that an earlier run had processed.
         out: The file or object with the rows.
     """
 
@@ -49,20 +49,20 @@ class BatchDone:
 def predict_batch(
     settings: Settings, store: ObjectStore, source: str, out: str, model: str, run: Mapper, progress: Progress
 ) -> BatchDone:
-    """Answer every photo of `source`, and write one row each to `out`; run again after a failure, it goes on.
+    """Classify every photo of `source`, and write one row for each to `out`. Call it again after a failure to resume.
 
     Args:
-        settings: The model, and how large shards are.
-        store: Where parts are kept until all are done.
+        settings: The model, and the size of shards.
+        store: Stores the results of shards until all are done.
         source: A folder, or `s3://bucket/prefix`.
         out: A Parquet file, or `s3://bucket/key`.
         model: A version, the path of a package, or empty for the champion.
-        run: Runs shards side by side; told of each that is done.
-        progress: Called with photos done and photos in all.
+        run: Runs shards in parallel, and calls its second argument for each shard that is done.
+        progress: Called with the number of photos done and the number of all photos.
 
     Raises:
         BatchError: There is no photo, or `out` cannot be written.
-        DandelionError: The store or the registry does not answer.
+        DandelionError: The store or the registry does not respond.
     """
     _check_out(out)
     store.prepare()
@@ -82,7 +82,7 @@ def predict_batch(
         progress(done, len(photos))
 
     parts = run([[shard] for shard in shards], count)
-    _put_together(store, shards, out)
+    _merge(store, shards, out)
     for shard in shards:
         store.delete(PROCESSED, shard.key)
     return BatchDone(
@@ -102,11 +102,11 @@ def _champion(settings: Settings) -> str:
 
 def _check_out(out: str) -> None:
     if urlsplit(out).scheme != S3 and not Path(out).absolute().parent.is_dir():
-        raise BatchError(f"There is no folder {Path(out).absolute().parent}.", "Make it, or choose another place.")
+        raise BatchError(f"There is no folder {Path(out).absolute().parent}.", "Create it, or choose another path.")
 
 
-def _put_together(store: ObjectStore, shards: Sequence[Shard], out: str) -> None:
-    """All parts in one file, which is there whole or not at all."""
+def _merge(store: ObjectStore, shards: Sequence[Shard], out: str) -> None:
+    """Merge all parts into one file, which appears as a whole or not at all."""
     with tempfile.TemporaryDirectory(prefix="batch-") as name:
         part, whole = Path(name) / "part.parquet", Path(name) / "whole.parquet"
         with pq.ParquetWriter(whole, SCHEMA, compression="zstd") as writer:
@@ -122,4 +122,6 @@ def _put_together(store: ObjectStore, shards: Sequence[Shard], out: str) -> None
             with replacing(place) as fresh:
                 shutil.move(whole, fresh)
         except (OSError, ObjectStoreError) as error:
-            raise BatchError(f"{out} cannot be written ({error}).", "Choose another place; nothing is lost.") from error
+            raise BatchError(
+                f"{out} cannot be written ({error}).", "Choose another path and rerun: finished shards are reused."
+            ) from error

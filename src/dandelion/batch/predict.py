@@ -1,4 +1,4 @@
-"""One shard: every photo answered or failed, written as a part of the result where every machine finds it."""
+"""Predict one shard and store its rows in the object store, where every machine finds them."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class Shard:
 
     Attributes:
         batch: The batch's id.
-        number: From 0.
-        photos: Which.
+        number: Number of the shard, from 0.
+        photos: Its photos.
         model: Version of the registered model, or the path of a package.
     """
 
@@ -66,18 +66,18 @@ class Shard:
 
     @property
     def key(self) -> str:
-        """Where its answers lie in `processed-data`."""
+        """Key of its rows in `processed-data`."""
         return f"{PARTS}/{self.batch}/{self.number:06d}.parquet"
 
 
 @dataclass(frozen=True, slots=True)
 class ShardDone:
-    """What came of a shard.
+    """The result of a shard.
 
     Attributes:
-        photos: How many.
-        errors: How many could not be answered.
-        resumed: Whether an earlier run had done it.
+        photos: Number of photos.
+        errors: Number of photos that could not be classified.
+        resumed: Whether an earlier run had processed the shard.
     """
 
     photos: int
@@ -86,10 +86,10 @@ class ShardDone:
 
 
 def predict_shard(shard: Sequence[Shard]) -> ShardDone:
-    """Answer one shard, unless that was done before.
+    """Classify the photos of one shard, unless an earlier run did.
 
     Raises:
-        DandelionError: The store or the registry does not answer.
+        DandelionError: The store or the registry does not respond.
     """
     (one,) = shard
     settings = load_settings()
@@ -104,9 +104,9 @@ def predict_shard(shard: Sequence[Shard]) -> ShardDone:
     for start in range(0, len(one.photos), AT_ONCE):
         some = one.photos[start : start + AT_ONCE]
         read = [_read(photo, store) for photo in some]
-        answers = iter(classifier.classify([data for data in read if isinstance(data, bytes)]))
+        predictions = iter(classifier.classify([data for data in read if isinstance(data, bytes)]))
         for photo, data in zip(some, read, strict=True):
-            rows.append(_row(photo, ref, next(answers) if isinstance(data, bytes) else data))
+            rows.append(_row(photo, ref, next(predictions) if isinstance(data, bytes) else data))
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), buffer, compression="zstd")
     store.put(PROCESSED, one.key, buffer.getvalue())
@@ -114,10 +114,10 @@ def predict_shard(shard: Sequence[Shard]) -> ShardDone:
 
 
 def open_model(settings: Settings, model: str) -> tuple[ModelRef, ModelPackage]:
-    """The package that a shard names.
+    """Open the package that a shard names.
 
     Raises:
-        DandelionError: There is none, or the registry does not answer.
+        DandelionError: There is no such package, or the registry does not respond.
     """
     name = settings.model.name
     if not model.isdecimal():
@@ -130,14 +130,14 @@ _loading = threading.Lock()
 
 
 def _classifier(settings: Settings, model: str) -> tuple[ModelRef, Classifier]:
-    """One for all threads of a process, which would else load a model for every shard."""
+    """One classifier for all threads of a process, so that not every shard loads the model."""
     with _loading:
         return _load(settings.model_dump_json(), model)
 
 
 @functools.lru_cache(maxsize=1)
 def _load(settings_json: str, model: str) -> tuple[ModelRef, Classifier]:
-    del settings_json  # only tells one configuration from another
+    del settings_json  # only distinguishes configurations in the cache
     settings = load_settings()
     ref, package = open_model(settings, model)
     workers = usable_cores() + 1
@@ -149,7 +149,7 @@ def _read(photo: BatchPhoto, store: Any) -> bytes | BatchError:
     try:
         return photo.read(store)
     except OSError as error:
-        return BatchError(f"It cannot be read ({error.strerror}).")
+        return BatchError(f"The photo cannot be read ({error.strerror}).")
     except (ObjectNotFoundError, ObjectKeyError, ObjectCorruptError) as error:
         return BatchError(error.message)
 

@@ -1,4 +1,4 @@
-"""Where a batch's photos are: a folder, or a bucket of the S3 server that the settings name."""
+"""The photos of a batch: in a folder, or in a bucket of the S3 server that the settings name."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class BatchPhoto:
     Attributes:
         place: The file's path, or the object's key.
         bucket: The object's bucket; empty for a file.
-        size_bytes: Length, which tells a changed photo from the one of an earlier run.
-        changed: When it was written, as text, for the same.
+        size_bytes: Its size, which reveals a photo that changed since an earlier run.
+        changed: When it was written, as text, for the same purpose.
     """
 
     place: str
@@ -33,25 +33,25 @@ class BatchPhoto:
 
     @property
     def name(self) -> str:
-        """What it is called in the answers."""
+        """Its name in the results."""
         return f"s3://{self.bucket}/{self.place}" if self.bucket else self.place
 
     def read(self, store: ObjectStore) -> bytes:
-        """Its bytes.
+        """Read its bytes.
 
         Raises:
             OSError: The file is gone.
-            ObjectStoreError: The object is, or the store does not answer.
+            ObjectStoreError: The object is gone, or the store does not respond.
         """
         return store.get(self.bucket, self.place) if self.bucket else Path(self.place).read_bytes()
 
 
 def list_photos(source: str, store: ObjectStore) -> list[BatchPhoto]:
-    """Every photo under a folder, or under `s3://bucket/prefix`, by name; each once.
+    """List every photo in a folder or under `s3://bucket/prefix`, sorted by name.
 
     Raises:
-        BatchError: There is none.
-        ObjectStoreError: The store does not answer.
+        BatchError: There is no photo.
+        ObjectStoreError: The store does not respond.
     """
     parts = urlsplit(source)
     if parts.scheme == S3:
@@ -70,11 +70,13 @@ def list_photos(source: str, store: ObjectStore) -> list[BatchPhoto]:
         ]
     photos = [photo for photo in found if Path(photo.place).suffix.lower() in PHOTO_SUFFIXES]
     if not photos:
-        raise BatchError(f"{source} holds no photo.", f"Their names end in {', '.join(sorted(PHOTO_SUFFIXES))}.")
+        raise BatchError(
+            f"{source} holds no photo.", f"Add photos; their names end in {', '.join(sorted(PHOTO_SUFFIXES))}."
+        )
     return photos
 
 
 def batch_id(photos: Sequence[BatchPhoto], model_digest: str) -> str:
-    """The same for the same photos and model, so that a second run finds what the first has done."""
+    """The id of a batch, equal for equal photos and model, so that a second run finds the results of the first."""
     lines = [f"{photo.name}\t{photo.size_bytes}\t{photo.changed}\n" for photo in photos]
     return hashlib.sha256("".join([model_digest, *lines]).encode()).hexdigest()[:32]

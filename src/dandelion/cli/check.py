@@ -183,8 +183,8 @@ def _page(text: str) -> tuple[str, str]:
 def _drawn() -> bytes:
     import numpy as np
 
-    from dandelion.training.sample import draw_photo
+    from dandelion.training.sample import create_photo
 
     stream = io.BytesIO()
-    draw_photo("dandelion", 192, np.random.default_rng(1)).save(stream, "JPEG")
+    create_photo("dandelion", 192, np.random.default_rng(1)).save(stream, "JPEG")
     return stream.getvalue()

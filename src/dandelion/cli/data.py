@@ -69,10 +69,10 @@ def sample(
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same photos.")] = 0,
 ) -> None:
     """Generate photos of lawns with and without dandelions, to try Dandelion without a network."""
-    from dandelion.training.sample import draw_sample
+    from dandelion.training.sample import create_sample
 
     with _bar("Generating", MofNCompleteColumn()) as show:
-        paths = draw_sample(folder, per_class=per_class, size=size, seed=seed, progress=show)
+        paths = create_sample(folder, per_class=per_class, size=size, seed=seed, progress=show)
     typer.echo(f"Generated {len(paths)} photos. Train on them: dandelion train --data {folder}")
 
 

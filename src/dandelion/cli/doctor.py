@@ -144,9 +144,9 @@ def _api_port(settings: Settings) -> Finding:
 
 
 def _registry(settings: Settings) -> Finding:
-    from dandelion.registry import create_registry, would_be_made
+    from dandelion.registry import create_registry, would_be_created
 
-    if would_be_made(settings):
+    if would_be_created(settings):
         return Finding("Registry", "ok", "embedded, not created yet", "dandelion up")
     try:
         champion = create_registry(settings).find_alias(settings.model.alias)

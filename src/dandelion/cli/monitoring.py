@@ -57,11 +57,11 @@ def report(
     ] = None,
 ) -> None:
     """Write an HTML report: accuracy by day, drift by feature, and the photos most worth labelling."""
-    from dandelion.monitoring.report import make_report, write_report
+    from dandelion.monitoring.report import create_report, write_report
     from dandelion.settings import load_settings
 
     with console(error=True).status("Measuring ..."):
-        found = asyncio.run(make_report(load_settings(), since or DAYS))
+        found = asyncio.run(create_report(load_settings(), since or DAYS))
     write_report(found, output)
     size = output.stat().st_size
     console().print(f"Wrote {output}, {size:,} bytes. Drifted: {', '.join(found.drifted) or 'nothing'}.")

@@ -52,13 +52,13 @@ class _Retrainings(msgspec.Struct):
 
 
 class AsyncClient:
-    """Talks to one server; waits and tries again when it is told to (429, 503 with Retry-After).
+    """A client of one server. It waits and retries if the server requests it (429, 503 with Retry-After).
 
     Args:
-        url: Where it responds.
-        key: API key or token, where it requires one.
-        timeout_seconds: Longest wait for one response.
-        patience_seconds: Longest to wait in all before trying again; a longer Retry-After is an error at once.
+        url: Address of the server.
+        key: API key or token, if the server requires one.
+        timeout_seconds: Maximum wait for one response.
+        patience_seconds: Maximum total wait before retries; a longer Retry-After raises an error at once.
 
     Raises:
         AuthenticationError: The key cannot be sent.
@@ -80,12 +80,12 @@ class AsyncClient:
     def acting_for(
         self, key: str | None, address: str | None = None, on_refused: Callable[[], None] | None = None
     ) -> Self:
-        """The same connections for somebody who came to us.
+        """A client with the same connections that acts for another caller.
 
         Args:
-            key: Theirs.
-            address: Theirs, if it is known.
-            on_refused: Called when the server does not take the key, any more or at all.
+            key: The caller's key.
+            address: The caller's address, if known.
+            on_refused: Called if the server does not accept the key, or no longer.
 
         Raises:
             AuthenticationError: The key cannot be sent.
@@ -96,15 +96,15 @@ class AsyncClient:
         return other
 
     async def predict(self, photo: bytes) -> Prediction:
-        """The answer to one encoded photo.
+        """The prediction for one encoded photo.
 
         Raises:
-            DandelionError: The server refused it, of the same kind as on the server; or did not answer.
+            DandelionError: The same error as on the server, or UnreachableError if the server did not respond.
         """
         return decode(await self._send("POST", "/predict", content=photo, headers=photo_headers()), Prediction)
 
     async def try_predict(self, photo: bytes) -> Prediction | DandelionError:
-        """The prediction for one photo, or why there is none."""
+        """The prediction for one photo, or the error."""
         try:
             return await self.predict(photo)
         except DandelionError as error:
@@ -116,16 +116,16 @@ class AsyncClient:
         return content_of(await self._send("POST", "/explain", content=photo, headers=photo_headers(), params=params))
 
     async def feedback(self, prediction_id: str, label: str) -> bool:
-        """Tell the true class of a photo that was answered; whether the answer was right.
+        """Send the true label of a prediction; return whether the prediction was right.
 
         Raises:
-            DandelionError: No such prediction, or no such class.
+            DandelionError: The server has no such prediction, or the model has no such class.
         """
         body = {"prediction_id": prediction_id, "label": label}
         return bool(as_object(await self._send("POST", "/feedback", json=body))["correct"])
 
     async def feedback_file(self, data: bytes, kind: Literal["csv", "jsonl"]) -> BulkVerdict:
-        """Send many labels at once; good lines are kept though others are refused.
+        """Send many labels at once. The server stores the valid lines even if it refuses others.
 
         Raises:
             DandelionError: The file as a whole cannot be read.
@@ -133,11 +133,11 @@ class AsyncClient:
         return decode(await self._send("POST", "/feedback/bulk", content=data, headers=_TYPES[kind]), BulkVerdict)
 
     async def withdraw_feedback(self, prediction_id: str) -> None:
-        """Withdraw a label."""
+        """Withdraw the label of a prediction."""
         await self._send("DELETE", f"/feedback/{prediction_id}")
 
     async def queue(self, *, limit: int = 20) -> Queue:
-        """Photos most worth labelling, and who labelled how many."""
+        """The photos most worth labelling, and the number of labels by person."""
         return decode(await self._send("GET", "/queue", params={"limit": limit}), Queue)
 
     async def queued_photo(self, prediction_id: str) -> bytes:
@@ -152,7 +152,7 @@ class AsyncClient:
         """One version with its card and the names of its plots.
 
         Raises:
-            DandelionError: There is none of that number.
+            DandelionError: No such version.
         """
         return decode(await self._send("GET", f"/models/{quote(version, safe='')}"), VersionDetails)
 
@@ -161,34 +161,34 @@ class AsyncClient:
         return content_of(await self._send("GET", f"/models/{quote(version, safe='')}/plots/{quote(name, safe='')}"))
 
     async def promote(self, version: str) -> Promoted:
-        """Let a version serve.
+        """Put a version in service.
 
         Raises:
-            DandelionError: There is none of that number.
+            DandelionError: No such version.
         """
         return decode(await self._send("POST", "/admin/promote", json={"version": version}), Promoted)
 
     async def rollback(self) -> Promoted:
-        """Let the version serve that served before. It is sent once: a second rollback would undo the first.
+        """Put the previous version back in service. The request is sent once: a second rollback would undo the first.
 
         Raises:
-            DandelionError: Nothing served before.
-            UnreachableError: No answer came; look which version is champion before you send it again.
+            DandelionError: There is no previous version.
+            UnreachableError: No response came. Check which version is champion before you send it again.
         """
         return decode(await self._send("POST", "/admin/rollback", retried=REFUSED), Promoted)
 
     async def compare(self, photo: bytes) -> list[Opinion]:
-        """What serves and, where there is one, what is on trial, asked about the same photo."""
+        """The predictions of the serving model and, if there is one, the challenger for the same photo."""
         return as_list(
             await self._send("POST", "/compare", content=photo, headers=photo_headers()), "opinions", Opinion
         )
 
     async def accuracy(self) -> list[dict[str, Any]]:
-        """Accuracy from feedback, by version and window."""
+        """Live accuracy from feedback, by version and window."""
         return list(as_object(await self._send("GET", "/accuracy"))["windows"])
 
     async def drift(self) -> Drift:
-        """Whether photos still look like those of training, to the server that answers and over all of them."""
+        """The drift of photos from training, on the server that responds and over all servers."""
         return decode(await self._send("GET", "/drift"), Drift)
 
     async def prediction(self, prediction_id: str) -> StoredPrediction:
@@ -200,7 +200,7 @@ class AsyncClient:
         return decode(await self._send("GET", f"/predictions/{prediction_id}"), StoredPrediction)
 
     async def predictions(self, *, limit: int = 50, cursor: str | None = None, **filters: str | float | bool) -> Page:
-        """A page of the history, newest first; `filters` are the route's, `next` is the cursor of the next page."""
+        """A page of the history, newest first. `filters` are those of the route; `next` is the next page's cursor."""
         given = {"limit": limit, **({"cursor": cursor} if cursor else {}), **filters}
         return decode(await self._send("GET", "/predictions", params=given), Page)
 
@@ -208,24 +208,24 @@ class AsyncClient:
         """The photo of a prediction, encoded.
 
         Raises:
-            DandelionError: No such prediction, or its photo was not kept.
+            DandelionError: No such prediction, or its photo is not stored.
         """
         return content_of(await self._send("GET", f"/predictions/{prediction_id}/photo"))
 
     async def me(self) -> Identity:
-        """Whom the server takes us for.
+        """The name and scopes that the server has for this client.
 
         Raises:
-            DandelionError: It does not know our key or token.
+            DandelionError: The server does not accept the key or token.
         """
         return decode(await self._send("GET", "/me"), Identity)
 
     async def model(self) -> dict[str, Any]:
-        """What serves now."""
+        """The serving model."""
         return as_object(await self._send("GET", "/model"))
 
     async def health(self) -> dict[str, Any]:
-        """How the server is."""
+        """The state of the server."""
         return as_object(await self._send("GET", "/health"))
 
     async def metrics(self) -> str:
@@ -233,20 +233,20 @@ class AsyncClient:
         return content_of(await self._send("GET", "/metrics")).decode()
 
     async def reload(self) -> dict[str, Any]:
-        """Let the server look at its alias now."""
+        """Make the server check its alias now."""
         return as_object(await self._send("POST", "/admin/reload"))
 
     async def retrain(self, force: bool = False, reason: str = "") -> TriggeredRetraining:
-        """Ask for a retraining; while one goes on, that one is the answer.
+        """Trigger a retraining, or return the one that is running.
 
         Raises:
-            OrchestrationError: Prefect does not answer, or nobody serves the flows.
+            OrchestrationError: Prefect does not respond, or no process serves the flows.
         """
         body = {"force": force, "reason": reason}
         return decode(await self._send("POST", "/admin/retrainings", json=body), TriggeredRetraining)
 
     async def list_retrainings(self, limit: int = 20) -> list[Retraining]:
-        """The last retrainings, newest first."""
+        """The latest retrainings, newest first."""
         params = {"limit": limit}
         return decode(await self._send("GET", "/admin/retrainings", params=params), _Retrainings).retrainings
 
@@ -254,7 +254,7 @@ class AsyncClient:
         """One retraining.
 
         Raises:
-            FlowRunNotFoundError: There is none of that id.
+            FlowRunNotFoundError: No such retraining.
         """
         return decode(await self._send("GET", f"/admin/retrainings/{run_id}"), Retraining)
 
@@ -277,11 +277,11 @@ class AsyncClient:
         tries = Tries(retried, self._patience_seconds)
         while True:
             try:
-                answer = await self._http.request(method, path, headers=headers, **options)
+                response = await self._http.request(method, path, headers=headers, **options)
             except httpx.HTTPError as error:
                 raise unreachable(self._http, error) from error
-            if answer.status_code == httpx.codes.UNAUTHORIZED and self._on_refused is not None:
+            if response.status_code == httpx.codes.UNAUTHORIZED and self._on_refused is not None:
                 self._on_refused()
-            if (pause := tries.pause_after(answer)) is None:
-                return checked(answer)
+            if (pause := tries.pause_after(response)) is None:
+                return checked(response)
             await asyncio.sleep(pause)

@@ -1,4 +1,4 @@
-"""What the clients send and read, whichever way they wait: headers, retries, decoding, errors."""
+"""What both clients share: headers, retries, decoding, errors."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from dandelion.errors import AuthenticationError, DandelionError, UnreachableErr
 Decoded = TypeVar("Decoded")
 
 RETRIED = frozenset({429, 503})
-# For what must not be done twice: a proxy's 503 may tell of a request that arrived, and whose answer was lost.
+# For requests that must not run twice: a proxy also sends 503 if the request arrived and only the response was lost.
 REFUSED = frozenset({429})
 MAX_TRIES = 4
-PATIENCE_SECONDS = 60.0  # a window of the API's own limits
-PAUSE_SECONDS = 1.0  # where nothing says how long
+PATIENCE_SECONDS = 60.0  # one window of the API's rate limits
+PAUSE_SECONDS = 1.0  # without a Retry-After
 
 
 def is_sendable(key: str) -> bool:
-    """Whether a header can carry it; the HTTP library prints a header that it refuses, with the key in it."""
+    """Whether a header can carry `key`. The HTTP library prints a header that it refuses, and the key with it."""
     return key.isascii() and key.isprintable()
 
 
@@ -31,19 +31,19 @@ def identity(key: str | None) -> dict[str, str]:
     """The header that carries a key.
 
     Raises:
-        AuthenticationError: No header can carry it.
+        AuthenticationError: No header can carry the key.
     """
     stripped = (key or "").strip()  # a file or Secret often ends with a line break
     if not is_sendable(stripped):
         raise AuthenticationError(
-            "The API key or token has a character that no header can carry.",
+            "The API key or token contains a character that an HTTP header cannot carry.",
             "Give it in one line, as `dandelion keys create` printed it.",
         )
     return {"Authorization": f"Bearer {stripped}"} if stripped else {}
 
 
 def photo_headers() -> dict[str, str]:
-    """Of a body that is a photo; the server reads the format from the bytes themselves."""
+    """Headers for a photo as the body; the server reads the format from the bytes."""
     return {"Content-Type": "application/octet-stream"}
 
 
@@ -54,88 +54,88 @@ def explain_options(label: str | None, strength: float) -> dict[str, str]:
 
 @dataclass(slots=True)
 class Tries:
-    """How often one request may still be sent.
+    """The tries and the time left for one request.
 
     Attributes:
-        retried: Statuses after which it may.
-        patience_seconds: How long it may still wait for that.
-        left: How many tries are left, the one under way among them.
+        retried: Statuses after which the request is sent again.
+        patience_seconds: Total time left for pauses.
+        left: Tries left, including the current one.
     """
 
     retried: frozenset[int]
     patience_seconds: float
     left: int = MAX_TRIES
 
-    def pause_after(self, answer: httpx.Response) -> float | None:
-        """How long to wait before the next try, seconds; None when this answer stands."""
+    def pause_after(self, response: httpx.Response) -> float | None:
+        """Seconds to wait before the next try; None if this response is final."""
         self.left -= 1
-        pause = _told_pause(answer)
-        if answer.status_code not in self.retried or not self.left or pause > self.patience_seconds:
+        pause = _requested_pause(response)
+        if response.status_code not in self.retried or not self.left or pause > self.patience_seconds:
             return None
         self.patience_seconds -= pause
         return pause
 
 
-def _told_pause(answer: httpx.Response) -> float:
-    """What Retry-After tells, which is seconds or a date."""
-    told = answer.headers.get("retry-after", "")
-    if told.isdecimal():
-        return float(told)
+def _requested_pause(response: httpx.Response) -> float:
+    """The value of Retry-After, which holds seconds or a date."""
+    value = response.headers.get("retry-after", "")
+    if value.isdecimal():
+        return float(value)
     try:
-        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
         return PAUSE_SECONDS
 
 
-def checked(answer: httpx.Response) -> httpx.Response:
+def checked(response: httpx.Response) -> httpx.Response:
     """The response, if it is a success.
 
     Raises:
-        DandelionError: Of the same kind as on the server, or UnreachableError where a proxy responds for it.
+        DandelionError: The same error as on the server, or UnreachableError if a proxy responds in its place.
     """
-    if answer.is_success:
-        return answer
+    if response.is_success:
+        return response
     try:
-        problem = answer.json()
+        problem = response.json()
         kind, detail = errors_by_reason().get(problem["reason"], DandelionError), problem["detail"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        # Not from the API itself: a proxy says that nobody is behind it.
-        kind = UnreachableError if answer.status_code in {502, 503, 504} else DandelionError
-        detail = f"{answer.url} answered {answer.status_code}."
+        # Not from the API: a proxy reports that it reaches no server.
+        kind = UnreachableError if response.status_code in {502, 503, 504} else DandelionError
+        detail = f"{response.url} responded with status {response.status_code}."
     raise kind(detail)
 
 
 def unreachable(http: httpx.Client | httpx.AsyncClient, error: httpx.HTTPError) -> DandelionError:
-    """The error of a request without a response."""
+    """The error of a request that got no response."""
     return UnreachableError(
-        f"{http.base_url} did not answer ({type(error).__name__}: {error}).", "Start it with `dandelion up`."
+        f"{http.base_url} did not respond ({type(error).__name__}: {error}).", "Start it with `dandelion up`."
     )
 
 
-def content_of(answer: httpx.Response) -> bytes:
+def content_of(response: httpx.Response) -> bytes:
     """The body."""
-    return answer.content
+    return response.content
 
 
-def as_object(answer: httpx.Response) -> dict[str, Any]:
+def as_object(response: httpx.Response) -> dict[str, Any]:
     """A JSON object."""
-    return decode(answer, dict[str, Any])
+    return decode(response, dict[str, Any])
 
 
-def as_list(answer: httpx.Response, name: str, kind: type[Decoded]) -> list[Decoded]:
+def as_list(response: httpx.Response, name: str, kind: type[Decoded]) -> list[Decoded]:
     """The list in the field `name` of a JSON object."""
-    return decode(answer, dict[str, list[kind]])[name]  # type: ignore[valid-type]
+    return decode(response, dict[str, list[kind]])[name]  # type: ignore[valid-type]
 
 
-def decode(answer: httpx.Response, kind: type[Decoded]) -> Decoded:
-    """The body as a value of that kind.
+def decode(response: httpx.Response, kind: type[Decoded]) -> Decoded:
+    """The body as a value of type `kind`.
 
     Raises:
-        DandelionError: It is none.
+        DandelionError: The body holds no such value.
     """
     try:
-        return msgspec.json.decode(answer.content, type=kind)
+        return msgspec.json.decode(response.content, type=kind)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise DandelionError(
-            f"The answer of {answer.url} cannot be read ({error}).", "Does a Dandelion API answer there?"
+            f"The response of {response.url} cannot be read ({error}).", "Check that this address is a Dandelion API."
         ) from error

@@ -1,4 +1,4 @@
-"""Threads of their own for one kind of slow work, and a bounded line before them."""
+"""A thread pool for one kind of slow work, with a bounded queue."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ Result = TypeVar("Result")
 
 
 class BoundedExecutor:
-    """What waits here for a slow server, or is asked for too often, holds up nothing else.
+    """Runs slow calls in threads of its own, so that a slow server or a flood of requests blocks nothing else.
 
-    The loop's own threads, behind `asyncio.to_thread`, are few and serve all; their line has no end.
+    `asyncio.to_thread` shares a few threads among all work, and its queue is unbounded.
 
     Args:
-        name: What they do, for errors.
-        count: How many work side by side.
-        most_waiting: How many more may wait for one of them.
+        name: What the threads do, for error texts.
+        count: Number of threads.
+        max_waiting: Maximum number of calls that wait for a thread.
     """
 
-    def __init__(self, name: str, count: int, *, most_waiting: int) -> None:
+    def __init__(self, name: str, count: int, *, max_waiting: int) -> None:
         self._name = name
         self._pool = ThreadPoolExecutor(count, name)
-        self._places = threading.BoundedSemaphore(count + most_waiting)
+        self._places = threading.BoundedSemaphore(count + max_waiting)
 
     async def run(self, work: Callable[[*Given], Result], *given: *Given) -> Result:
-        """What `work` returns, called with `given` in one of the threads.
+        """Call `work` with `given` in one of the threads and return its result.
 
         Raises:
-            OverloadedError: As many wait as may.
+            OverloadedError: The queue is full.
         """
         if not self._places.acquire(blocking=False):
-            raise OverloadedError(f"Too many requests wait already for the {self._name}.", "Try again later.")
+            raise OverloadedError(f"Too many requests already wait for the {self._name}.", "Try again later.")
         call: Callable[[], Result] = partial(work, *given)
         task = self._pool.submit(contextvars.copy_context().run, call)
-        # Not when somebody stops waiting: the thread is free when it is done.
+        # Not when the caller stops waiting: the thread is busy until the call returns.
         task.add_done_callback(lambda _: self._places.release())
         return await asyncio.wrap_future(task)
 
     def close(self) -> None:
-        """Begin nothing more; what is under way is left to end."""
+        """Start no more calls. Running calls finish on their own."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Background work that runs again and again, whatever befalls it."""
+"""Periodic background work that survives errors."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ async def run_periodically(
     longest_pause_seconds: float | None = None,
     spread: float = 0.25,
 ) -> None:
-    """Call `work` now and after every pause, until cancelled, whatever it raises.
+    """Call `work` now and after every pause until cancelled, even if it raises.
 
-    A failure is logged when it begins and when it changes, and so is its end.
+    The log has one line when a failure begins or changes, and one when it ends.
 
     Args:
-        task: Named in the log.
+        task: Name for the log.
         work: One turn.
-        pause_seconds: Between two turns while they succeed.
-        longest_pause_seconds: Pauses double up to this while turns fail; None leaves them as they are.
-        spread: A pause is at random up to this share shorter, so that replicas do not march in step.
+        pause_seconds: Pause between two turns while they succeed.
+        longest_pause_seconds: While turns fail, pauses double up to this maximum; None keeps them constant.
+        spread: Each pause is randomly shortened by up to this share, so that replicas do not run in step.
     """
     pause, failure = pause_seconds, ""
     while True:
@@ -40,7 +40,7 @@ async def run_periodically(
             if repr(error) != failure:
                 if isinstance(error, DandelionError):
                     log.warning("task_failed", task=task, reason=str(error))
-                else:  # a fault of ours
+                else:  # a bug
                     log.exception("task_failed", task=task)
             pause = pause_seconds if longest_pause_seconds is None else min(pause * 2, longest_pause_seconds)
             failure = repr(error)

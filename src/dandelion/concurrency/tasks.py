@@ -1,4 +1,4 @@
-"""Background tasks of a process, and their end."""
+"""Stopping the background tasks of a process."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ log = structlog.get_logger(__name__)
 
 
 async def end_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel `tasks` and wait until they have ended, whatever they end with.
+    """Cancel `tasks` and wait until they have stopped, whatever they raise.
 
-    They are cancelled again while they go on: before Python 3.12 `asyncio.wait_for`, with which aiomysql connects,
-    loses a cancellation that comes in the moment in which the connection is there, and a server that only waited then
-    would wait for ever.
+    Tasks that continue are cancelled again. Before Python 3.12, `asyncio.wait_for`, which aiomysql uses to connect,
+    loses a cancellation that arrives at the moment of the connection, and the server would wait for ever.
     """
     running = set(tasks)
     while running:

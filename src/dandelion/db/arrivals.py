@@ -1,4 +1,4 @@
-"""Predictions on their way to the database: answered a moment ago, perhaps by another replica than the one asked."""
+"""Waiting for predictions on their way to the database, perhaps from another replica."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dandelion.db import predictions
 from dandelion.db.engine import transact
 from dandelion.db.tables import first_id
 
-LOOK_AGAIN_SECONDS = 0.1
-# What a batch takes on its way at most, while the database answers.
+POLL_SECONDS = 0.1
+# Maximum time for a batch to reach the database while it responds.
 _TRAVEL_SECONDS = 1.5
 _CLOCK_SKEW = timedelta(seconds=1)
 
@@ -21,25 +21,25 @@ _CLOCK_SKEW = timedelta(seconds=1)
 async def wait_for_arrival(
     engine: AsyncEngine, ids: Iterable[str], *, ship_seconds: float, patience_seconds: float
 ) -> None:
-    """Wait until each prediction is stored, or was made so long ago that it would be.
+    """Wait until each prediction is stored, or is so old that it would be stored by now.
 
-    An id tells when it was made, so one that nobody answered lately costs neither time nor a query.
+    An id contains its time of creation, so an old id costs neither time nor a query.
 
     Args:
-        engine: Where they will be.
+        engine: The database.
         ids: UUIDs of version 7.
-        ship_seconds: How long whoever answered may keep them before they are shipped.
-        patience_seconds: How long to try again while the database does not answer.
+        ship_seconds: How long a server may hold predictions before it ships them.
+        patience_seconds: How long to retry while the database does not respond.
 
     Raises:
-        DatabaseError: The database does not answer.
+        DatabaseError: The database does not respond.
     """
     within = timedelta(seconds=ship_seconds + _TRAVEL_SECONDS)
     missing = set(ids)
     while missing := {each for each in missing if _is_fresh(each, within)}:
         missing -= await _stored(engine, sorted(missing), patience_seconds)
         if missing:
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
 
 async def _stored(engine: AsyncEngine, ids: Sequence[str], patience_seconds: float) -> set[str]:

@@ -1,7 +1,7 @@
-"""Changes to the schema that may be made again, for migrations.
+"""Repeatable schema changes, for migrations.
 
-Neither MySQL nor SQLite takes back the statements of a migration that a crash breaks off, and the version is written
-only after the last of them. So each change first looks whether it was made.
+Neither MySQL nor SQLite rolls back the statements of a migration that a crash interrupts, and the version is written
+only after the last of them. So each change first checks whether it is already there.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from sqlalchemy.sql.schema import SchemaItem
 
 
 def create_table(name: str, *items: SchemaItem, **options: Any) -> None:
-    """Make a table unless it is there."""
+    """Create a table unless it exists."""
     if not _has_table(name):
         op.create_table(name, *items, **options)
 
 
 def drop_table(name: str) -> None:
-    """Remove a table and all that it holds, unless it is gone."""
+    """Drop a table with its rows, if it exists."""
     if _has_table(name):
         op.drop_table(name)
 
 
 def create_index(name: str, table: str, columns: Sequence[str]) -> None:
-    """Make an index unless it is there."""
+    """Create an index unless it exists."""
     if name not in _indexes(table):
         op.create_index(op.f(name), table, columns)
 
 
 def drop_index(name: str, table: str) -> None:
-    """Remove an index unless it is gone."""
+    """Drop an index if it exists."""
     if name in _indexes(table):
         op.drop_index(op.f(name), table)
 

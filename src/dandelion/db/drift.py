@@ -1,4 +1,4 @@
-"""What photos looked like, process by process, and what was made of all of it."""
+"""Sketches of each process's photos, and the drift reports that are computed from them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from dandelion.db.tables import drift_reports, first_id, moment_of, sketches
 
 @dataclass(frozen=True, slots=True)
 class SavedSketch:
-    """What one process's photos looked like to one model for a while.
+    """A sketch of the photos that one process classified with one model in a period.
 
     Attributes:
         model_version: The model's version.
-        digest: Of its package: two of one version may differ, as `local` ones do.
-        photos: How many.
-        sketch: As JSON has it.
-        saved_at: When that while was over, UTC.
+        digest: Digest of its package; packages of the version `local` may differ.
+        photos: Number of photos.
+        sketch: The sketch as JSON.
+        saved_at: End of the period, UTC.
     """
 
     model_version: str
@@ -35,13 +35,13 @@ class SavedSketch:
 
 @dataclass(frozen=True, slots=True)
 class SavedDrift:
-    """What the photos of all processes said.
+    """A drift report over the photos of all processes.
 
     Attributes:
         model_version: The model's version.
-        photos: How many photos.
-        features: As JSON has them.
-        at: When, UTC.
+        photos: Number of photos.
+        features: The features as JSON.
+        at: When it was computed, UTC.
     """
 
     model_version: str
@@ -51,20 +51,20 @@ class SavedDrift:
 
 
 async def add_sketches(connection: AsyncConnection, saved: Sequence[SavedSketch]) -> None:
-    """Keep them, as of now."""
+    """Store sketches, with the current time."""
     columns = ("model_version", "digest", "photos", "sketch")
     rows = [{"id": str(uuid7()), **{name: getattr(each, name) for name in columns}} for each in saved]
     await connection.execute(insert(sketches), rows)
 
 
 async def sketches_since(connection: AsyncConnection, since: datetime) -> list[SavedSketch]:
-    """Those saved since a moment, oldest first."""
+    """Sketches saved since a time, oldest first."""
     rows = await connection.execute(select(sketches).where(sketches.c.id >= first_id(since)).order_by(sketches.c.id))
     return [SavedSketch(row.model_version, row.digest, row.photos, row.sketch, moment_of(row.id)) for row in rows]
 
 
 async def prune(connection: AsyncConnection, older_than: datetime) -> None:
-    """Forget sketches and drift_reports from before a moment."""
+    """Delete sketches and drift reports from before a time."""
     for table in (sketches, drift_reports):
         await connection.execute(delete(table).where(table.c.id < first_id(older_than)))
 
@@ -72,13 +72,13 @@ async def prune(connection: AsyncConnection, older_than: datetime) -> None:
 async def add_drift(
     connection: AsyncConnection, *, model_version: str, photos: int, features: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Keep what all processes' photos said."""
+    """Store a drift report over all processes."""
     row = {"id": str(uuid7()), "model_version": model_version, "photos": photos, "features": list(features)}
     await connection.execute(insert(drift_reports), [row])
 
 
 async def last_drift(connection: AsyncConnection, since: datetime) -> list[SavedDrift]:
-    """The newest one of each version since a moment, newest first."""
+    """The latest drift report of each version since a time, newest first."""
     rows = await connection.execute(
         select(drift_reports).where(drift_reports.c.id >= first_id(since)).order_by(drift_reports.c.id.desc())
     )

@@ -1,4 +1,4 @@
-"""Connections: a pooled async engine to MySQL or SQLite, and one way to run a transaction that survives hiccups."""
+"""Connections: a pooled async engine for MySQL or SQLite, and transactions with retries."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ Result = TypeVar("Result")
 
 DRIVERS = {"mysql": "mysql+aiomysql", "mariadb": "mysql+aiomysql", "sqlite": "sqlite+aiosqlite"}
 EMBEDDED_FILE = "dandelion.db"
-# Deadlock, lock wait timeout: the transaction was rolled back as a whole and may be tried again.
+# Deadlock, lock wait timeout: the transaction was rolled back as a whole and may be retried.
 _TRANSIENT_MYSQL = {1205, 1213}
 _SQLITE_BUSY_MS = 10_000
-# Execution option of an engine: longest time for one transaction, seconds.
+# Execution option of an engine: maximum time for one transaction, seconds.
 _LIMIT = "dandelion_limit_seconds"
 
 log = structlog.get_logger(__name__)
 
 
 def database_url(settings: Settings) -> URL:
-    """Where the database is, with the async driver that we use.
+    """The address of the database, with our async driver.
 
     Raises:
-        SettingsError: The address cannot be read, or is of a kind that is not supported.
+        SettingsError: The address is invalid, or this kind of database is not supported.
     """
     given = settings.database.url
     if given is None:
@@ -52,20 +52,22 @@ def database_url(settings: Settings) -> URL:
         url = make_url(given.get_secret_value())
     except ArgumentError as error:
         raise SettingsError(
-            "DANDELION_DATABASE__URL is no database address.", "Write mysql://user:password@host:3306/mlops_db."
+            "DANDELION_DATABASE__URL is not a database address.", "Write mysql://user:password@host:3306/mlops_db."
         ) from error
     kind = url.get_backend_name()
     if kind not in DRIVERS:
-        raise SettingsError(f"DANDELION_DATABASE__URL is of kind {kind!r}.", "Use mysql:// or sqlite://.")
+        raise SettingsError(
+            f"DANDELION_DATABASE__URL names a {kind!r} database, which is not supported.", "Use mysql:// or sqlite://."
+        )
     password = settings.database.password
     return url.set(drivername=DRIVERS[kind], password=password.get_secret_value() if password else url.password)
 
 
 def create_engine(settings: Settings) -> AsyncEngine:
-    """An engine that checks a connection before it lends it, and that waits for nothing without end.
+    """An engine that checks each connection before use and limits every wait.
 
     Raises:
-        SettingsError: The address or the certificates cannot be read.
+        SettingsError: The address is invalid, or the certificates cannot be read.
     """
     url, options = database_url(settings), settings.database
     if url.get_backend_name() == "sqlite":
@@ -95,15 +97,15 @@ def create_engine(settings: Settings) -> AsyncEngine:
 async def transact(
     engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[Result]], *, patience_seconds: float
 ) -> Result:
-    """Run `work` in one transaction; on a lost connection, a deadlock or a busy database run it again from the start.
+    """Run `work` in one transaction. After a lost connection, a deadlock or a busy database, run it again.
 
     Args:
-        engine: Where.
-        work: Called with a connection inside a transaction; must not have other effects, for it may run again.
-        patience_seconds: How long to go on trying; 0 tries once.
+        engine: The database.
+        work: Called with a connection inside a transaction. It must have no other effects, since it may run again.
+        patience_seconds: How long to retry; 0 tries once.
 
     Raises:
-        DatabaseError: The database did not answer within the patience, or refused the statement.
+        DatabaseError: The database did not respond in that time, or refused the statement.
     """
     try:
         async for attempt in AsyncRetrying(
@@ -114,7 +116,7 @@ async def transact(
             reraise=True,
         ):
             with attempt:
-                # The server's own limit on queries does not help where the network swallows its answer.
+                # The server's own limit on queries does not help if the network loses its response.
                 async with asyncio.timeout(engine.get_execution_options().get(_LIMIT)), engine.begin() as connection:
                     return await work(connection)
     except (SQLAlchemyError, OSError) as error:
@@ -123,7 +125,7 @@ async def transact(
 
 
 async def lift_limit(connection: AsyncConnection) -> None:
-    """Let each statement on `connection` take as long as it must; afterwards it is closed, not lent again."""
+    """Remove the time limit of statements on `connection`; it is closed after use and does not return to the pool."""
     if connection.dialect.name == "mysql":
         await connection.run_sync(Connection.detach)
         await connection.exec_driver_sql(_session(0))
@@ -142,20 +144,20 @@ def is_transient(error: BaseException) -> bool:
 
 
 def code_of(error: DBAPIError) -> Any:
-    """The number by which MySQL knows an error; SQLite says words there."""
+    """MySQL's error number; for SQLite, a text."""
     return getattr(error.orig, "args", (None,))[0]
 
 
 def database_error(error: BaseException) -> DatabaseError:
-    """An error of the driver in our words, without its SQL and its values."""
-    # Or the value did not even become one of the column's type, which is said before anything is sent.
+    """A driver's error as a `DatabaseError`, without SQL and values."""
+    # Raised before anything is sent: a value cannot be converted to the column's type.
     is_unsendable = isinstance(error, StatementError) and not isinstance(error, DBAPIError)
     kind = RowRefusedError if isinstance(error, (DataError, IntegrityError)) or is_unsendable else DatabaseError
     cause = getattr(error, "orig", None) or error
-    # The driver's words do not say why it could not connect; what it caught does.
+    # The driver's own text does not say why it could not connect; its cause does.
     words = [str(each).strip().partition("\n")[0][:200] for each in (cause, cause.__cause__) if each is not None]
-    told = ": ".join(word for word in words if word) or type(cause).__name__
-    return kind(f"The database failed: {told}.", "Look at it with `dandelion db status`.")
+    reason = ": ".join(word for word in words if word) or type(cause).__name__
+    return kind(f"The database failed: {reason}.", "Check it with `dandelion db status`.")
 
 
 def _log_retry(state: RetryCallState) -> None:
@@ -164,7 +166,7 @@ def _log_retry(state: RetryCallState) -> None:
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
-    """Foreign keys, patience, and commits that outlive a crash of the process; migrations switch WAL on in the file."""
+    """Set foreign keys, a busy timeout, and commits that survive a crash of the process; migrations switch WAL on."""
     cursor = connection.cursor()
     for pragma in (f"busy_timeout={_SQLITE_BUSY_MS}", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
@@ -172,13 +174,13 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
 
 
 def _session(seconds: float) -> str:
-    """Times in UTC and a limit on queries, 0 for none: MySQL and MariaDB spell it each in comments of its own."""
+    """SQL that sets UTC and a time limit on queries, 0 for none; MySQL and MariaDB each read their own comment."""
     mysql = f"/*!80000 , max_execution_time = {int(seconds * 1000)} */"
     mariadb = f"/*M!100000 , max_statement_time = {seconds:g} */"
     return f"SET SESSION time_zone = '+00:00' {mysql} {mariadb}"
 
 
 def _encrypted(options: DatabaseSettings) -> dict[str, Any]:
-    from dandelion.db import tls  # with the driver, which SQLite does without
+    from dandelion.db import tls  # imports the driver, which SQLite does not need
 
     return {"ssl": tls.create_context(options), "async_creator_fn": tls.connect}

@@ -1,4 +1,4 @@
-"""Labels of predictions, as people give them."""
+"""Feedback: the labels that people give predictions."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CLOCK_SKEW = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Labels of one model version.
+    """The labels of one model version's predictions.
 
     Attributes:
-        version: Which.
-        labelled: Number of labels.
-        right: How many of them were what the model had answered.
+        version: The model version.
+        labelled: Number of labelled predictions.
+        right: How many of them were right.
     """
 
     version: str
@@ -35,11 +35,11 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class BinTally(Tally):
-    """The same of its predictions in one bin of confidence.
+    """The labels of one model version's predictions in one bin of confidence.
 
     Attributes:
-        bin: Of `CALIBRATION_BINS` equal ones, from 0.
-        confidence: Sum of their confidences.
+        bin: Index of the bin, of `CALIBRATION_BINS` equal ones, from 0.
+        confidence: Sum of the confidences.
     """
 
     bin: int
@@ -47,13 +47,13 @@ class BinTally(Tally):
 
 
 async def give(connection: AsyncConnection, labelled: Feedback, *, actor: str) -> bool:
-    """Store the label of a prediction and return whether the answer was right.
+    """Store the label of a prediction and return whether the prediction was right.
 
-    Told twice, the last word counts; the audit log keeps both.
+    A second label replaces the first; the audit log retains both.
 
     Raises:
         PredictionNotFoundError: No such prediction is stored.
-        FeedbackError: The model that answered has no such class, or the label lies in the future.
+        FeedbackError: The model of the prediction has no such class, or the label's time is in the future.
     """
     (outcome,) = await give_all(connection, [labelled], actor=actor)
     if isinstance(outcome, DandelionError):
@@ -64,59 +64,59 @@ async def give(connection: AsyncConnection, labelled: Feedback, *, actor: str) -
 async def give_all(
     connection: AsyncConnection, labelled: Sequence[Feedback], *, actor: str
 ) -> list[bool | DandelionError]:
-    """The same for some hundred at once, in a handful of statements; what is wrong with one spoils no other."""
+    """Store some hundred labels in a few statements; an invalid one does not affect the others."""
     ids = sorted({each.prediction_id for each in labelled})
-    # Writing first takes the rows on MySQL and the file on SQLite: of two who tell at once, one waits for the other.
+    # Writing first locks the rows on MySQL and the file on SQLite, so that concurrent feedback takes turns.
     these = predictions.c.id.in_(ids)
     await connection.execute(update(predictions).where(these).values(verdict=predictions.c.verdict))
     columns = (predictions.c.id, predictions.c.label, predictions.c.probabilities, predictions.c.model_version)
-    answered = {row.id: row for row in await connection.execute(select(*columns).where(these))}
+    found = {row.id: row for row in await connection.execute(select(*columns).where(these))}
     now = datetime.now(UTC)
     outcomes: list[bool | DandelionError] = []
-    words: dict[str, dict[str, object]] = {}  # the last one about each
-    heard: list[Feedback] = []
+    rows: dict[str, dict[str, object]] = {}  # the last label of each prediction
+    accepted: list[Feedback] = []
     for each in labelled:
-        answer = answered.get(each.prediction_id)
-        if answer is None:
+        prediction = found.get(each.prediction_id)
+        if prediction is None:
             outcomes.append(
                 PredictionNotFoundError(
                     f"No prediction {each.prediction_id} is stored.",
-                    "Check the id; a fresh one is stored within seconds.",
+                    "Check the id; a new prediction is stored within seconds.",
                 )
             )
-        elif each.label not in answer.probabilities:
-            known = ", ".join(answer.probabilities)
+        elif each.label not in prediction.probabilities:
+            classes = ", ".join(prediction.probabilities)
             outcomes.append(
-                FeedbackError(f"{each.label!r} is no class of the model that answered.", f"It knows {known}.")
+                FeedbackError(f"The model of this prediction has no class {each.label!r}.", f"Use one of: {classes}.")
             )
         elif each.at is not None and each.at > now + CLOCK_SKEW:
             outcomes.append(FeedbackError(f"{each.at:%Y-%m-%d %H:%M:%S} UTC is in the future.", "Check the clock."))
         else:
-            correct = bool(each.label == answer.label)
-            heard.append(each)
+            correct = bool(each.label == prediction.label)
+            accepted.append(each)
             outcomes.append(correct)
-            words[each.prediction_id] = {
+            rows[each.prediction_id] = {
                 "prediction_id": each.prediction_id,
                 "label": each.label,
                 "correct": correct,
-                "model_version": answer.model_version,
+                "model_version": prediction.model_version,
                 "actor": actor,
                 "created_at": each.at or now,
             }
-    if heard:
-        await connection.execute(delete(feedback).where(feedback.c.prediction_id.in_(list(words))))
-        await connection.execute(insert(feedback), list(words.values()))
+    if accepted:
+        await connection.execute(delete(feedback).where(feedback.c.prediction_id.in_(list(rows))))
+        await connection.execute(insert(feedback), list(rows.values()))
         for verdict in (True, False):
-            if judged := [identity for identity, word in words.items() if word["correct"] is verdict]:
+            if judged := [identity for identity, row in rows.items() if row["correct"] is verdict]:
                 values = {"verdict": "right" if verdict else "wrong"}
                 await connection.execute(update(predictions).where(predictions.c.id.in_(judged)).values(**values))
-        about = [(each.prediction_id, {"label": each.label}) for each in heard]
+        about = [(each.prediction_id, {"label": each.label}) for each in accepted]
         await audit.record_all(connection, actor=actor, action="feedback", about=about)
     return outcomes
 
 
 async def withdraw(connection: AsyncConnection, prediction_id: str, *, actor: str) -> None:
-    """Remove the label of a prediction; harmless when there is none.
+    """Remove the label of a prediction; harmless if there is none.
 
     Raises:
         PredictionNotFoundError: No such prediction is stored.
@@ -134,7 +134,7 @@ async def withdraw(connection: AsyncConnection, prediction_id: str, *, actor: st
 
 
 async def tally(connection: AsyncConnection, since: datetime) -> list[Tally]:
-    """Labels since a moment, by model version."""
+    """Labels given since a time, by model version."""
     right = func.sum(type_coerce(feedback.c.correct, Integer))
     query = select(feedback.c.model_version, func.count(), right).where(feedback.c.created_at >= since)
     rows = await connection.execute(query.group_by(feedback.c.model_version))
@@ -142,9 +142,9 @@ async def tally(connection: AsyncConnection, since: datetime) -> list[Tally]:
 
 
 async def tally_bins(connection: AsyncConnection, since: datetime) -> list[BinTally]:
-    """The same by model version and bin of confidence."""
+    """Labels given since a time, by model version and bin of confidence."""
     right = func.sum(type_coerce(feedback.c.correct, Integer))
-    # Rounding what is half less is cutting, and not every SQLite has floor(); certainty belongs to the last bin.
+    # round(x - 0.5) stands in for floor(x), which not every SQLite has; a confidence of 1 belongs to the last bin.
     bin_ = func.round(predictions.c.confidence * (CALIBRATION_BINS - 1e-6) - 0.5)
     columns = (feedback.c.model_version, func.count(), right, bin_, func.sum(predictions.c.confidence))
     query = select(*columns).join(predictions, predictions.c.id == feedback.c.prediction_id)
@@ -158,14 +158,14 @@ async def tally_bins(connection: AsyncConnection, since: datetime) -> list[BinTa
 
 
 @dataclass(frozen=True, slots=True)
-class ToldPhoto:
-    """A photo whose true class somebody gave.
+class LabelledPhoto:
+    """A photo with its label.
 
     Attributes:
-        prediction_id: The answer it was about.
-        label: The true class.
-        photo_key: Where the photo lies in the bucket `data-lake`.
-        labelled_at: When it was given, UTC.
+        prediction_id: The photo's prediction.
+        label: The true label.
+        photo_key: Key of the photo in the bucket `data-lake`.
+        labelled_at: When the label was given, UTC.
     """
 
     prediction_id: str
@@ -176,14 +176,14 @@ class ToldPhoto:
 
 async def labelled_photos(
     connection: AsyncConnection, *, after: str | None, limit: int, since: datetime | None = None
-) -> list[ToldPhoto]:
-    """Photos that are kept and whose label is known, in the order of their ids.
+) -> list[LabelledPhoto]:
+    """Stored photos that have a label, in the order of their ids.
 
     Args:
         connection: Inside a transaction.
-        after: Id of the last one of the turn before.
-        limit: Most in one turn.
-        since: Only labels given then or later.
+        after: Id of the last photo of the previous call.
+        limit: Maximum number of photos.
+        since: Only labels given at this time or later.
     """
     key = predictions.c.photo_key
     query = (
@@ -196,4 +196,4 @@ async def labelled_photos(
     if since is not None:
         query = query.where(feedback.c.created_at >= since)
     rows = await connection.execute(query.order_by(feedback.c.prediction_id).limit(limit))
-    return [ToldPhoto(*row) for row in rows]
+    return [LabelledPhoto(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""API keys: what is stored of them is a digest, and their rows stay when they are revoked."""
+"""API keys: only a digest is stored, and the rows of revoked keys stay."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ async def create(connection: AsyncConnection, key: ApiKey, *, actor: str) -> Non
     """Store a key.
 
     Raises:
-        ApiKeyError: There is one of that name, or was.
+        ApiKeyError: There is or was a key of that name.
     """
     if (before := await _named(connection, key.name)) is not None:
         raise ApiKeyError(
-            f"There is a key {key.name!r} already, made {before.created_at:%Y-%m-%d}"
+            f"There is already a key {key.name!r}, created {before.created_at:%Y-%m-%d}"
             f"{' and revoked' if before.revoked_at else ''}.",
-            "Names stay in the audit log: choose another.",
+            "Choose another name: names are not reused, because they stay in the audit log.",
         )
     row = {
         "id": key.id,
@@ -42,7 +42,7 @@ async def create(connection: AsyncConnection, key: ApiKey, *, actor: str) -> Non
 
 
 async def find(connection: AsyncConnection, identity: str) -> ApiKey | None:
-    """The key of that id, also one that is over."""
+    """The key of that id, even if it has expired or was revoked."""
     row = (await connection.execute(select(api_keys).where(api_keys.c.id == identity))).one_or_none()
     return None if row is None else _key(row)
 
@@ -53,13 +53,13 @@ async def list_all(connection: AsyncConnection) -> Sequence[ApiKey]:
 
 
 async def revoke(connection: AsyncConnection, name: str, *, actor: str) -> None:
-    """Let a key open nothing any more; harmless when it was revoked before.
+    """Revoke a key; harmless if it was revoked before.
 
     Raises:
-        ApiKeyError: There is none of that name.
+        ApiKeyError: There is no key of that name.
     """
     if (found := await _named(connection, name)) is None:
-        raise ApiKeyError(f"There is no key {name!r}.", "`dandelion keys list` shows those there are.")
+        raise ApiKeyError(f"There is no key {name!r}.", "List the keys with `dandelion keys list`.")
     if found.revoked_at is None:
         named = update(api_keys).where(api_keys.c.name == name)
         await connection.execute(named.values(revoked_at=datetime.now(UTC)))

@@ -1,4 +1,4 @@
-"""Schema versions: forward, back, and where a database stands. Alembic does the work; one process at a time."""
+"""Schema versions: upgrade, downgrade and status, through Alembic and in one process at a time."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Step:
 
     Attributes:
         revision: Its name.
-        what: What it brings.
+        what: What it changes.
         applied: Whether the database has it.
     """
 
@@ -51,28 +51,28 @@ class Step:
 
 
 async def upgrade(engine: AsyncEngine, target: str = "head") -> None:
-    """Bring the schema forward to `target`; harmless when it is there. Replicas that start together take turns.
+    """Upgrade the schema to `target`; harmless if it is already there. Replicas that start together take turns.
 
     Raises:
-        DatabaseError: The database did not answer, has a schema of a newer Dandelion, or `target` is unknown.
+        DatabaseError: The database did not respond, has a schema of a newer Dandelion, or `target` is unknown.
     """
     await _run(engine, lambda config: command.upgrade(config, target))
 
 
 async def downgrade(engine: AsyncEngine, target: str) -> None:
-    """Take the schema back to `target`: a revision, `-1` for one step, or `base` for nothing at all.
+    """Downgrade the schema to `target`: a revision, `-1` for one step, or `base` for an empty database.
 
     Raises:
-        DatabaseError: The database did not answer, or `target` is unknown.
+        DatabaseError: The database did not respond, or `target` is unknown.
     """
     await _run(engine, lambda config: command.downgrade(config, target))
 
 
 async def wait_for(engine: AsyncEngine, *, seconds: float) -> None:
-    """Return once the database answers.
+    """Wait until the database responds.
 
     Raises:
-        DatabaseError: It did not within that time.
+        DatabaseError: It did not respond within that time.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -88,10 +88,10 @@ async def wait_for(engine: AsyncEngine, *, seconds: float) -> None:
 
 
 async def is_newer(engine: AsyncEngine) -> bool:
-    """Whether the database has a schema that a later Dandelion made.
+    """Whether the database has a schema of a newer Dandelion.
 
     Raises:
-        DatabaseError: The database did not answer.
+        DatabaseError: The database did not respond.
     """
     current = await _current(engine)
     return current is not None and current not in [script.revision for script in _revisions()]
@@ -101,7 +101,7 @@ async def status(engine: AsyncEngine) -> list[Step]:
     """Every schema version, oldest first.
 
     Raises:
-        DatabaseError: The database did not answer, or has a schema of a newer Dandelion.
+        DatabaseError: The database did not respond, or has a schema of a newer Dandelion.
     """
     current = await _current(engine)
     ordered = _revisions()
@@ -142,16 +142,18 @@ async def _run(engine: AsyncEngine, work: Callable[[Config], None]) -> None:
                 await connection.run_sync(migrate)
                 await connection.commit()
     except CommandError as error:
-        raise DatabaseError(f"The schema cannot be changed: {error}.", "See `dandelion db status`.") from error
+        raise DatabaseError(
+            f"The schema cannot be changed: {error}.", "Check the schema with `dandelion db status`."
+        ) from error
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise database_error(error) from error
 
 
 async def _let_readers_in(database: str) -> None:
-    """Switch the file to a write-ahead log, so that readers and one writer work at once; it stays switched.
+    """Switch the file to a write-ahead log, permanently, so that readers and one writer can work at once.
 
-    SQLite refuses at once, whatever the busy timeout, while another connection looks at the file. On a connection of
-    its own in a thread: a statement that is broken off keeps its lock for as long as anybody holds the error.
+    While another connection reads the file, SQLite refuses the switch at once, whatever the busy timeout. The switch
+    uses its own connection in a thread: an interrupted statement holds its lock as long as its error is referenced.
     """
 
     def switch() -> None:
@@ -170,7 +172,7 @@ async def _let_readers_in(database: str) -> None:
 
 @asynccontextmanager
 async def _turn(connection: AsyncConnection) -> AsyncIterator[None]:
-    """Wait for whoever else migrates this database: by a lock file for SQLite, by a named lock on MySQL."""
+    """Wait for other processes that migrate this database: a lock file for SQLite, a named lock on MySQL."""
     if connection.dialect.name == "sqlite":
         with Path(str(connection.engine.url.database)).with_suffix(".lock").open("w") as file:
             await _flock(file)
@@ -182,13 +184,13 @@ async def _turn(connection: AsyncConnection) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        with suppress(SQLAlchemyError):  # the server lets go by itself when the connection is gone
+        with suppress(SQLAlchemyError):  # the server releases the lock when the connection is gone
             await connection.execute(text("SELECT RELEASE_LOCK(:name)"), parameters)
 
 
 @asynccontextmanager
 async def _alone() -> AsyncIterator[None]:
-    """Wait for whoever else migrates in this process, whichever database: Alembic keeps its work in a global."""
+    """Wait for other migrations in this process, of any database: Alembic has global state."""
     await _until(lambda: _alembic.acquire(blocking=False))
     try:
         yield
@@ -217,7 +219,7 @@ async def _until(locks: Callable[[], bool]) -> None:
 
 def _busy() -> DatabaseError:
     return DatabaseError(
-        f"Another process has been changing the schema for {LOCK_SECONDS} s.", "Wait for it, then try again."
+        f"Another process has been changing the schema for {LOCK_SECONDS} s.", "Wait until it is done, then rerun this."
     )
 
 
@@ -229,7 +231,7 @@ def _config() -> Config:
 
 
 def run_migrations(context: Any) -> None:
-    """What Alembic's environment runs, on the connection that it was given."""
+    """Run the migrations on the connection in Alembic's context; called by Alembic's environment."""
     from dandelion.db.tables import metadata
 
     context.configure(

@@ -31,7 +31,7 @@ from dandelion.domain import JournalEntry, StoredPrediction
 
 MAX_PAGE = 500
 _NO_SUCH_INDEX = 1176
-# In place of a photo's key: it was erased, and none may come after.
+# In place of a photo's key: the photo was erased, and none may be stored after it.
 ERASED = "erased"
 
 _COLUMNS = (
@@ -47,8 +47,8 @@ def _insert(unless_there: str) -> TextClause:
     return statement.bindparams(*(bindparam(name, type_=predictions.c[name].type) for name in _COLUMNS))
 
 
-# As text, since aiomysql joins many rows into one statement only where it recognises the form, which SQLAlchemy's own
-# construct has not: 20 times faster. IGNORE would be shorter, and would cut values that do not fit.
+# As text: aiomysql joins many rows into one statement only if it recognises the form, which SQLAlchemy's own construct
+# does not have. That is 20 times faster. IGNORE would be shorter, but would truncate values that do not fit.
 _INSERTS = {
     "mysql": _insert("ON DUPLICATE KEY UPDATE id = id"),
     "sqlite": _insert("ON CONFLICT DO NOTHING"),
@@ -57,17 +57,17 @@ _INSERTS = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which predictions; what is None does not matter.
+    """Which predictions to find; None matches all.
 
     Attributes:
-        since: Made then or later.
-        until: Made before then.
-        label: Class that was given.
-        version: Model version that answered.
-        min_confidence: At least as sure.
-        max_confidence: At most as sure.
-        verdict: Whether its label agrees; `unknown` without a label.
-        in_distribution: Whether the photo resembled what the model knows.
+        since: Created at this time or later.
+        until: Created before this time.
+        label: The predicted class.
+        version: The model version.
+        min_confidence: Minimum confidence.
+        max_confidence: Maximum confidence.
+        verdict: Whether the prediction agrees with its label; `unknown` without a label.
+        in_distribution: Whether the photo is in distribution.
     """
 
     since: datetime | None = None
@@ -82,15 +82,15 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What was answered in a time.
+    """The predictions of a period.
 
     Attributes:
-        photos: How many answers.
-        strange: How many of them were out of distribution.
-        confidence: Their mean confidence; 0 without any.
-        duration_ms: How long they took, mean.
-        labelled: Number of labels.
-        right: How many answers were right.
+        photos: Number of predictions.
+        strange: How many of them are out of distribution.
+        confidence: Their mean confidence; 0 without predictions.
+        duration_ms: Their mean duration.
+        labelled: How many of them are labelled.
+        right: How many of the labelled ones are right.
     """
 
     photos: int
@@ -102,7 +102,7 @@ class Summary:
 
 
 async def summarise(connection: AsyncConnection, since: datetime, until: datetime) -> Summary:
-    """What was answered from a moment to another."""
+    """Summarise the predictions of a period."""
     table = predictions.c
 
     def share(condition: Any) -> Any:
@@ -122,7 +122,7 @@ async def summarise(connection: AsyncConnection, since: datetime, until: datetim
 
 
 async def add(connection: AsyncConnection, entries: Sequence[JournalEntry]) -> None:
-    """Store predictions; those that are stored already stay as they are, so a batch may be sent again."""
+    """Store predictions. Those that are already stored do not change, so a batch may be sent again."""
     await connection.execute(_INSERTS[connection.dialect.name], [_row(entry) for entry in entries])
 
 
@@ -144,29 +144,29 @@ async def page(
 
     Args:
         connection: Inside a transaction.
-        wanted: Which.
-        before: Id of the last one of the page before, if any.
-        limit: Most that are wanted, 1 to `MAX_PAGE`.
+        wanted: Which predictions.
+        before: Id of the last prediction of the previous page, if any.
+        limit: Maximum number of predictions, 1 to `MAX_PAGE`.
     """
     query = _with_label().where(and_(True, *_conditions(wanted)))
     if before is not None:
         query = query.where(predictions.c.id < before)
     query = query.order_by(predictions.c.id.desc()).limit(min(limit, MAX_PAGE))
     indexes = _indexes(wanted)
-    # Else MySQL may walk the primary key backwards past everything that does not match.
+    # Else MySQL may scan the primary key backwards past all rows that do not match.
     hinted = query.with_hint(predictions, f"USE INDEX ({', '.join(indexes)})", "mysql") if indexes else query
     try:
         rows = await connection.execute(hinted)
     except OperationalError as error:
         if code_of(error) != _NO_SUCH_INDEX:
             raise
-        # Tables are brought up to date beside the pods of an upgrade; until then MySQL chooses for itself.
+        # During an upgrade, pods run before the migration has created the index; until then MySQL chooses for itself.
         rows = await connection.execute(query)
     return [stored(row) for row in rows]
 
 
 async def walk(connection: AsyncConnection, wanted: Filter, *, after: str | None, limit: int) -> list[StoredPrediction]:
-    """Predictions, oldest first, for those who want all of them; `after` is the id of the last one before."""
+    """Predictions, oldest first, for callers that read all of them; `after` is the last id of the previous call."""
     query = _with_label().where(and_(True, *_conditions(wanted)))
     if after is not None:
         query = query.where(predictions.c.id > after)
@@ -175,18 +175,18 @@ async def walk(connection: AsyncConnection, wanted: Filter, *, after: str | None
 
 
 async def count(connection: AsyncConnection) -> int:
-    """How many are stored."""
+    """The number of stored predictions."""
     return int(await connection.scalar(select(func.count()).select_from(predictions)) or 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What a model answered for a while.
+    """The predictions of a model in a period.
 
     Attributes:
-        photos: How many photos.
-        outliers: How many of them resembled nothing known.
-        p95_ms: Time that 95 % of its last answers took at most; None without any.
+        photos: Number of photos.
+        outliers: How many of them are out of distribution.
+        p95_ms: 95th percentile of the latest predictions' duration; None without predictions.
     """
 
     photos: int
@@ -195,22 +195,22 @@ class Traffic:
 
 
 async def traffic(connection: AsyncConnection, since: datetime, version: str, *, sample: int = 10_000) -> Traffic:
-    """What a version answered since a moment; times from its last `sample` answers."""
+    """The predictions of a version since a time; durations are from its last `sample` predictions."""
     those = (predictions.c.model_version == version, predictions.c.id >= first_id(since))
     photos = int(await connection.scalar(select(func.count()).where(*those)) or 0)
-    strange = select(func.count()).where(*those, is_in_distribution(False))
-    outliers = int(await connection.scalar(strange) or 0)
+    outlying = select(func.count()).where(*those, is_in_distribution(False))
+    outliers = int(await connection.scalar(outlying) or 0)
     latest = select(predictions.c.duration_ms).where(*those).order_by(predictions.c.id.desc()).limit(sample)
     times = sorted((await connection.scalars(latest)).all())
     return Traffic(photos, outliers, times[int(0.95 * (len(times) - 1))] if times else None)
 
 
 async def prune(connection: AsyncConnection, older_than: datetime, *, limit: int) -> int:
-    """Delete at most `limit` predictions made before a moment, oldest first, with their feedback; return how many."""
+    """Delete up to `limit` predictions from before a time, oldest first, with their feedback; return how many."""
     oldest = select(predictions.c.id).where(predictions.c.id < first_id(older_than)).order_by(predictions.c.id)
     ids = (await connection.scalars(oldest.limit(limit))).all()
     if ids:
-        # All ids up to the last: a range is found by one walk along the key.
+        # All ids up to the last one: a range takes one scan along the key.
         await connection.execute(delete(predictions).where(predictions.c.id <= ids[-1]))
     return len(ids)
 
@@ -222,16 +222,16 @@ async def photo_keys(connection: AsyncConnection, ids: Sequence[str]) -> dict[st
 
 
 async def photo_keys_of(connection: AsyncConnection, client: str, *, limit: int) -> dict[str, str | None]:
-    """The same for at most `limit` predictions of a client, oldest first."""
+    """Id to photo key, or to `ERASED`, for up to `limit` predictions of a client, oldest first."""
     query = select(predictions.c.id, predictions.c.photo_key).where(predictions.c.client == client)
     rows = await connection.execute(query.order_by(predictions.c.id).limit(limit))
     return {row.id: row.photo_key for row in rows}
 
 
 async def place_photos(connection: AsyncConnection, keys: Mapping[str, str]) -> set[str]:
-    """Say where photos lie; return the ids of those that are stored and were not erased."""
-    # The write itself asks whether it may: SQLite holds nothing for who has only read, so that an erasure could come
-    # between. In the order of ids, in which erasures take rows, too.
+    """Write the keys of photos; return the ids of those predictions that are stored and were not erased."""
+    # The update itself checks for an erasure: SQLite takes no lock for a read, so an erasure could come between a read
+    # and the update. In the order of ids, in which erasures lock rows, too.
     table = predictions.c
     is_free = or_(table.photo_key.is_(None), table.photo_key != ERASED)
     statement = update(predictions).where(table.id == bindparam("of"), is_free)
@@ -242,12 +242,12 @@ async def place_photos(connection: AsyncConnection, keys: Mapping[str, str]) -> 
 
 
 async def mark_erased(connection: AsyncConnection, ids: Sequence[str]) -> None:
-    """Let no photo of these be stored from now on."""
+    """Mark the photos of these predictions as erased, so that none is stored any more."""
     await connection.execute(update(predictions).where(predictions.c.id.in_(ids)).values(photo_key=ERASED))
 
 
 async def forget_clients(connection: AsyncConnection, ids: Sequence[str]) -> None:
-    """Let nothing say whose these were."""
+    """Remove the clients of these predictions."""
     await connection.execute(update(predictions).where(predictions.c.id.in_(ids)).values(client=None))
 
 
@@ -268,7 +268,7 @@ def _row(entry: JournalEntry) -> dict[str, object]:
 
 
 def _with_label() -> Select[Any]:
-    # A subquery for the rows of the page, not a join: MySQL joined all rows by hash before it sorted and cut.
+    # A subquery for the rows of the page, not a join: MySQL hash-joined all rows before it sorted and limited them.
     true_label = select(feedback.c.label).where(feedback.c.prediction_id == predictions.c.id).scalar_subquery()
     return select(predictions, true_label.label("true_label"))
 
@@ -296,13 +296,13 @@ def _conditions(wanted: Filter) -> list[Any]:
 
 
 def is_in_distribution(known: bool) -> Any:
-    """Whether a photo resembled what the model knows; not by `IS`, for which MySQL looks into no index."""
+    """The condition that a photo is in distribution, or out of it; not with `IS`, for which MySQL uses no index."""
     return predictions.c.in_distribution == bindparam(None, known, Boolean)
 
 
 def _indexes(wanted: Filter) -> list[str]:
-    """What MySQL may choose from: indexes on columns that must have one value, then the id, in the page's order."""
-    # A version answered for a while, and along an index of a label alone lie those of all other times, too.
+    """The indexes that MySQL may choose from: on columns with a single value, then the id, in the page's order."""
+    # A version served for a limited time; an index on the label alone also has the rows of all other times.
     version = "model_version_" if wanted.version is not None else ""
     found = []
     if wanted.label is not None:
@@ -314,12 +314,12 @@ def _indexes(wanted: Filter) -> list[str]:
     if wanted.in_distribution is False:
         found.append("in_distribution")
     if found and (wanted.min_confidence, wanted.max_confidence) != (None, None):
-        found.append("confidence")  # few rows may be that sure: they are sorted sooner than found among the others
+        found.append("confidence")  # the range may match few rows: sorting them is quicker than searching the others
     return [f"ix_predictions_{columns}_id" for columns in found]
 
 
 def stored(row: Row[Any]) -> StoredPrediction:
-    """A row of the table as what it says; without a label where the query did not ask for one."""
+    """A row of the table as a prediction; without its label if the query did not select it."""
     return StoredPrediction(
         prediction_id=row.id,
         created_at=moment_of(row.id),

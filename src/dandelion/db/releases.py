@@ -1,4 +1,4 @@
-"""Releases: which version came into service in place of which, and how it went."""
+"""Releases: which version replaced which in service, and the outcome."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROLLED_BACK = "rolled_back"
 async def begin(
     connection: AsyncConnection, *, name: str, version: str, previous: str | None, strategy: str, weight: int
 ) -> str:
-    """Write down that `version` of the model `name` is about to serve; return the release's id."""
+    """Record that `version` of the model `name` is about to come into service; return the release's id."""
     row = {
         "id": str(uuid7()),
         "model_name": name,
@@ -35,7 +35,7 @@ async def begin(
 
 
 async def find_begun(connection: AsyncConnection, name: str, version: str) -> tuple[str, str | None] | None:
-    """Id and previous version of a release of `version` that was begun and neither ended nor taken back."""
+    """Id and previous version of a release of `version` that has begun and neither ended nor been rolled back."""
     table = releases.c
     query = select(table.id, table.previous_version).where(
         table.model_name == name, table.model_version == version, table.state == DEPLOYING
@@ -45,6 +45,6 @@ async def find_begun(connection: AsyncConnection, name: str, version: str) -> tu
 
 
 async def finish(connection: AsyncConnection, release_id: str, *, state: str, reason: str) -> None:
-    """Write down how it went."""
+    """Record the outcome of a release."""
     values = {"state": state, "reason": reason, "ended_at": datetime.now(UTC), "revision": releases.c.revision + 1}
     await connection.execute(update(releases).where(releases.c.id == release_id).values(**values))

@@ -1,4 +1,4 @@
-"""Retrainings: one runs at a time, and what it rests on outlives the process that runs it."""
+"""Retrainings: one runs at a time, and its progress outlives its process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dandelion.db.tables import retrainings
 RUNNING = "running"
 ABANDONED = "abandoned"
 FAILED = "failed"
-# A run tells every 20 s that it lives; one that was silent for so long has been killed.
+# A run sends a heartbeat every 20 s; one without a heartbeat for so long was killed.
 SILENCE = timedelta(seconds=120)
 
 
@@ -22,12 +22,12 @@ class Retraining:
     """One run.
 
     Attributes:
-        id: The flow run's, or another UUID.
-        asked: Why.
-        state: `running`, `abandoned`, or how it ended.
-        message: What it said at its end.
-        dataset: Digest of the dataset version that it froze, if it came so far.
-        version: The version that it registered, if it came so far.
+        id: Id of the flow run, or another UUID.
+        asked: Why it was triggered.
+        state: `running`, `abandoned`, or its outcome.
+        message: Its last message.
+        dataset: Digest of the dataset version that it froze, if any.
+        version: The version that it registered, if any.
         started_at: UTC.
         ended_at: UTC; None while it runs.
     """
@@ -43,10 +43,10 @@ class Retraining:
 
 
 async def claim(connection: AsyncConnection, run_id: str, asked: str) -> Retraining | None:
-    """Begin a run, or go on with one of that id; None when another one runs.
+    """Start a run, or resume the one of that id; None if another one is running.
 
-    A run that was killed leaves its row behind, which is set aside here. Of two that begin at once, the key of
-    `active` refuses one, as `RowRefusedError` at the end of the transaction.
+    A killed run leaves an active row behind, which is marked as abandoned here. If two runs start at once, the unique
+    key on `active` refuses one of them, as `RowRefusedError` at the end of the transaction.
     """
     table, now = retrainings.c, datetime.now(UTC)
     await connection.execute(
@@ -72,7 +72,7 @@ async def find(connection: AsyncConnection, run_id: str) -> Retraining | None:
 
 
 async def active(connection: AsyncConnection) -> Retraining | None:
-    """The run that goes on now, if any does."""
+    """The current run, or None."""
     silent = datetime.now(UTC) - SILENCE
     query = select(retrainings).where(retrainings.c.active == 1, retrainings.c.heartbeat_at >= silent)
     row = (await connection.execute(query)).one_or_none()
@@ -80,7 +80,7 @@ async def active(connection: AsyncConnection) -> Retraining | None:
 
 
 async def beat(connection: AsyncConnection, run_id: str, busy_seconds: float) -> bool:
-    """Say that a run lives, and for how many more seconds it has worked; whether it still holds the lock."""
+    """Record a heartbeat and the seconds worked since the last one; return whether the run still holds the lock."""
     table = retrainings.c
     done = await connection.execute(
         update(retrainings)
@@ -93,19 +93,19 @@ async def beat(connection: AsyncConnection, run_id: str, busy_seconds: float) ->
 async def note(
     connection: AsyncConnection, run_id: str, *, dataset: str | None = None, version: str | None = None
 ) -> None:
-    """Remember what a run has come to rest on."""
+    """Record the dataset or the version of a run."""
     values = {name: value for name, value in (("dataset", dataset), ("version", version)) if value is not None}
     await connection.execute(update(retrainings).where(retrainings.c.id == run_id).values(**values))
 
 
 async def finish(connection: AsyncConnection, run_id: str, *, state: str, message: str) -> None:
-    """End a run and let go of the lock."""
+    """Record the end of a run and release the lock."""
     values = {"active": None, "state": state, "message": message, "ended_at": datetime.now(UTC)}
     await connection.execute(update(retrainings).where(retrainings.c.id == run_id).values(**values))
 
 
 async def unfinished(connection: AsyncConnection, since: datetime) -> Retraining | None:
-    """The newest run since a moment, if it failed or was killed after it had frozen its photos."""
+    """The latest run since a time, if it failed or was killed after it had frozen its photos."""
     table = retrainings.c
     ended = select(retrainings).where(table.started_at >= since, table.active.is_(None), table.dataset.is_not(None))
     row = (await connection.execute(ended.order_by(table.started_at.desc()).limit(1))).one_or_none()
@@ -113,7 +113,7 @@ async def unfinished(connection: AsyncConnection, since: datetime) -> Retraining
 
 
 async def last_trained(connection: AsyncConnection) -> datetime | None:
-    """When the last run ended that came as far as a version and did not fail."""
+    """When the last run ended that registered a version and did not fail."""
     table = retrainings.c
     query = select(func.max(table.ended_at)).where(
         table.version.is_not(None), table.active.is_(None), table.state.not_in([FAILED, ABANDONED])
@@ -123,7 +123,7 @@ async def last_trained(connection: AsyncConnection) -> datetime | None:
 
 
 async def busy_seconds(connection: AsyncConnection, since: datetime) -> float:
-    """How long runs have worked that began since a moment."""
+    """The total working time of runs that started since a time."""
     query = select(func.sum(retrainings.c.busy_seconds)).where(retrainings.c.started_at >= since)
     return float(await connection.scalar(query) or 0.0)
 

@@ -1,4 +1,4 @@
-"""Retrainings, backups and releases as they ended: flows write them into the audit log, short-lived as they are."""
+"""The outcomes of retrainings, backups and releases, which short-lived flows write into the audit log."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from dandelion.db.tables import audit_log, releases
 
 RETRAIN = "retrain"
 BACKUP = "backup"
-# What `outcome` of a row's detail says; a retraining that rejects its candidate has succeeded.
+# Values of `outcome` in a row's detail; a retraining that rejects its candidate has succeeded.
 SUCCEEDED = "succeeded"
 FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class RunTally:
-    """Runs that ended alike.
+    """Runs with the same outcome.
 
     Attributes:
         action: `RETRAIN` or `BACKUP`.
         outcome: `SUCCEEDED` or `FAILED`.
-        decision: What a retraining decided; empty where nothing was.
-        runs: How many.
+        decision: The decision of a retraining; empty if there was none.
+        runs: Number of runs.
         last_at: When the last of them ended, UTC.
     """
 
@@ -37,7 +37,7 @@ class RunTally:
 
 
 async def tally(connection: AsyncConnection) -> list[RunTally]:
-    """Every run that ended, by how it ended."""
+    """All runs that ended, counted by outcome."""
     outcome = audit_log.c.detail["outcome"].as_string()
     decision = audit_log.c.detail["decision"].as_string()
     columns = (audit_log.c.action, outcome, decision, func.count(), func.max(audit_log.c.created_at))
@@ -51,7 +51,7 @@ async def tally(connection: AsyncConnection) -> list[RunTally]:
 
 
 async def last_seconds(connection: AsyncConnection, action: str) -> float | None:
-    """How long the last run of an action took; None where none ended or none said so."""
+    """Duration of the last run of an action; None if no run ended or its row has no duration."""
     query = select(audit_log.c.detail).where(audit_log.c.action == action).order_by(audit_log.c.id.desc()).limit(1)
     detail = await connection.scalar(query)
     seconds = (detail or {}).get("seconds")

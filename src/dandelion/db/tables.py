@@ -1,6 +1,6 @@
 """The tables of `mlops_db`, the same on MySQL, MariaDB and SQLite.
 
-Ids are UUIDv7 (RFC 9562), stored as 16 bytes: they sort by time, so the primary key of `predictions` is also its order
+Ids are UUIDv7 (RFC 9562), stored as 16 bytes. They sort by time, so the primary key of `predictions` is also its order
 in time, and a range of time is a range of ids.
 """
 
@@ -32,7 +32,7 @@ from sqlalchemy.dialects import mysql
 
 from dandelion.domain import LABEL_LENGTH
 
-# Text compares by its bytes, as SQLite does it.
+# Text is compared by its bytes, as in SQLite.
 MYSQL: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 
 metadata = MetaData(
@@ -73,13 +73,13 @@ class Moment(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
-        """MySQL keeps whole seconds unless told otherwise."""
+        """Milliseconds on MySQL, whose default is whole seconds."""
         if dialect.name == "mysql":
             return dialect.type_descriptor(mysql.DATETIME(fsp=3))
         return dialect.type_descriptor(DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Any zone to UTC."""
+        """Convert any zone to UTC."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -88,7 +88,7 @@ class Moment(TypeDecorator[datetime]):
         return exact.replace(microsecond=exact.microsecond // 1000 * 1000, tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """UTC, and said so."""
+        """Add the zone, UTC."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
@@ -106,7 +106,7 @@ predictions = Table(
     Column("duration_ms", Double, nullable=False),
     Column("photo_key", String(255)),
     Column("client", String(64)),
-    Column("verdict", String(5)),  # right or wrong once the label is known: it spares history queries a join
+    Column("verdict", String(5)),  # right or wrong once there is a label; saves history queries a join
     Index(None, "label", "id"),
     Index(None, "model_version", "id"),
     Index(None, "confidence", "id"),
@@ -209,7 +209,7 @@ retrainings = Table(
     Column("message", Text),
     Column("dataset", String(64)),
     Column("version", String(32)),
-    # 1 while it runs, else nothing: the key lets one row have it, which is the lock.
+    # 1 while it runs, else NULL: the unique key allows one active row, which is the lock.
     Column("active", Integer, unique=True),
     Column("heartbeat_at", Moment, nullable=False),
     Column("started_at", Moment, nullable=False),
@@ -221,11 +221,11 @@ retrainings = Table(
 
 
 def moment_of(prediction_id: str) -> datetime:
-    """When a UUIDv7 was made, UTC, to the millisecond."""
+    """When a UUIDv7 was created, UTC, to the millisecond."""
     return datetime.fromtimestamp((uuid.UUID(prediction_id).int >> 80) / 1000, UTC)
 
 
 def first_id(moment: datetime) -> str:
-    """The smallest id that could have been made at `moment` or later; ids before it are older."""
+    """The smallest id that could have been created at `moment` or later; smaller ids are older."""
     milliseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
     return str(uuid.UUID(int=max(0, min(milliseconds, (1 << 48) - 1)) << 80))

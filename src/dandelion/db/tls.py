@@ -1,4 +1,4 @@
-"""Encrypted connections to MySQL, or none."""
+"""Encrypted connections to MySQL, without a fallback to plain text."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from dandelion.settings import DatabaseSettings
 
 
 def create_context(options: DatabaseSettings) -> ssl.SSLContext:
-    """What certificates are checked against, and our own, if any.
+    """The trusted certificates, and our own certificate, if any.
 
     Raises:
-        SettingsError: They cannot be read.
+        SettingsError: The certificates cannot be read.
     """
     try:
         context = ssl.create_default_context(cafile=str(options.tls_ca) if options.tls_ca else None)
@@ -31,7 +31,7 @@ def create_context(options: DatabaseSettings) -> ssl.SSLContext:
 
 
 async def connect(*arguments: Any, **options: Any) -> aiomysql.Connection:
-    """A connection that the driver must not open in the clear.
+    """Connect with encryption or not at all.
 
     Raises:
         DatabaseError: The server offers no encryption.
@@ -42,9 +42,9 @@ async def connect(*arguments: Any, **options: Any) -> aiomysql.Connection:
 
 
 class _EncryptedConnection(aiomysql.Connection):  # type: ignore[misc]  # the driver has no types
-    """Ends where a server, or whoever sits before it, greets us without TLS.
+    """A connection that fails if the server, or an attacker in front of it, offers no TLS.
 
-    The driver goes on in the clear then, and hands out the password's proof before anybody could look.
+    The driver would continue in plain text, and send the proof of the password before anything could check it.
     """
 
     @property
@@ -57,6 +57,6 @@ class _EncryptedConnection(aiomysql.Connection):  # type: ignore[misc]  # the dr
         if not flags & CLIENT.SSL:
             raise DatabaseError(
                 "The database server offers no encryption.",
-                "Switch TLS on there, or, where nobody listens, set DANDELION_DATABASE__TLS=false.",
+                "Switch TLS on there. In a trusted network, you can set DANDELION_DATABASE__TLS=false instead.",
             )
         self._server_capabilities = flags

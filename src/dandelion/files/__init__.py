@@ -1,1 +1,1 @@
-"""Files that are written: whole or not at all, and HTML from templates."""
+"""Atomic file replacement, and HTML from templates."""

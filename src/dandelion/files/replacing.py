@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic replacement of files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to: it takes `path`'s place when the block ends well, and goes when it does not.
+    """A file beside `path` to write to. It replaces `path` if the block succeeds and is removed if the block fails.
 
-    Two that write the same file at a time need names of their own, and this is not for them.
+    Not for concurrent writers of the same `path`: they would share the file.
     """
     fresh = path.with_name(f".{path.name}.part")
     try:

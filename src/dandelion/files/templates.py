@@ -1,4 +1,4 @@
-"""HTML from Jinja templates; whatever fills a place is escaped, and a place that nothing fills is an error."""
+"""HTML from Jinja templates: every value is escaped, and an undefined variable is an error."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def create_environment(package: str, folder: str = "") -> Environment:
-    """The templates of a package of ours, named `<name>.html.jinja`.
+    """The templates of one of our packages, named `<name>.html.jinja`.
 
     Args:
-        package: Dotted, `dandelion.ui`.
-        folder: Where they are in it.
+        package: Dotted name, such as `dandelion.ui`.
+        folder: Folder of the templates in the package.
     """
     return Environment(
         loader=PackageLoader(package, folder),

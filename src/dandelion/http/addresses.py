@@ -1,4 +1,4 @@
-"""Addresses: where servers answer, and which proxies are believed."""
+"""Addresses of servers, and of trusted proxies."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ ANYBODY = "*"
 
 
 def url_of(host: str, port: int) -> str:
-    """Where what listens on `host` answers those who are on its machine."""
+    """The URL at which a server that listens on `host` can be reached from its own machine."""
     reached = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 -- read, not bound
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
 def check_proxy(text: str) -> str:
-    """A proxy as it was given.
+    """Return a proxy unchanged if it is valid.
 
     Raises:
-        ValueError: It could match nobody; the message says what to write.
+        ValueError: It is no address or network; the message says what to write.
     """
     if text != ANYBODY:
         try:
@@ -29,9 +29,9 @@ def check_proxy(text: str) -> str:
 
 
 def trusted_peers(proxies: Sequence[str]) -> list[str]:
-    """Proxies in the form that uvicorn compares peers with.
+    """Proxies in the form that uvicorn compares with peers.
 
-    A socket for both families calls 10.1.2.3 `::ffff:10.1.2.3`, and uvicorn drops a network with host bits in silence.
+    A dual-stack socket reports 10.1.2.3 as `::ffff:10.1.2.3`, and uvicorn silently drops a network with host bits.
     """
     if ANYBODY in proxies:
         return [ANYBODY]

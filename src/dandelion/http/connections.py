@@ -1,4 +1,4 @@
-"""Connections of HTTP servers, with bounds on a request's head, for which uvicorn waits and makes room without end."""
+"""HTTP connections with limits on a request's head; uvicorn limits neither its time nor its size."""
 
 from __future__ import annotations
 
@@ -10,56 +10,56 @@ from urllib.parse import urlsplit
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-MOST_HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 10.0
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """Refuses a head (request line and headers) that is too long or too slow, and a `Host` that names none.
+    """Refuses a head (request line and headers) that is too long or too slow, and an invalid `Host`.
 
-    What may follow a body, trailers, is bounded the same; the time and size of bodies is the application's to bound.
+    Trailers after a body have the same limits. The application limits the time and size of bodies.
     """
 
-    _unparsed_bytes = 0  # since the parser last told of something whole
+    _unparsed_bytes = 0  # since the parser last completed an element
     _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first head."""
+        """Start the timer for the first head."""
         super().connection_made(transport)
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no longer."""
+        """Stop the timer."""
         self._progress()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, unless it leads nowhere."""
+        """Parse the bytes, and refuse a head over the limit."""
         self._unparsed_bytes += len(data)
         super().data_received(data)
-        if self._unparsed_bytes > MOST_HEAD_BYTES:
+        if self._unparsed_bytes > MAX_HEAD_BYTES:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         elif self._patience is None and self._is_idle:
             self._expect_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; an error here is answered with 400."""
+        """Accept a header; an error here makes uvicorn respond with 400."""
         if name.lower() == b"host":
             _check_host(value)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is there."""
+        """Stop the timer: the head is complete."""
         self._progress()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Some of the body is there."""
+        """Count from zero: part of the body arrived."""
         self._unparsed_bytes = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """All of the request is there."""
+        """Stop the timer: the request is complete."""
         self._progress()
         super().on_message_complete()
 
@@ -80,9 +80,9 @@ class BoundedConnection(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus) -> None:
         if self.transport.is_closing():
             return
-        # Who sent nothing asked nothing; and nothing may go into the middle of an answer.
+        # A client that sent nothing expects no response, and nothing may be written into the middle of one.
         if self._unparsed_bytes and self._is_idle:
-            text = f"{status.phrase}: a head has {HEAD_SECONDS:g} s and {MOST_HEAD_BYTES} bytes."
+            text = f"{status.phrase}: send the head within {HEAD_SECONDS:g} s and {MAX_HEAD_BYTES} bytes."
             lines = (
                 f"HTTP/1.1 {status.value} {status.phrase}",
                 "content-type: text/plain; charset=utf-8",
@@ -95,9 +95,9 @@ class BoundedConnection(HttpToolsProtocol):
 
 @lru_cache(maxsize=64)
 def _check_host(host: bytes) -> None:
-    """Whoever reads a request's address later fails over one that is none.
+    """Refuse an invalid host, which would fail later code that reads the request's URL.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The host is invalid.
     """
     _ = urlsplit(b"//" + host).port

@@ -1,4 +1,4 @@
-"""How uvicorn serves what is ours: the API and the web page."""
+"""uvicorn's configuration for the API and the web page."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def configure(
     """Settings of uvicorn for the ASGI application `app`.
 
     Args:
-        app: What answers.
-        trusted_proxies: Addresses or networks whose `X-Forwarded-For` is believed.
-        log_level: Least severity that uvicorn logs.
-        stop_seconds: How long connections that are open at the end may take to finish.
+        app: The application.
+        trusted_proxies: Addresses or networks whose `X-Forwarded-For` is trusted.
+        log_level: Minimum severity that uvicorn logs.
+        stop_seconds: How long open connections may take to finish when the server stops.
     """
     return uvicorn.Config(
         app,

@@ -1,4 +1,4 @@
-"""Sockets of servers, with an error that names the setting."""
+"""Server sockets, with errors that name the setting to change."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ BACKLOG = 2048
 
 
 def reserve(host: str, port: int, variable: str) -> socket.socket:
-    """A socket that has the port and lets nobody in before it listens; `variable` is the setting of its port.
+    """A socket that is bound to the port but does not listen yet; `variable` is the setting of its port.
 
     Raises:
-        PortInUseError: Somebody listens there.
-        DandelionError: The address is none of this machine's, or the port not for this user.
+        PortInUseError: Another process listens on the port.
+        DandelionError: The address belongs to another machine, or this user may not use the port.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -35,7 +35,7 @@ def reserve(host: str, port: int, variable: str) -> socket.socket:
 
 
 def listen(host: str, port: int, variable: str) -> socket.socket:
-    """The same, listening: who comes before the server answers waits at the door."""
+    """A socket that listens: connections wait in its backlog until the server accepts them."""
     found = reserve(host, port, variable)
     try:
         found.listen(BACKLOG)
@@ -45,15 +45,17 @@ def listen(host: str, port: int, variable: str) -> socket.socket:
 
 
 def check_port(host: str, port: int, variable: str) -> None:
-    """Make sure that we could listen there.
+    """Check that the port is free.
 
     Raises:
-        PortInUseError: Somebody listens there.
-        DandelionError: The address is none of this machine's, or the port not for this user.
+        PortInUseError: Another process listens on the port.
+        DandelionError: The address belongs to another machine, or this user may not use the port.
     """
     listen(host, port, variable).close()
 
 
 def port_in_use(host: str, port: int, variable: str) -> PortInUseError:
-    """What to say when somebody else listens."""
-    return PortInUseError(f"Port {port} on {host} is in use.", f"Stop what listens there, or set {variable}.")
+    """The error if another process listens on the port."""
+    return PortInUseError(
+        f"Port {port} on {host} is in use.", f"Stop the process that listens there, or set {variable}."
+    )

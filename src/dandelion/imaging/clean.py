@@ -1,7 +1,7 @@
-"""A photo without what it tells of the person who took it: place, time, camera, thumbnails, comments.
+"""Removing metadata from photos: place, time, camera, thumbnails, comments.
 
-JPEG, PNG and WebP keep their pixels bit for bit: they are rows of labelled parts, and only the parts that make the
-picture are copied. Other formats weave metadata into their structure, so they are decoded and written anew.
+The pixels of JPEG, PNG and WebP stay bit for bit: these formats are sequences of labelled parts, and only the parts of
+the picture are copied. Other formats mix metadata into their structure, so they are decoded and encoded again.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _JPEG_COMMENT = 0xFE
 _PROFILE, _PROFILE_SEGMENT = b"ICC_PROFILE\x00", 0xE2
 _JFIF, _JFIF_SEGMENT, _JFIF_BYTES = b"JFIF\x00", 0xE0, 14
 _ADOBE, _ADOBE_SEGMENT, _ADOBE_BYTES = b"Adobe", 0xEE, 12
-_PNG_KEPT = png.PICTURE | {b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"cICP"}
-_WEBP_KEPT = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"ANIM", b"ANMF"}
+_PNG_RETAINED = png.PICTURE | {b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"cICP"}
+_WEBP_RETAINED = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"ANIM", b"ANMF"}
 _WEBP_EXIF_AND_XMP = 0b1100
 
 
 @dataclass(frozen=True, slots=True)
 class CleanPhoto:
-    """A photo that may be kept.
+    """A photo that may be stored.
 
     Attributes:
-        data: Encoded.
-        suffix: What its file name ends with.
+        data: The encoded photo.
+        suffix: Suffix of its file name.
         content_type: Its media type.
     """
 
@@ -45,7 +45,7 @@ class CleanPhoto:
 
 
 def clean(data: bytes) -> CleanPhoto:
-    """The same picture, upright as before, without metadata. Takes microseconds for JPEG, PNG and WebP.
+    """The same picture with the same orientation, without metadata. Takes microseconds for JPEG, PNG and WebP.
 
     Raises:
         PhotoError: The bytes cannot be decoded.
@@ -54,27 +54,27 @@ def clean(data: bytes) -> CleanPhoto:
         if data[:2] == b"\xff\xd8":
             return CleanPhoto(_clean_jpeg(data), ".jpg", "image/jpeg")
         if data.startswith(png.MAGIC) and orientation(data) == 1:
-            return CleanPhoto(png.keep_chunks(data, _PNG_KEPT), ".png", "image/png")
+            return CleanPhoto(png.retain_chunks(data, _PNG_RETAINED), ".png", "image/png")
         if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and orientation(data) == 1:
             return CleanPhoto(_clean_webp(data), ".webp", "image/webp")
     except (IndexError, struct.error) as error:
         raise NotAnImageError(f"This photo is cut off ({error}).", "Send the whole file.") from error
-    return _write_anew(data)
+    return _encode_again(data)
 
 
 def _clean_jpeg(data: bytes) -> bytes:
     turned = orientation(data)
-    kept = [data[:2], _exif_of(turned) if turned != 1 else b""]
-    # Behind the end of the picture phones put a film, a depth map or other pictures: the segments end before them.
+    parts = [data[:2], _exif_of(turned) if turned != 1 else b""]
+    # Phones append a film, a depth map or other pictures; the segments end before them.
     found = list(jpeg.segments(data))
     if all(segment.marker != jpeg.SCAN for segment in found):
         raise NotAnImageError("This JPEG is cut off before its picture begins.", "Send the whole file.")
-    kept += [_clean_segment(marker, data[start:end]) for marker, start, end in found]
-    return b"".join(kept)
+    parts += [_clean_segment(marker, data[start:end]) for marker, start, end in found]
+    return b"".join(parts)
 
 
 def _clean_segment(marker: int, segment: bytes) -> bytes:
-    """Of applications' segments only what decoding needs: JFIF's header and Adobe's colour transform, and a profile."""
+    """A segment without metadata. Application segments retain only JFIF's header, Adobe's transform and a profile."""
     body = segment[4:]
     if marker == _JFIF_SEGMENT and body.startswith(_JFIF) and len(body) >= _JFIF_BYTES:
         return _segment(marker, body[: _JFIF_BYTES - 2] + b"\0\0")  # a thumbnail of no pixels
@@ -90,28 +90,28 @@ def _segment(marker: int, body: bytes) -> bytes:
 
 
 def _exif_of(turned: int) -> bytes:
-    """A segment that says which way up the picture is, and nothing else."""
+    """An EXIF segment with the orientation and nothing else."""
     exif = Image.Exif()
     exif[ExifTag.Orientation] = turned
     return _segment(jpeg.EXIF, exif.tobytes())
 
 
 def _clean_webp(data: bytes) -> bytes:
-    kept, at = [], 12
+    parts, at = [], 12
     (length,) = struct.unpack_from("<I", data, 4)
     while at < min(len(data), 8 + length):
         kind, size = struct.unpack_from("<4sI", data, at)
         chunk = data[at : at + 8 + size + size % 2]
         if kind == b"VP8X":
             chunk = chunk[:8] + bytes([chunk[8] & ~_WEBP_EXIF_AND_XMP]) + chunk[9:]
-        if kind in _WEBP_KEPT:
-            kept.append(chunk)
+        if kind in _WEBP_RETAINED:
+            parts.append(chunk)
         at += len(chunk)
-    body = b"WEBP" + b"".join(kept)
+    body = b"WEBP" + b"".join(parts)
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def _write_anew(data: bytes) -> CleanPhoto:
+def _encode_again(data: bytes) -> CleanPhoto:
     picture = Image.fromarray(decode(data, min_side=LONGEST_SIDE))
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     stream = io.BytesIO()

@@ -1,7 +1,7 @@
-"""Encoded bytes to uint8 RGB, upright, at no more than the size that is needed.
+"""Decoding photos to uint8 RGB, upright, no larger than needed.
 
-JPEG goes through libjpeg-turbo, which can decode at a fraction of the size; everything else through Pillow. Nothing
-is decoded before its header has been read and its size accepted.
+libjpeg-turbo decodes JPEG, at a fraction of the size if that suffices; Pillow decodes the other formats. No photo is
+decoded before its header is read and its size accepted.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ with contextlib.suppress(ImportError):  # an extra, since its decoder is under t
     pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
     FORMATS.append("HEIF")
 MAX_PIXELS = 64_000_000
-# Decoders that take 9 to 16 bytes a pixel, where others take 3 or 4: half as many must do for a pod of 1 GiB.
+# Formats whose decoders take 9 to 16 bytes a pixel, not 3 or 4: their limit is half, to fit a pod of 1 GiB.
 _COSTLY = frozenset({"WEBP", "AVIF"})
-# What is larger is decoded one at a time. JPEG, which comes at a fraction of its size, never waits.
+# Larger photos are decoded one at a time. JPEG, which can be decoded at a fraction of its size, never waits.
 _LARGE_PIXELS = 8_000_000
 _large = threading.Lock()
-Image.MAX_IMAGE_PIXELS = None  # ours is checked instead, from the header and for every format
+Image.MAX_IMAGE_PIXELS = None  # our own limit is checked instead, from the header and for every format
 
 _READABLE = f"Send a photo as {', '.join(FORMATS)}."
 _OTHER_FORMATS = {
@@ -49,7 +49,7 @@ _OTHER_FORMATS = {
     b"\x00\x00\x00\x0cjP  ": "JPEG 2000",
 }
 _HARMLESS = ("xtraneous", "nvalid SOS", "nsupported marker", "nknown Adobe", "dobe")
-# What decoders raise over damaged photos; AVIF's and HEIF's raise RuntimeError.
+# What decoders raise for damaged photos; those of AVIF and HEIF raise RuntimeError.
 _BROKEN = (
     *(OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError, IndexError, RuntimeError),
     *(struct.error, zlib.error),
@@ -59,7 +59,7 @@ _TILE = 1024  # pixels
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the first bytes of a photo say.
+    """The format and size of a photo.
 
     Attributes:
         format: One of `FORMATS`.
@@ -76,8 +76,8 @@ def probe(data: bytes) -> Header:
     """Read a photo's header without decoding it.
 
     Raises:
-        NotAnImageError: The bytes are no picture.
-        UnsupportedFormatError: A picture of another format.
+        NotAnImageError: The bytes are not an image.
+        UnsupportedFormatError: An image in a format that is not supported.
     """
     if data[:3] == b"\xff\xd8\xff":
         try:
@@ -94,14 +94,14 @@ def decode(data: bytes, *, min_side: int | None = None, max_pixels: int | None =
 
     Args:
         data: The encoded photo.
-        min_side: Neither side needs more than this many pixels; larger photos come back at a fraction of their size
-            that leaves both sides at least this long.
-        max_pixels: Refuse photos whose header promises more pixels, or half as many of WebP and AVIF.
+        min_side: Pixels that each side needs; larger photos are decoded at a fraction of their size at which both
+            sides are at least this long.
+        max_pixels: Maximum number of pixels by the header; half of it for WebP and AVIF.
 
     Raises:
-        NotAnImageError: The bytes are no picture, or are cut off.
-        UnsupportedFormatError: A picture of a format that is not read here.
-        PhotoTooLargeError: More pixels than `max_pixels`.
+        NotAnImageError: The bytes are not an image, or are cut off.
+        UnsupportedFormatError: An image in a format that is not supported.
+        PhotoTooLargeError: The photo has more pixels than `max_pixels`.
     """
     limit = MAX_PIXELS if max_pixels is None else max_pixels
     if data[:3] == b"\xff\xd8\xff":
@@ -113,10 +113,10 @@ def decode(data: bytes, *, min_side: int | None = None, max_pixels: int | None =
 
 
 def orientation(data: bytes) -> int:
-    """Which of EXIF's eight ways up the photo says that it is; 1 when it says nothing.
+    """The photo's EXIF orientation, 1 to 8; 1 without any.
 
     Raises:
-        PhotoError: The bytes are no picture.
+        PhotoError: The bytes are not an image.
     """
     if data[:3] == b"\xff\xd8\xff":
         return read_orientation(jpeg.read_exif(data))
@@ -133,7 +133,7 @@ def _decode_jpeg(data: bytes, min_side: int, limit: int) -> Photo:
     jpeg.check_scans(data)
     if colours in {"CMYK", "YCCK"}:
         inks = _decode_turbo(data, "CMYK", min_side)
-        # Inverted, as Adobe writes it and all readers take it.
+        # Inverted, as Adobe writes it and all readers expect it.
         photo = _to_rgb(Image.frombytes("CMYK", (inks.shape[1], inks.shape[0]), inks.data, "raw", "CMYK;I"), 0)
     else:
         photo = _decode_turbo(data, "RGB", min_side)
@@ -154,8 +154,8 @@ def _decode_turbo(data: bytes, colours: str, min_side: int) -> Photo:
         try:
             return cast("Photo", decode_jpeg(strict=True))
         except ValueError as error:
-            # Cameras write harmless oddities that libjpeg only warns of; a photo that was cut off must fail, though,
-            # and not come back half grey.
+            # Cameras write harmless oddities that libjpeg only warns of. A truncated photo must fail, though, and not
+            # come back half grey.
             if not any(word in str(error) for word in _HARMLESS):
                 raise
         return cast("Photo", decode_jpeg(strict=False))
@@ -170,16 +170,16 @@ def _open(data: bytes) -> Image.Image:
         return Image.open(io.BytesIO(_without_metadata(data)), formats=FORMATS)
     except UnidentifiedImageError as error:
         if name := _other_format(data):
-            raise UnsupportedFormatError(f"{name} is not read here.", _READABLE) from error
-        raise NotAnImageError(f"These {len(data)} bytes are no picture.", _READABLE) from error
+            raise UnsupportedFormatError(f"{name} is not supported.", _READABLE) from error
+        raise NotAnImageError(f"These {len(data)} bytes are not an image.", _READABLE) from error
     except _BROKEN as error:
-        raise NotAnImageError(f"This picture has a damaged header ({error}).", "Send the whole file.") from error
+        raise NotAnImageError(f"This image has a damaged header ({error}).", "Send the whole file.") from error
 
 
 def _without_metadata(data: bytes) -> bytes:
-    """What Pillow would read on opening at a cost without limit, in time or in memory, goes before it can."""
+    """Remove metadata that Pillow would read when it opens the file, without a limit on time or memory."""
     if data.startswith(png.MAGIC):
-        return png.keep_chunks(data, png.PICTURE | {png.EXIF})
+        return png.retain_chunks(data, png.PICTURE | {png.EXIF})
     if data.startswith((b"GIF87a", b"GIF89a")):
         return gif.drop_extensions(data)
     if data[4:8] == b"ftyp":
@@ -189,13 +189,13 @@ def _without_metadata(data: bytes) -> bytes:
 
 
 def _orientation(image: Image.Image) -> int:
-    # HEIF's decoder has turned the picture already. Of AVIF's own way up, which counts there in place of EXIF's,
-    # Pillow makes EXIF.
+    # HEIF's decoder has already turned the picture. Pillow converts AVIF's own orientation, which replaces EXIF's
+    # there, to EXIF.
     return read_orientation(image.info.get("exif") or b"")
 
 
 def _to_rgb(image: Image.Image, min_side: int) -> Photo:
-    """In tiles, and averaged down to `min_side`: a second picture of full size would cost as much as the first."""
+    """Convert in tiles and average down to `min_side`: a second picture of full size would double the memory."""
     try:
         image.load()
         width, height = image.size
@@ -218,7 +218,7 @@ def _to_rgb(image: Image.Image, min_side: int) -> Photo:
 def _flatten(image: Image.Image) -> Image.Image:
     """The picture in RGB: 16-bit scaled to 8, transparency over white."""
     if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
-        # Pillow keeps 16-bit grey as 0..65535 and its own convert() would clip that at 255.
+        # Pillow stores 16-bit grey as 0..65535, and its own convert() would clip that at 255.
         image = Image.fromarray((np.clip(np.asarray(image), 0, 65535) // 257).astype(np.uint8))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
@@ -229,7 +229,7 @@ def _flatten(image: Image.Image) -> Image.Image:
 def _check_size(width: int, height: int, limit: int) -> None:
     if width * height > limit:
         raise PhotoTooLargeError(
-            f"The photo has {width} x {height} = {width * height:,} pixels; at most {limit:,} are taken.",
+            f"The photo has {width} x {height} = {width * height:,} pixels; the limit is {limit:,}.",
             "Send a smaller photo or a JPEG, or raise DANDELION_API__MAX_PHOTO_PIXELS.",
         )
 

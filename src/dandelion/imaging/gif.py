@@ -1,10 +1,10 @@
-"""A GIF's blocks before its first picture."""
+"""The blocks of a GIF before its first picture."""
 
 from __future__ import annotations
 
 from dandelion.errors import NotAnImageError
 
-# Three times what a comment of 8 MB has, in blocks of 255 bytes.
+# Three times the number in a comment of 8 MB, in blocks of 255 bytes.
 MAX_BLOCKS = 100_000
 
 _HEADER_BYTES = 13
@@ -13,13 +13,13 @@ _CONTROL = 0xF9  # which colour is transparent
 
 
 def drop_extensions(data: bytes) -> bytes:
-    """The same GIF without the comments and applications' blocks before its first picture.
+    """The same GIF without the comments and application blocks before its first picture.
 
-    Pillow joins comments in a time that grows with the square of their length: 8 MB of them take minutes.
+    Pillow joins comments in time quadratic in their length: 8 MB of them take minutes.
 
     Raises:
-        IndexError: It is cut off.
-        NotAnImageError: There are more than `MAX_BLOCKS`.
+        IndexError: The GIF is cut off.
+        NotAnImageError: The GIF has more than `MAX_BLOCKS` blocks there.
     """
     start = _HEADER_BYTES + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
     control, at, blocks = b"", start, 0
@@ -36,5 +36,7 @@ def drop_extensions(data: bytes) -> bytes:
             if data[begin + 1] == _CONTROL:
                 control = data[begin:at]  # the last one counts
         if blocks > MAX_BLOCKS:
-            raise NotAnImageError(f"This GIF has over {MAX_BLOCKS:,} blocks before its picture.", "Save it anew.")
+            raise NotAnImageError(
+                f"This GIF has more than {MAX_BLOCKS:,} blocks before its picture.", "Save it again as a PNG."
+            )
     return b"".join([data[:start], control, data[at:]])

@@ -1,4 +1,4 @@
-"""A class activation map laid over its photo."""
+"""Heat maps: a class activation map over its photo."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from PIL import Image
 from dandelion.domain import InputSpec
 from dandelion.imaging.prepare import crop_box
 
-# Dark blue, violet, orange, pale yellow: rises in lightness, so that it reads in grey and to the colour-blind.
+# Dark blue, violet, orange, pale yellow: lightness rises, so that the map is readable in grey and if colour-blind.
 _STOPS = np.array([[13, 8, 135], [156, 23, 158], [237, 121, 83], [240, 249, 33]], dtype=np.float32)
 
 
-def draw_heatmap(
+def render_heatmap(
     photo: npt.NDArray[np.uint8],
     activation: npt.NDArray[np.float32],
     spec: InputSpec,
@@ -28,16 +28,16 @@ def draw_heatmap(
     Args:
         photo: uint8 RGB [H, W, 3].
         activation: Evidence by place, float32 [h, w], over the part of the photo that the model saw.
-        spec: How that part was cut out.
+        spec: How that part was cropped.
         strength: Opacity of the strongest evidence, in [0, 1].
-        max_side: The picture's longer side, pixels, at most.
+        max_side: Maximum length of the picture's longer side, pixels.
     """
     picture = Image.fromarray(photo)
-    # Before anything is painted: the arrays below take some 50 bytes a pixel.
+    # First, since the arrays below take some 50 bytes a pixel.
     picture.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     shown = np.asarray(picture)
     left, top, right, bottom = (round(edge) for edge in crop_box(shown.shape[0], shown.shape[1], spec))
-    right, bottom = max(right, left + 1), max(bottom, top + 1)  # a long strip is down to a row of pixels
+    right, bottom = max(right, left + 1), max(bottom, top + 1)  # a long strip may shrink to a row of pixels
     evidence = np.maximum(activation, 0)
     evidence = evidence / max(float(evidence.max()), 1e-6)
     heat = Image.fromarray(evidence).resize((right - left, bottom - top), Image.Resampling.BICUBIC)

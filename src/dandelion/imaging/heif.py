@@ -1,4 +1,4 @@
-"""The boxes of HEIF and AVIF, which hold items: pictures and metadata, each a list of places in the file."""
+"""The boxes of HEIF and AVIF. They hold items (pictures and metadata), each a list of extents in the file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dandelion.errors import NotAnImageError
 
-# What holds boxes, down to the deepest of them, and how many bytes stand before the first.
+# Boxes that contain boxes, and the number of bytes before the first one.
 _CONTAINERS = {b"moov": 0, b"trak": 0, b"meta": 4, b"iref": 4}
 _DEEPEST = 4
 # A photo of 64 megapixels has some 250 tiles.
@@ -24,10 +24,10 @@ class _Box(NamedTuple):
 
 
 def drop_metadata(data: bytes) -> bytes:
-    """The same file with metadata that describes none of its pictures, so that nobody reads it.
+    """The same file without links from metadata to pictures, so that no decoder reads the metadata.
 
-    An EXIF is read by Pillow whole, and a name that is no UTF-8 ends the process (pi-heif 1.4). Both formats turn
-    their pictures without EXIF's help.
+    Pillow reads an EXIF of any size, and a name that is not UTF-8 kills the process (pi-heif 1.4). Both formats have
+    their own orientation and do not need EXIF.
     """
     changed = bytearray(data)
     for box in _all_boxes(data):
@@ -37,25 +37,25 @@ def drop_metadata(data: bytes) -> bytes:
 
 
 def check_items(data: bytes) -> None:
-    """Refuse a file whose items add up to more than there is: decoders copy each, and all may lie at one place.
+    """Refuse a file whose items add up to more than the file: decoders copy each item, and items may overlap.
 
-    Twice its length is allowed, since a length of 0 stands for all of it.
+    Twice the file's length is allowed, since an item of length 0 stands for the whole file.
 
     Raises:
-        NotAnImageError: They do, or are more than `MAX_ITEMS`.
+        NotAnImageError: The items add up to more, or there are more than `MAX_ITEMS`.
     """
     total, items = 0, 0
     for box in _all_boxes(data):
         for size in _extent_sizes(data, box.body, box.end) if box.kind == _PLACES else ():
             total, items = total + (size or len(data)), items + 1
             if total > 2 * len(data) or items > MAX_ITEMS:
-                raise NotAnImageError("The items of this picture add up to more than its file.", "Save it as a JPEG.")
+                raise NotAnImageError("The items of this image add up to more than its file.", "Save it as a JPEG.")
 
 
 def _all_boxes(data: bytes) -> Iterator[_Box]:
     for number, box in enumerate(_boxes(data, 0, len(data))):
         if number == MAX_BOXES:
-            raise NotAnImageError(f"This picture has more than {MAX_BOXES:,} parts.", "Save it as a JPEG.")
+            raise NotAnImageError(f"This image has more than {MAX_BOXES:,} parts.", "Save it as a JPEG.")
         yield box
 
 
@@ -72,7 +72,7 @@ def _boxes(data: bytes, at: int, end: int, depth: int = 0) -> Iterator[_Box]:
 
 
 def _extent_sizes(data: bytes, at: int, end: int) -> Iterator[int]:
-    """Of ISO/IEC 14496-12's `ItemLocationBox`."""
+    """The sizes of all extents in an `ItemLocationBox` (ISO/IEC 14496-12)."""
     version, sizes = data[at : at + 1], int.from_bytes(data[at + 4 : at + 6], "big")
     offset_bytes, length_bytes, base_bytes = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
     has_indices = version in {b"\x01", b"\x02"}

@@ -1,4 +1,4 @@
-"""A JPEG's segments, found as libjpeg finds them, without decoding."""
+"""The segments of a JPEG, found in the same way as by libjpeg, without decoding."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from dandelion.errors import NotAnImageError
 
-# libjpeg's own order has 10 scans for a photo in colour. Each one more costs a few bytes and another pass over all of
-# the picture: 1,000 of them, in 220 kB, kept a worker busy for 10 s at 64 megapixels of grey.
+# libjpeg's own script has 10 scans for a colour photo. Each further scan costs a few bytes and another pass over the
+# whole picture: 1,000 of them, in 220 kB, occupied a worker for 10 s at 64 megapixels of grey.
 MAX_SCANS = 100
-# With all that phones add there are some hundred; each costs microseconds, and an empty one only four bytes.
+# Photos of phones have some hundred. Each segment costs microseconds, and an empty one only four bytes.
 MAX_SEGMENTS = 10_000
 
 SCAN, END = 0xDA, 0xD9
@@ -19,7 +19,7 @@ PICTURE = 0x00  # no marker: a scan's data, up to the next marker
 EXIF = 0xE1
 _EXIF_NAME = b"Exif\x00\x00"
 _SEQUENTIAL = {0xC0, 0xC1, 0xC9}
-# What has no length behind it is passed over: 0xFF of a scan's own data, restarts, fill bytes and TEM.
+# Markers without a length are skipped: 0xFF of a scan's own data, restarts, fill bytes and TEM.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 
 
@@ -32,7 +32,7 @@ class Segment(NamedTuple):
 
 
 def segments(data: bytes) -> Iterator[Segment]:
-    """What follows the start marker, up to and with the end marker; bytes that belong to no segment are left out.
+    """All segments after the start marker, up to and including the end marker; stray bytes are left out.
 
     Raises:
         NotAnImageError: There are more than `MAX_SEGMENTS`.
@@ -51,16 +51,17 @@ def segments(data: bytes) -> Iterator[Segment]:
         if marker == SCAN:
             following = _MARKER.search(data, at)
             yield Segment(PICTURE, at, following.start() if following else len(data))
-    raise NotAnImageError(f"This JPEG has more than {MAX_SEGMENTS:,} segments.", "Save it anew.")
+    raise NotAnImageError(f"This JPEG has more than {MAX_SEGMENTS:,} segments.", "Save it again as a baseline JPEG.")
 
 
 def check_scans(data: bytes) -> None:
     """Refuse a JPEG that would be decoded in more than `MAX_SCANS` passes.
 
-    A sequential one whose first scan holds every colour has no other, so an ordinary photo is read up to there only.
+    A sequential JPEG whose first scan holds every colour has no further scans, so ordinary photos are read only up to
+    there.
 
     Raises:
-        NotAnImageError: It has more scans.
+        NotAnImageError: The JPEG has more scans.
     """
     scans, colours, is_sequential = 0, b"", False
     for marker, start, _ in segments(data):
@@ -77,7 +78,7 @@ def check_scans(data: bytes) -> None:
 
 
 def read_exif(data: bytes) -> bytes:
-    """What the first EXIF segment holds; empty when there is none."""
+    """The content of the first EXIF segment; empty if there is none."""
     for marker, start, end in segments(data):
         if marker == SCAN:
             break

@@ -1,7 +1,7 @@
-"""Which way up a photo stands: the one tag of EXIF that is needed, read without the others.
+"""The orientation of a photo: the only EXIF tag that Dandelion needs, read without the others.
 
-Pillow's reader copies the bytes of every tag, and 65,535 tags may all point at the same ones: a photo of 1 MB could
-ask for 50 GB. So Pillow is never given EXIF to read.
+Pillow's reader copies the bytes of every tag, and 65,535 tags may all point at the same bytes: a photo of 1 MB could
+allocate 50 GB. So Pillow never reads EXIF here.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _TRANSPOSITIONS: dict[int, Callable[[Photo], Photo]] = {
 
 
 def read_orientation(exif: bytes) -> int:
-    """Which of the eight ways up EXIF says, 1 to 8; 1 when it says nothing or is broken.
+    """The EXIF orientation, 1 to 8; 1 if it is missing or damaged.
 
     Args:
-        exif: A TIFF header and what follows it, with or without `Exif` and two zeros before it.
+        exif: The EXIF data from its TIFF header on, with or without `Exif` and two zeros before it.
     """
     tiff = memoryview(exif.removeprefix(b"Exif\x00\x00"))
     order = _BYTE_ORDERS.get(bytes(tiff[:2]))
@@ -46,11 +46,11 @@ def read_orientation(exif: bytes) -> int:
                 (turned,) = struct.unpack_from(order + _INTEGERS[kind], tiff, start + 2 + 12 * entry + 8)
                 return turned if turned in _TRANSPOSITIONS else 1
     except (struct.error, KeyError):
-        pass  # a photo with broken EXIF is still a photo
+        pass  # a photo with damaged EXIF is still a photo
     return 1
 
 
 def turn_upright(photo: Photo, orientation: int) -> Photo:
-    """`photo`, uint8 RGB [H, W, 3], turned or mirrored as EXIF's `orientation` asks; contiguous."""
+    """`photo`, uint8 RGB [H, W, 3], turned or mirrored by EXIF's `orientation`; contiguous."""
     transpose = _TRANSPOSITIONS.get(orientation)
     return np.ascontiguousarray(photo if transpose is None else transpose(photo))

@@ -1,4 +1,4 @@
-"""A PNG's chunks."""
+"""The chunks of a PNG."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from dandelion.errors import NotAnImageError
 MAGIC = b"\x89PNG\r\n\x1a\n"
 PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 EXIF = b"eXIf"
-# Encoders write some kilobytes of the picture into each.
+# Encoders write some kilobytes of the picture into each chunk.
 MAX_CHUNKS = 100_000
 
 _LAST = {b"IDAT", b"IEND"}
 
 
-def keep_chunks(data: bytes, kinds: Set[bytes]) -> bytes:
-    """The same PNG with chunks of `kinds` only, each but the picture's data once, and what describes it before it.
+def retain_chunks(data: bytes, kinds: Set[bytes]) -> bytes:
+    """The same PNG with only chunks of `kinds`. Each kind appears once, before the picture's data.
 
-    Before it, since Pillow reads what stands behind the picture only once it has decoded it.
+    Before it, since Pillow reads chunks after the picture only when it has decoded the picture.
 
     Raises:
         NotAnImageError: There are more than `MAX_CHUNKS`.
@@ -29,7 +29,7 @@ def keep_chunks(data: bytes, kinds: Set[bytes]) -> bytes:
     while at + 8 <= len(data):
         chunks += 1
         if chunks > MAX_CHUNKS:
-            raise NotAnImageError(f"This PNG has more than {MAX_CHUNKS:,} chunks.", "Save it anew.")
+            raise NotAnImageError(f"This PNG has more than {MAX_CHUNKS:,} chunks.", "Save it again.")
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if kind in kinds:

@@ -1,4 +1,4 @@
-"""The model's input, made the same way in training, calibration and serving."""
+"""Preparing the model's input in the same way for training, calibration and serving."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def prepare(data: bytes, spec: InputSpec, *, max_pixels: int | None = None) -> n
     Raises:
         PhotoError: The bytes cannot be decoded or are too large.
     """
-    # Half as much again as the crop needs: the resampling filter still averages real detail at 1.5 times,
-    # and an 8-bit JPEG can then skip most of its inverse transform.
+    # 1.5 times the size of the crop: the resampling filter still averages real detail, and an 8-bit JPEG can skip most
+    # of its inverse transform.
     min_side = math.ceil(1.5 * max(spec.height, spec.width) / spec.crop_fraction)
     return resize_and_crop(decode(data, min_side=min_side, max_pixels=max_pixels), spec)
 
 
 def resize_and_crop(photo: npt.NDArray[np.uint8], spec: InputSpec) -> npt.NDArray[np.uint8]:
-    """The centre of `photo`, uint8 RGB [H, W, 3], at the size the model takes.
+    """The centre of `photo`, uint8 RGB [H, W, 3], at the size of the model's input.
 
-    Resizing and cropping are one resampling of the crop's box, so that pixels outside it cost nothing.
+    One resampling of the crop's box both resizes and crops, so pixels outside it cost nothing.
     """
     resized = Image.fromarray(photo).resize(
         (spec.width, spec.height),

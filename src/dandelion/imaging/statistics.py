@@ -1,4 +1,4 @@
-"""What a photo looks like as a handful of numbers: they move when a lens, a light or a season does."""
+"""Statistics of a photo's appearance, which change with the lens, the light or the season."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 def measure_pixels(batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """The statistics `NAMES` of photos as the model sees them, uint8 RGB [B, H, W, 3], as float32 [B, 5].
 
-    Of values scaled to [0, 1]: mean luminance, its standard deviation, the mean step from a pixel to the one beside
-    it, and the means of the two opponent colours (Hasler and Suesstrunk 2003). Every third pixel in both directions is
-    looked at, which changes none of them by as much as photos differ.
+    Of values scaled to [0, 1]: mean luminance, its standard deviation, the mean step from a pixel to its neighbour, and
+    the means of the two opponent colours (Hasler and Suesstrunk 2003). Only every third pixel counts in both
+    directions, which changes each statistic by less than photos differ.
     """
     every = batch[:, ::_STEP, ::_STEP].reshape(len(batch), -1, 3).astype(np.float32)
     mean = every.mean(axis=1) / 255
@@ -35,10 +35,10 @@ def measure_pixels(batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 
 
 def measure_size(photo: bytes) -> float:
-    """How large an encoded photo is: the binary logarithm of its pixels, so that twice the side is 2 more.
+    """The size of an encoded photo: the binary logarithm of its pixels, so that twice the side adds 2.
 
     Raises:
-        PhotoError: The bytes are no picture.
+        PhotoError: The bytes are not an image.
     """
     header = probe(photo)
     return math.log2(max(1, header.width * header.height))

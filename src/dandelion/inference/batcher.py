@@ -1,8 +1,8 @@
-"""Photos that arrive apart are run together.
+"""Dynamic batching: photos of separate requests run in one batch.
 
-A worker is a thread that takes what waits, up to a maximum, and processes it as one batch: decoding and inference in
-the same thread, so that a photo is handed over twice only, to the worker and back. While workers are busy photos
-collect, so batches grow with the load and an idle server adds no delay.
+A worker is a thread that takes the waiting photos, up to a maximum, and processes them as one batch. It decodes and
+classifies in the same thread, so a photo changes threads only twice: to the worker and back. Photos collect while all
+workers are busy, so batches grow with the load and an idle server adds no delay.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class Batcher(Generic[Item, Result]):
     """A bounded queue in front of `workers` threads.
 
     Args:
-        process: Answers a batch in order; an item may be answered by an exception, which fails it alone.
-        workers: Threads.
-        max_batch: Most items in one call of `process`.
+        process: Returns one result an item, in order. A result that is an exception fails only its item.
+        workers: Number of threads.
+        max_batch: Maximum number of items in one call of `process`.
         max_wait_seconds: How long a worker that found an item waits for more.
-        max_queue: Most items that wait; one more is refused.
-        deadline_seconds: An item that waited longer is given up.
+        max_queue: Maximum number of waiting items; further items are refused.
+        deadline_seconds: Maximum wait of an item; after that it fails.
     """
 
     def __init__(
@@ -72,10 +72,10 @@ class Batcher(Generic[Item, Result]):
         instruments.QUEUE_CAPACITY.set(max_queue)
 
     def submit(self, items: Sequence[Item]) -> list[asyncio.Future[Result]]:
-        """Queue `items`, all or none, and return their answers to come.
+        """Queue `items`, all or none, and return the futures of their results.
 
         Raises:
-            OverloadedError: They do not fit into the queue.
+            OverloadedError: The items do not fit into the queue.
             NotReadyError: The batcher is closed.
         """
         loop = asyncio.get_running_loop()
@@ -83,10 +83,10 @@ class Batcher(Generic[Item, Result]):
         futures: list[asyncio.Future[Result]] = [loop.create_future() for _ in items]
         with self._changed:
             if self._closed:
-                raise NotReadyError("The server is stopping.", "Send the photo to another one.")
+                raise NotReadyError("The server is stopping.", "Send the photo to another replica.")
             if len(self._queue) + len(items) > self._max_queue:
                 raise OverloadedError(
-                    f"{len(self._queue)} photos wait already, and at most {self._max_queue} may.",
+                    f"The queue is full: {len(self._queue)} photos wait, and the maximum is {self._max_queue}.",
                     "Try again later, or raise DANDELION_INFERENCE__MAX_QUEUE.",
                 )
             self._queue.extend(_Waiting(item, future, loop, now) for item, future in zip(items, futures, strict=True))
@@ -94,7 +94,7 @@ class Batcher(Generic[Item, Result]):
         return futures
 
     def close(self) -> None:
-        """Answer what waits, then end the workers."""
+        """Process the waiting items, then stop the workers."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -108,12 +108,16 @@ class Batcher(Generic[Item, Result]):
             for waiting in batch:
                 instruments.QUEUE_SECONDS.observe(now - waiting.since)
                 if now - waiting.since > self._deadline_seconds:
-                    error = OverloadedError(f"The photo waited {now - waiting.since:.1f} s.", "Try again later.")
-                    _answer([(waiting, error)])
-                elif not waiting.future.cancelled():  # its client has gone
+                    error = OverloadedError(
+                        f"The photo waited {now - waiting.since:.1f} s for a worker, and the maximum is "
+                        f"{self._deadline_seconds:g} s.",
+                        "Try again later.",
+                    )
+                    _deliver([(waiting, error)])
+                elif not waiting.future.cancelled():  # else the client disconnected
                     fresh.append(waiting)
             if fresh:
-                _answer(list(zip(fresh, self._results([waiting.item for waiting in fresh]), strict=True)))
+                _deliver(list(zip(fresh, self._results([waiting.item for waiting in fresh]), strict=True)))
 
     def _results(self, items: list[Item]) -> Sequence[Result | Exception]:
         try:
@@ -123,14 +127,14 @@ class Batcher(Generic[Item, Result]):
             return [error] * len(items)
 
     def _take(self) -> list[_Waiting[Item, Result]]:
-        """The next batch; empty when the batcher is closed and nothing waits."""
+        """The next batch; empty if the batcher is closed and nothing waits."""
         with self._changed:
             while not self._queue and not self._closed:
                 self._changed.wait()
                 if self._queue and self._max_wait_seconds:
-                    # Another worker may take everything meanwhile; then this one goes back to waiting.
+                    # Another worker may take everything meanwhile; then this one waits again.
                     self._changed.wait_for(self._enough, self._max_wait_seconds)
-            # A fair share, so that one worker does not take what its idle neighbour could begin at once.
+            # A fair share, so that one worker does not take items that an idle one could start at once.
             share = -(-len(self._queue) // self._workers)
             return [self._queue.popleft() for _ in range(min(share, self._max_batch))]
 
@@ -138,8 +142,8 @@ class Batcher(Generic[Item, Result]):
         return self._closed or len(self._queue) >= self._max_batch
 
 
-def _answer(pairs: Sequence[tuple[_Waiting[Item, Result], Result | Exception]]) -> None:
-    """Resolve futures in their event loop, which is woken once a batch."""
+def _deliver(pairs: Sequence[tuple[_Waiting[Item, Result], Result | Exception]]) -> None:
+    """Resolve futures in their event loop, which wakes up once a batch."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Result], Result | Exception]]] = {}
     for waiting, result in pairs:
         by_loop.setdefault(waiting.loop, []).append((waiting.future, result))

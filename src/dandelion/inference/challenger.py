@@ -1,4 +1,4 @@
-"""The other model: the version on trial beside the one that serves, or the other way round. Loaded when asked for."""
+"""The model to compare with: the challenger, or the champion on a server of the challenger. Loaded on first use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dandelion.settings import Settings
 
 
 class Challenger:
-    """Answers of the version that the other alias points at; what is asked of it is no traffic and is not kept."""
+    """Predictions of the version that the other alias points at. They are not stored and do not count as traffic."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -22,30 +22,30 @@ class Challenger:
         other = settings.model.model_copy(update={"alias": alias, "version": None})
         self._source = ModelSource(settings.model_copy(update={"model": other}))
         self._loaded: tuple[ModelRef, Classifier] | None = None
-        self._looked_at = float("-inf")
+        self._checked_at = float("-inf")
         self._one_at_a_time = asyncio.Lock()
 
     async def find(self) -> tuple[ModelRef, str] | None:
-        """Which version that is, and the digest of its package; None when there is none.
+        """The version and the digest of its package; None if there is none.
 
         Raises:
-            RegistryError: MLflow does not answer.
-            PackageError: Its package is not sound.
+            RegistryError: MLflow does not respond.
+            PackageError: The package is damaged.
         """
         async with self._one_at_a_time:
-            if not self._source.is_fixed and time.monotonic() - self._looked_at > self._settings.model.poll_seconds:
-                await asyncio.to_thread(self._look)
-                self._looked_at = time.monotonic()
+            if not self._source.is_fixed and time.monotonic() - self._checked_at > self._settings.model.poll_seconds:
+                await asyncio.to_thread(self._refresh)
+                self._checked_at = time.monotonic()
             return (self._loaded[0], self._loaded[1].package.digest) if self._loaded else None
 
     async def classify(self, photos: Sequence[bytes]) -> list[Answer | PhotoError]:
-        """Its answers, in the order of `photos`; to be asked after `find` found it."""
+        """Its predictions, in the order of `photos`. Call `find` first; without a version the list is empty."""
         async with self._one_at_a_time:
             if self._loaded is None:
                 return []
             return await asyncio.to_thread(self._loaded[1].classify, photos)
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         found = self._source.current()
         if found is None:
             self._loaded = None

@@ -1,4 +1,4 @@
-"""Encoded photos to labels with calibrated confidence."""
+"""From encoded photos to labels with calibrated confidence."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """When one photo was worked on, nanoseconds since the epoch.
+    """The times at which one photo was processed, nanoseconds since the epoch.
 
     Attributes:
-        taken: A worker took it.
-        decoding: Its decoding began.
-        decoded: Its decoding ended.
-        running: Its batch's inference began.
-        ran: Its batch's inference ended.
+        taken: A worker took the photo.
+        decoding: Decoding began.
+        decoded: Decoding ended.
+        running: Inference of its batch began.
+        ran: Inference of its batch ended.
     """
 
     taken: int
@@ -43,14 +43,14 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model says of one photo.
+    """The model's prediction for one photo.
 
     Attributes:
         label: The most probable class.
-        confidence: Its probability, calibrated, in [0, 1].
+        confidence: Calibrated probability of the label, in [0, 1].
         probabilities: Class to probability.
-        in_distribution: False when the photo is farther from what the model knows than 95 % of known photos.
-        stages: When it was worked on.
+        in_distribution: False if the photo is farther from the training photos than 95 % of known photos.
+        stages: When the photo was processed.
     """
 
     label: str
@@ -61,7 +61,7 @@ class Answer:
 
 
 class Observer(Protocol):
-    """Told of every batch that was answered, in the thread that answers: it must be quick."""
+    """Called with every classified batch, in the worker's thread: it must be quick."""
 
     def __call__(self, photos: Sequence[bytes], pixels: Pixels, embedding: Floats, probabilities: Floats) -> None:
         """Encoded photos; uint8 RGB [B, H, W, 3]; float32 [B, D]; calibrated, float32 [B, K]."""
@@ -69,7 +69,7 @@ class Observer(Protocol):
 
 
 class Classifier:
-    """A model package, loaded and ready to answer; safe to call from `workers` threads at once."""
+    """A loaded model package, ready to classify; safe to call from `workers` threads at once."""
 
     def __init__(self, package: ModelPackage, runtime: Runtime, *, max_pixels: int | None = None) -> None:
         self.package = package
@@ -92,33 +92,33 @@ class Classifier:
 
     @property
     def manifest(self) -> Manifest:
-        """The package's facts."""
+        """The manifest of the package."""
         return self.package.manifest
 
     @property
     def precision(self) -> str:
-        """What the graph computes in."""
+        """The precision in which the graph computes."""
         return self._runtime.precision
 
     def warm_up(self) -> None:
-        """Run every batch size up to 8 once, so that no caller waits while kernels are made for its shape."""
+        """Run every batch size up to 8 once, so that no caller waits while kernels are compiled for its shape."""
         size = self.manifest.input
         for photos in range(1, 9):
             self._runtime.run(np.zeros((photos, size.height, size.width, 3), dtype=np.uint8))
 
     def classify(self, photos: Sequence[bytes], observer: Observer | None = None) -> list[Answer | PhotoError]:
-        """Answers in the order of `photos`; a photo that cannot be decoded gets its error, the others their answer."""
+        """Predictions in the order of `photos`; a photo that cannot be decoded gets an error in place of one."""
         taken = time.time_ns()
         prepared = [self._prepare(photo) for photo in photos]
         good = [each for each in prepared if isinstance(each, _Prepared)]
-        answers = iter(self._run(good, taken, observer) if good else ())
-        return [each if isinstance(each, PhotoError) else next(answers) for each in prepared]
+        results = iter(self._run(good, taken, observer) if good else ())
+        return [each if isinstance(each, PhotoError) else next(results) for each in prepared]
 
     def prepare(self, photo: bytes) -> Pixels:
         """The photo as the model sees it, uint8 RGB [H, W, 3].
 
         Raises:
-            PhotoError: It cannot be decoded or is too large.
+            PhotoError: The photo cannot be decoded or is too large.
         """
         return prepare(photo, self.manifest.input, max_pixels=self._max_pixels)
 
@@ -133,9 +133,9 @@ class Classifier:
         except PhotoError as error:
             return error
         except Exception:
-            # Others' photos are in the same batch: what one of them breaks in a decoder must not fail the rest.
+            # The batch holds photos of other requests: a decoder that fails on one must not fail the rest.
             log.exception("photo_failed", size_bytes=len(photo))
-            return NotAnImageError("This photo cannot be decoded.", "Save it anew, as a baseline JPEG.")
+            return NotAnImageError("This photo cannot be decoded.", "Save it again as a baseline JPEG.")
         finally:
             ended = time.time_ns()
             instruments.DECODE_SECONDS.observe((ended - started) / 1e9)
@@ -152,7 +152,7 @@ class Classifier:
         probabilities = softmax(output.logits / self.manifest.temperature)
         if observer is not None:
             observer([each.photo for each in prepared], batch, output.embedding, probabilities)
-        known = self._neighbours.scores(output.embedding) <= self.manifest.outlier_threshold
+        is_known = self._neighbours.scores(output.embedding) <= self.manifest.outlier_threshold
         return [
             Answer(
                 classes[best],
@@ -162,7 +162,7 @@ class Classifier:
                 Stages(taken, each.started, each.ended, running, ran),
             )
             for each, row, best, inside in zip(
-                prepared, probabilities.tolist(), probabilities.argmax(axis=1).tolist(), known.tolist(), strict=True
+                prepared, probabilities.tolist(), probabilities.argmax(axis=1).tolist(), is_known.tolist(), strict=True
             )
         ]
 

@@ -1,4 +1,4 @@
-"""Processor cores, as far as this process may use them."""
+"""The processor cores that this process may use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def usable_cores() -> int:
-    """Processor cores that this process may use: its affinity, and its cgroup's quota when that is less."""
+    """The number of cores this process may use: those of its affinity, or its cgroup's quota if that is less."""
     return max(1, min(len(os.sched_getaffinity(0)), _quota_cores()))
 
 

@@ -1,4 +1,4 @@
-"""The engine that the settings and the machine call for."""
+"""Choosing the engine by the settings and the machine."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from dandelion.settings import InferenceSettings
 
 
 def create_runtime(package: ModelPackage, settings: InferenceSettings, workers: int) -> Runtime:
-    """Load `package` into the engine that the settings and the machine call for.
+    """Load `package` into the engine that fits the settings and the machine.
 
     Raises:
-        SettingsError: The settings ask for an engine that is not installed.
-        PackageError: The package lacks the graph that the settings ask for.
+        SettingsError: The settings name an engine that is not installed.
+        PackageError: The package lacks the graph that the settings name.
     """
-    # The starter has no torch weights: a GPU alone must not keep it from answering.
+    # The starter has no torch weights, and must run on a machine with a GPU, too.
     on_gpu = settings.runtime == "auto" and package.weights.exists() and _has_gpu()
     if settings.runtime == "torch" or on_gpu:
         if importlib.util.find_spec("torch") is None:
             raise SettingsError(
                 "DANDELION_INFERENCE__RUNTIME is torch, but torch is not installed.",
-                "pip install 'dandelion[train]'",
+                "Install it: pip install 'dandelion[train]'",
             )
         from dandelion.inference.torch_runtime import TorchRuntime
 
@@ -37,14 +37,14 @@ def create_runtime(package: ModelPackage, settings: InferenceSettings, workers: 
 
 
 def leave_algebra_one_thread() -> None:
-    """Let NumPy's OpenBLAS work in the thread that calls it, in this process and from now on.
+    """Run NumPy's OpenBLAS in the calling thread, for the rest of this process.
 
     A worker's matrices are small. Spread over all cores, they took a third of the processor's time: OpenBLAS's threads
-    spin while they wait for the next one, beside workers that have photos to decode. Torch's own libraries keep theirs.
+    spin while they wait, and compete with workers that decode photos. Torch's own libraries are not affected.
     """
     ThreadpoolController().select(internal_api="openblas").limit(limits=1)
 
 
 def _has_gpu() -> bool:
-    # Asking torch itself would cost a second and 200 MB on every CPU-only machine that happens to have it.
+    # Importing torch to find out would cost a second and 200 MB on every CPU-only machine that has it.
     return os.path.exists("/dev/nvidiactl") and importlib.util.find_spec("torch") is not None  # noqa: PTH110

@@ -14,16 +14,16 @@ from dandelion.package import ModelPackage
 
 _ACTIVATION = "activation"
 
-# OpenVINO makes its table of dtypes when it is first asked for one: under C++'s guard, in which it waits for Python's
-# lock. Two threads that are the first together then wait for each other forever; an import is done by one.
+# OpenVINO builds its table of dtypes on first use, under a C++ guard in which it waits for Python's lock. Two threads
+# that use it first at the same time deadlock; only one thread runs an import.
 ov.Type.u8.to_dtype()
 
 
 class OpenVinoRuntime:
-    """A package's graph compiled for this CPU, one single-threaded stream a worker.
+    """A package's graph compiled for this CPU, with one single-threaded stream a worker.
 
-    Streams of one thread beat one stream of many threads here: the graphs are small, and a photo's layers are too
-    short to share among cores.
+    Many streams of one thread beat one stream of many threads here: the graphs are small, and a layer takes too
+    little time to split it among cores.
     """
 
     def __init__(self, package: ModelPackage, precision: str, workers: int) -> None:
@@ -40,7 +40,7 @@ class OpenVinoRuntime:
         }
         graph = self._core.read_model(package.graph("int8" if self.precision == "int8" else "float32"))
         for output in [o for o in graph.outputs if _ACTIVATION in o.get_names()]:
-            # Only `/explain` needs it; without it the hot graph neither computes nor copies it.
+            # Only `/explain` needs this output; without it, the serving graph neither computes nor copies it.
             graph.remove_result(output.get_node())
         self._compiled = self._core.compile_model(graph, "CPU", self._options)
         self._outputs = {name: self._compiled.output(name) for name in ("logits", "embedding")}
@@ -67,13 +67,13 @@ class OpenVinoRuntime:
 
 
 def choose_precision(package: ModelPackage, wanted: str, capabilities: list[str]) -> str:
-    """The precision to run: what was asked for, or the fastest that the CPU accelerates and the package holds.
+    """The precision to run: the wanted one, or for `auto` the fastest that CPU and package support.
 
-    Emulated bfloat16 is four times slower than float32, so it is taken only where the CPU lists it (AMX, or
-    AVX-512 BF16); int8 beats both where the package holds it.
+    Emulated bfloat16 is four times slower than float32, so `auto` uses it only on CPUs that list it (AMX, or
+    AVX-512 BF16). If the package has an int8 graph, that is faster than both.
 
     Raises:
-        SettingsError: bfloat16 was asked for and the CPU lacks it.
+        SettingsError: bfloat16 is wanted and the CPU lacks it.
     """
     if wanted == "bfloat16" and "BF16" not in capabilities:
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""Follows the alias: when it moves, the new model is fetched, verified, warmed up and swapped in."""
+"""Following the alias: when it moves, the new model is fetched, verified, warmed up and put in service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class Reloader:
-    """Looks at the alias every `poll_seconds`, and at once when asked."""
+    """Checks the alias every `poll_seconds`, and on request."""
 
     def __init__(self, service: PredictionService, source: ModelSource, poll_seconds: float) -> None:
         self._service = service
@@ -25,10 +25,10 @@ class Reloader:
         self._one_at_a_time = asyncio.Lock()
 
     async def start(self) -> None:
-        """Load the first model; while MLflow does not answer and none is cached, `run` goes on asking for it.
+        """Load the first model. If MLflow does not respond and no model is cached, `run` keeps trying.
 
         Raises:
-            DandelionError: There is none, or it cannot be loaded.
+            DandelionError: There is no model, or it cannot be loaded.
         """
         try:
             found = await asyncio.to_thread(self._source.first)
@@ -38,10 +38,10 @@ class Reloader:
         await asyncio.to_thread(self._service.swap, found)
 
     async def reload(self) -> bool:
-        """Look at the alias now and return whether another model serves.
+        """Check the alias now and return whether the serving model changed.
 
         Raises:
-            DandelionError: The registry did not answer or the package is not sound; what served before goes on.
+            DandelionError: The registry did not respond or the package is damaged; the serving model stays in service.
         """
         if self._source.is_fixed:
             return False
@@ -56,6 +56,6 @@ class Reloader:
         return changed
 
     async def run(self) -> None:
-        """Follow the alias until cancelled; at once there is nothing to do where no alias is followed."""
+        """Follow the alias until cancelled; return at once if the settings name a folder instead."""
         if not self._source.is_fixed:
             await run_periodically("reload", self.reload, pause_seconds=self._poll_seconds)

@@ -1,4 +1,4 @@
-"""What runs a model: one small protocol, whichever engine is behind it."""
+"""The protocol that every engine implements."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dandelion.domain.arrays import Floats, Pixels
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the graph says of a batch.
+    """The graph's output for a batch.
 
     Attributes:
         logits: float32 [B, K].
-        embedding: float32 [B, D], what the last linear layer sees.
+        embedding: float32 [B, D], the input of the last linear layer.
     """
 
     logits: Floats
@@ -22,7 +22,7 @@ class Output:
 
 
 class Runtime(Protocol):
-    """A loaded model. `run` may be called by as many threads at once as the runtime was made for workers."""
+    """A loaded model. As many threads may call `run` at once as the runtime was created for workers."""
 
     precision: str
 

@@ -1,4 +1,4 @@
-"""What the faces call: photos in, predictions out, with a model that can be swapped between two batches."""
+"""The prediction service: photos in, predictions out, with a model that can be swapped between two batches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dandelion.domain import ModelRef, Prediction
 from dandelion.domain.arrays import Floats, Pixels
 from dandelion.errors import NotReadyError, OverloadedError, PhotoError
 from dandelion.imaging import decode
-from dandelion.imaging.heatmap import draw_heatmap
+from dandelion.imaging.heatmap import render_heatmap
 from dandelion.inference.batcher import Batcher
 from dandelion.inference.classifier import Answer, Classifier
 from dandelion.inference.cores import usable_cores
@@ -32,13 +32,13 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
-    """The model that answers now.
+class ServingModel:
+    """The model in service.
 
     Attributes:
-        ref: Its name in answers.
+        ref: Its name in predictions.
         classifier: The loaded model.
-        since: When it began to serve, UTC.
+        since: When it came into service, UTC.
     """
 
     ref: ModelRef
@@ -46,7 +46,7 @@ class Serving:
     since: datetime
 
 
-# Told of every batch: who answered, with which package, and what an `Observer` is told.
+# Called with every batch: the model, its package, and the arguments of an `Observer`.
 Observer = Callable[[ModelRef, ModelPackage, Sequence[bytes], Pixels, Floats, Floats], None]
 
 
@@ -54,8 +54,8 @@ class PredictionService:
     """One server process's model, queue and workers.
 
     Args:
-        settings: How many workers, how long the queue.
-        observer: Told of every batch; it must be quick.
+        settings: Number of workers, length of the queue.
+        observer: Called with every batch; it must be quick.
     """
 
     def __init__(self, settings: Settings, observer: Observer | None = None) -> None:
@@ -64,9 +64,9 @@ class PredictionService:
         self._max_pixels = settings.api.max_photo_pixels
         self._track = settings.api.track
         self._workers = settings.inference.workers or usable_cores() + 1
-        self._serving: Serving | None = None
+        self._serving: ServingModel | None = None
         self._draining = False
-        self._batcher: Batcher[bytes, tuple[Serving, Answer]] = Batcher(
+        self._batcher: Batcher[bytes, tuple[ServingModel, Answer]] = Batcher(
             self._classify,
             workers=self._workers,
             max_batch=settings.inference.max_batch,
@@ -76,11 +76,11 @@ class PredictionService:
         )
 
     @property
-    def serving(self) -> Serving:
-        """The model that answers now.
+    def serving(self) -> ServingModel:
+        """The serving model.
 
         Raises:
-            NotReadyError: None is loaded yet.
+            NotReadyError: No model is loaded yet.
         """
         if self._serving is None:
             raise NotReadyError("No model is loaded yet.", "Try again in a few seconds.")
@@ -88,7 +88,7 @@ class PredictionService:
 
     @property
     def is_ready(self) -> bool:
-        """Whether balancers should send photos here."""
+        """Whether load balancers should send photos here."""
         return self._serving is not None and not self._draining
 
     @property
@@ -97,12 +97,12 @@ class PredictionService:
         return self._draining
 
     def swap(self, found: Found) -> bool:
-        """Serve `found` from the next batch on; return whether anything changed. Blocks while the model warms up.
+        """Put `found` in service from the next batch on; return whether anything changed. Blocks during warm-up.
 
-        A version whose package is the one already loaded only changes its name.
+        If the package is already loaded, only the name changes.
 
         Raises:
-            PackageError: The package cannot be loaded; what served before goes on.
+            PackageError: The package cannot be loaded; the serving model stays in service.
         """
         before = self._serving
         if before is not None and before.ref == found.ref and before.classifier.package.digest == found.package.digest:
@@ -114,22 +114,22 @@ class PredictionService:
                 found.package, self._inference, workers=self._workers, max_pixels=self._max_pixels
             )
             classifier.warm_up()
-            after = Serving(found.ref, classifier, datetime.now(UTC))
+            after = ServingModel(found.ref, classifier, datetime.now(UTC))
         self._serving = after
         self._report(after)
         log.info("model_serving", version=after.ref.version, precision=after.classifier.precision)
         return True
 
     def drain(self) -> None:
-        """Stop being ready; what was taken is still answered."""
+        """Report not ready; accepted photos are still classified."""
         self._draining = True
 
     def close(self) -> None:
-        """Answer what waits, then stop the workers. Blocks."""
+        """Classify the waiting photos, then stop the workers. Blocks."""
         self._batcher.close()
 
     async def predict(self, photos: Sequence[bytes]) -> list[Prediction | PhotoError | OverloadedError]:
-        """Answers in the order of `photos`; a photo that cannot be answered gets its error, the others their answer.
+        """Predictions in the order of `photos`; a photo that cannot be classified gets an error in place of one.
 
         Raises:
             NotReadyError: No model is loaded, or the process is stopping.
@@ -140,15 +140,15 @@ class PredictionService:
         instruments.IN_FLIGHT.inc(len(photos))
         try:
             futures = self._batcher.submit(photos)
-            answers = await asyncio.gather(*futures, return_exceptions=True)
+            results = await asyncio.gather(*futures, return_exceptions=True)
         finally:
             instruments.IN_FLIGHT.dec(len(photos))
         duration_ms = round((time.perf_counter() - started) * 1000, 3)
-        _trace(submitted, answers)
-        return [self._prediction(answer, duration_ms) for answer in answers]
+        _trace(submitted, results)
+        return [self._prediction(result, duration_ms) for result in results]
 
     def explain(self, photo: bytes, label: str | None, strength: float) -> bytes:
-        """A PNG of `photo` with the activation map of `label`, or of the predicted class, laid over it. Blocks.
+        """A PNG of `photo` under the activation map of `label`, or of the predicted class. Blocks.
 
         Raises:
             PhotoError: The photo cannot be decoded.
@@ -159,41 +159,41 @@ class PredictionService:
         maps = classifier.activation(pixels)
         classes = classifier.manifest.classes
         chosen = int(maps.mean(axis=(1, 2)).argmax()) if label is None else classes.index(label)
-        # Evidence for one class is what the map says beyond what it says for all: softmax ignores a common offset.
+        # Evidence for one class is its map minus the mean of all maps: softmax ignores a common offset.
         evidence = maps[chosen] - maps.mean(axis=0)
         picture = decode(photo, min_side=EXPLAINED_SIDE, max_pixels=self._max_pixels)
-        return draw_heatmap(picture, evidence, classifier.manifest.input, strength=strength, max_side=EXPLAINED_SIDE)
+        return render_heatmap(picture, evidence, classifier.manifest.input, strength=strength, max_side=EXPLAINED_SIDE)
 
-    def _classify(self, photos: Sequence[bytes]) -> list[tuple[Serving, Answer] | Exception]:
-        serving = self.serving  # one model a batch, whatever is swapped in meanwhile
+    def _classify(self, photos: Sequence[bytes]) -> list[tuple[ServingModel, Answer] | Exception]:
+        serving = self.serving  # one model a batch, even if another is swapped in meanwhile
         observer = partial(self._observer, serving.ref, serving.classifier.package) if self._observer else None
-        answers = serving.classifier.classify(photos, observer)
-        return [answer if isinstance(answer, PhotoError) else (serving, answer) for answer in answers]
+        results = serving.classifier.classify(photos, observer)
+        return [result if isinstance(result, PhotoError) else (serving, result) for result in results]
 
     def _prediction(
-        self, answered: tuple[Serving, Answer] | BaseException, duration_ms: float
+        self, result: tuple[ServingModel, Answer] | BaseException, duration_ms: float
     ) -> Prediction | PhotoError | OverloadedError:
-        if isinstance(answered, (PhotoError, OverloadedError)):
-            return answered
-        if isinstance(answered, BaseException):
-            raise answered
-        serving, answer = answered
+        if isinstance(result, (PhotoError, OverloadedError)):
+            return result
+        if isinstance(result, BaseException):
+            raise result
+        serving, found = result
         version = serving.ref.version
-        instruments.PREDICTIONS.labels(answer.label, version, self._track).inc()
-        instruments.CONFIDENCE.labels(version, self._track).observe(answer.confidence)
-        if not answer.in_distribution:
+        instruments.PREDICTIONS.labels(found.label, version, self._track).inc()
+        instruments.CONFIDENCE.labels(version, self._track).observe(found.confidence)
+        if not found.in_distribution:
             instruments.OUTLIERS.labels(version, self._track).inc()
         return Prediction(
             prediction_id=str(uuid7()),
-            label=answer.label,
-            confidence=answer.confidence,
-            probabilities=answer.probabilities,
-            in_distribution=answer.in_distribution,
+            label=found.label,
+            confidence=found.confidence,
+            probabilities=found.probabilities,
+            in_distribution=found.in_distribution,
             model=serving.ref,
             duration_ms=duration_ms,
         )
 
-    def _report(self, serving: Serving) -> None:
+    def _report(self, serving: ServingModel) -> None:
         ref = serving.ref
         instruments.MODEL_INFO.clear()
         instruments.MODEL_INFO.labels(
@@ -205,16 +205,16 @@ class PredictionService:
         instruments.MODEL_SINCE.labels(ref.version).set(serving.since.timestamp())
         if (created := serving.classifier.manifest.created_at) is not None:
             instruments.MODEL_CREATED.labels(ref.version).set(created.timestamp())
-        instruments.MODEL_ACCURACY.clear()  # the last model's
+        instruments.MODEL_ACCURACY.clear()  # of the previous model
         if (accuracy := serving.classifier.package.metrics().get("accuracy")) is not None:
             instruments.MODEL_ACCURACY.labels("test").set(accuracy)
 
 
-def _trace(submitted: int, answers: Sequence[tuple[Serving, Answer] | BaseException]) -> None:
-    """Spans of what the workers did with the first photos of a request."""
-    for number, answered in enumerate(answers[:MAX_TRACED]):
-        if not isinstance(answered, BaseException):
-            stages = answered[1].stages
+def _trace(submitted: int, results: Sequence[tuple[ServingModel, Answer] | BaseException]) -> None:
+    """Write the spans of the workers' stages for the first photos of a request."""
+    for number, result in enumerate(results[:MAX_TRACED]):
+        if not isinstance(result, BaseException):
+            stages = result[1].stages
             tracing.stage_at("queue", submitted, stages.taken, photo=number)
             tracing.stage_at("decode", stages.decoding, stages.decoded, photo=number)
             tracing.stage_at("inference", stages.running, stages.ran, photo=number)

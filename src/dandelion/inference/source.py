@@ -1,4 +1,4 @@
-"""Where the model to serve comes from: a folder, the cache, the registry, or the bundled starter."""
+"""The source of the model to serve: a folder, the cache, the registry, or the bundled starter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dandelion.domain import STARTER, ModelRef, ModelVersion
 from dandelion.errors import NotReadyError, PackageError
 from dandelion.package import ModelPackage, open_package
 from dandelion.package.starter import starter_path
-from dandelion.registry import Registry, create_registry, is_new, recall_alias, remember_alias, would_be_made
+from dandelion.registry import Registry, create_registry, is_new, recall_alias, remember_alias, would_be_created
 from dandelion.settings import Settings
 
 LOCAL = "local"
@@ -23,8 +23,8 @@ class Found:
     """A model to serve.
 
     Attributes:
-        ref: How it is named in answers and metrics.
-        package: What to load.
+        ref: Its name in predictions and telemetry.
+        package: The package to load.
     """
 
     ref: ModelRef
@@ -41,24 +41,25 @@ class ModelSource:
         self._registry: Registry | None = None
         self._found: Found | None = None
         self._remembered: Found | None = None
-        # Under what the cache remembers which package it was; neither names nor aliases have an "@".
+        # The name of the cache's note about the last package; neither names nor aliases contain an "@".
         self._note = f"{self._settings.name}@{self._settings.version or self._settings.alias}"
 
     @property
     def is_fixed(self) -> bool:
-        """Whether a folder was named, so that there is nothing to follow."""
+        """Whether the settings name a folder, so that there is no alias to follow."""
         return self._settings.path is not None
 
     def first(self) -> Found:
-        """The model to start with, the quickest way there is.
+        """The model to start with, from the quickest source.
 
-        A model served before comes from the cache without asking MLflow, so that a process starts in seconds and
-        starts at all while MLflow is down; `current` corrects it moments later. The starter is for a registry that has
-        no model: where it cannot be asked, nobody knows, and an answer of another task would be worse than none.
+        A model that was in service before comes from the cache without a request to MLflow, so that a process starts
+        in seconds, even while MLflow is down; `current` corrects the choice moments later. The starter is for a
+        registry without a model. If the registry does not respond, the starter is not used: the registry may hold a
+        model of another task, and no prediction is better than a wrong one.
 
         Raises:
-            PackageError: The folder that was named holds no sound package.
-            RegistryError: The cache holds no model, and MLflow did not answer or lacks the version that is pinned.
+            PackageError: The folder in the settings holds no intact package.
+            RegistryError: The cache holds no model, and MLflow did not respond or lacks the pinned version.
             NotReadyError: There is no model anywhere, and the starter is switched off.
         """
         if self._settings.path is not None:
@@ -74,15 +75,15 @@ class ModelSource:
         return (None if is_new(self._all_settings) else self.current()) or self._starter()
 
     def current(self) -> Found | None:
-        """The version that the settings name, or what their alias points at now; none when it points nowhere.
+        """The pinned version, or the version that the alias points at now; None if it points nowhere.
 
-        The one that was found before is not read again while its folder is there.
+        A package that was found before is not read again while its folder exists.
 
         Raises:
-            RegistryError: MLflow did not answer, or has no such version.
-            PackageError: The package did not arrive whole.
+            RegistryError: MLflow did not respond, or has no such version.
+            PackageError: The package arrived incomplete.
         """
-        if would_be_made(self._all_settings):
+        if would_be_created(self._all_settings):
             return None
         if self._registry is None:
             self._registry = create_registry(self._all_settings)
@@ -103,7 +104,7 @@ class ModelSource:
         return found
 
     def _remember(self, version: ModelVersion, found: Found) -> None:
-        """Tried at every look until the disk takes it: a full one keeps nobody from rolling back to what it holds."""
+        """Write the note in the cache, at every check until it succeeds: a full disk must not block a rollback."""
         try:
             remember_alias(self._cache, version, self._note)
             self._remembered = found
@@ -114,7 +115,7 @@ class ModelSource:
     def _starter(self) -> Found:
         if not self._settings.starter:
             raise NotReadyError(
-                f"MLflow has no model {self._settings.name!r} with alias {self._settings.alias!r}.",
+                f"MLflow has no version of {self._settings.name!r} with the alias {self._settings.alias!r}.",
                 "Register one with `dandelion train`, or set DANDELION_MODEL__STARTER=true.",
             )
         log.warning("serving_starter", alias=self._settings.alias, why="the registry has no such alias yet")

@@ -1,4 +1,4 @@
-"""The GPU engine: the package's torch weights on CUDA, or on the CPU when asked for by name."""
+"""The GPU engine: the package's torch weights on CUDA, or on the CPU if the settings name this engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dandelion.package.network import activation_map, create_network
 
 
 class TorchRuntime:
-    """A timm model in bfloat16 on a GPU that has it, and in float32 elsewhere."""
+    """A timm model, in bfloat16 on a GPU that supports it and in float32 elsewhere."""
 
     def __init__(self, package: ModelPackage) -> None:
         if not package.weights.exists():

@@ -1,4 +1,4 @@
-"""Predictions and photos on local disk first, then shipped to the database and the object store."""
+"""The journal: predictions and photos on local disk first, then shipped to the database and the object store."""
 
 from dandelion.journal.journal import Journal, ship_left
 from dandelion.journal.photos import Photos

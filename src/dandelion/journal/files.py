@@ -1,4 +1,4 @@
-"""Files that wait in a folder which several processes may share: whose they are, how old, and what a kill left."""
+"""Files that wait in a folder that several processes may share: their owners, ages and unfinished remains."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from pathlib import Path
 
 from dandelion.db.tables import moment_of
 
-# Of a file that is not whole yet, or not locked yet; nobody but its maker looks at it.
+# The suffix of a file that is not complete or not locked yet; only its writer touches it.
 UNFINISHED = ".part"
-# By then its maker is dead: it takes him milliseconds, and clocks of pods differ by less.
+# After that time the writer is dead: writing takes milliseconds, and the clocks of pods differ by less.
 UNFINISHED_SECONDS = 3600
 
 
 def claim(path: Path) -> int | None:
-    """A descriptor that keeps a file for this process until it is closed; None when another has it or it is gone.
+    """Lock a file for this process until the returned descriptor is closed; None if another has it or it is gone.
 
     Raises:
-        OSError: The disk does not let us open or lock it.
+        OSError: The file cannot be opened or locked.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR)  # NFS locks only what may be written to
+        descriptor = os.open(path, os.O_RDWR)  # NFS locks only writable files
     except FileNotFoundError:
         return None
     ours = False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Without a name it was removed by the one who had it while we opened it.
+        # A file without a name was removed by its owner while we opened it.
         ours = os.fstat(descriptor).st_nlink > 0
     except BlockingIOError:
         pass
     except OSError as error:
-        if error.errno != errno.ESTALE:  # NFS says so of a file that another machine removed
+        if error.errno != errno.ESTALE:  # NFS: another machine removed the file
             raise
     finally:
         if not ours:
@@ -43,16 +43,16 @@ def claim(path: Path) -> int | None:
 
 
 def age_seconds(path: Path) -> float | None:
-    """How long ago a file was made that a UUIDv7 names; None where somebody else named it."""
+    """The age of a file, by the UUIDv7 in its name; None for a name without one."""
     try:
-        made = moment_of(path.stem)
+        created = moment_of(path.stem)
     except ValueError:
         return None
-    return max(0.0, time.time() - made.timestamp())
+    return max(0.0, time.time() - created.timestamp())
 
 
 def size_bytes(path: Path) -> int:
-    """How long a file is; 0 when it is gone."""
+    """The size of a file; 0 if it is gone."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -60,7 +60,7 @@ def size_bytes(path: Path) -> int:
 
 
 def remove_unfinished(folder: Path) -> list[Path]:
-    """Remove what was begun by processes that a kill ended; return what that was."""
+    """Remove the unfinished files of killed processes; return their paths."""
     oldest = time.time() - UNFINISHED_SECONDS
     removed = []
     for path in folder.glob(f"*{UNFINISHED}"):
@@ -68,6 +68,6 @@ def remove_unfinished(folder: Path) -> list[Path]:
             if path.stat().st_mtime < oldest:
                 path.unlink()
                 removed.append(path)
-        except OSError:  # another was quicker, or the disk does not let us; neither is a reason not to start
+        except OSError:  # another process was quicker, or the disk refuses; the server starts all the same
             continue
     return removed

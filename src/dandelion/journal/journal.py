@@ -1,6 +1,6 @@
-"""Every prediction on disk before its answer leaves; in the database soon after, exactly once.
+"""Every prediction is on disk before its response leaves, and in the database soon after, exactly once.
 
-Ids make a replay harmless: a segment is removed only after its transaction, and one that is sent twice changes nothing.
+Ids make a replay harmless: a segment is removed only after its transaction, and sending it twice changes nothing.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from dandelion.journal.spool import Spool
 from dandelion.settings import Settings
 from dandelion.telemetry import instruments
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
 log = structlog.get_logger(__name__)
 
 
 class _Unfit(NamedTuple):
-    """A line that can never be shipped, and why; `torn` by a crash or a spoilt disk, or `refused` by the database."""
+    """A line that can never be shipped: `torn` by a crash or a damaged disk, or `refused` by the database."""
 
     line: bytes
     reason: Literal["torn", "refused"]
@@ -38,22 +38,22 @@ class _Unfit(NamedTuple):
 
 
 async def ship_left(settings: Settings, engine: AsyncEngine, *, patience_seconds: float) -> int:
-    """Ship what processes that are gone left here, and wait for those that run to ship what they hold now.
+    """Ship the segments of dead processes, and wait until running processes have shipped theirs.
 
     Returns:
-        How many files of it still wait after that.
+        How many of those segments still wait afterwards.
 
     Raises:
-        DatabaseError: The database does not answer.
+        DatabaseError: The database does not respond.
     """
     spool = Spool(settings.spool)
     left = set(spool.segments())
     await Journal(settings, engine).ship()
-    for _ in range(round(patience_seconds / LOOK_SECONDS)):
+    for _ in range(round(patience_seconds / POLL_SECONDS)):
         left.intersection_update(spool.segments())
         if not left:
             break
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
     return len(left)
 
 
@@ -75,35 +75,35 @@ class Journal:
         self._decoder = msgspec.json.Decoder(JournalEntry)
 
     def append(self, given: Sequence[Prediction], *, client: str | None = None) -> bool:
-        """Keep predictions of one client, and return whether they are kept; they may be answered once this returns.
+        """Store predictions of one client on disk and return whether they are stored. Respond only after this returns.
 
         Raises:
-            JournalFullError: The disk or the bound is full, and the settings refuse to lose any.
+            JournalFullError: The disk or the spool is full, and the settings forbid dropping predictions.
         """
         if not given or not self._settings.enabled:
             return False
         lines = self._encoder.encode_lines(
             [JournalEntry(prediction=each, track=self._track, client=client) for each in given]
         )
-        if why := self._keep(lines):
+        if why := self._persist(lines):
             if self._settings.when_full == "drop":
                 instruments.JOURNAL_LOST.labels("full").inc(len(given))
                 return False
             raise JournalFullError(
-                f"Predictions cannot be kept: {why}.",
-                "Bring the database back or make room; DANDELION_JOURNAL__MAX_BYTES bounds the spool.",
+                f"Predictions cannot be stored: {why}.",
+                "Restore the database or free disk space. DANDELION_JOURNAL__MAX_BYTES limits the spool.",
                 retry_after_seconds=10,
             )
         self._waiting += len(lines)
         instruments.JOURNAL_BYTES.set(self._waiting)
         return True
 
-    def _keep(self, lines: bytes) -> str:
-        """Why the lines could not be kept, or nothing."""
+    def _persist(self, lines: bytes) -> str:
+        """Append the lines to the spool; return why that failed, or an empty string."""
         if self._overdue:
-            return f"the oldest of {self._waiting} bytes has waited over {self._settings.max_age_hours:g} hours"
+            return f"the oldest of {self._waiting} waiting bytes is over {self._settings.max_age_hours:g} hours old"
         if self._waiting + len(lines) > self._settings.max_bytes:
-            return f"{self._waiting} bytes wait for the database, of {self._settings.max_bytes}"
+            return f"{self._waiting} bytes wait for the database, and the limit is {self._settings.max_bytes}"
         try:
             self._spool.append(lines)
         except OSError as error:
@@ -114,7 +114,7 @@ class Journal:
         """Bring the tables up to date, once.
 
         Raises:
-            DatabaseError: The database does not answer.
+            DatabaseError: The database does not respond.
         """
         if self._prepared:
             return
@@ -125,15 +125,15 @@ class Journal:
         self._prepared = True
 
     async def run(self) -> None:
-        """Ship what waits, every `ship_seconds`, until cancelled; while the database is down, less and less often."""
+        """Ship what waits every `ship_seconds` until cancelled; while the database is down, less and less often."""
         if self._settings.enabled:
-            await ship_periodically("predictions", self._ship_and_tell, pause_seconds=self._settings.ship_seconds)
+            await ship_periodically("predictions", self._ship_and_measure, pause_seconds=self._settings.ship_seconds)
 
     async def ship(self) -> int:
-        """Ship all that waits now; return how many predictions that were.
+        """Ship everything that waits now; return the number of predictions.
 
         Raises:
-            DatabaseError: The database does not answer; everything is kept.
+            DatabaseError: The database does not respond; everything stays on disk.
         """
         async with self._one_at_a_time:
             self._rotate()
@@ -145,32 +145,32 @@ class Journal:
             return await self._ship_segments(segments)
 
     async def close(self) -> None:
-        """Ship what waits if the database answers soon; else it stays for the next start."""
+        """Ship what waits if the database responds soon; otherwise it stays for the next start."""
         await ship_at_last("predictions", self.ship)
 
-    async def _ship_and_tell(self) -> None:
+    async def _ship_and_measure(self) -> None:
         shipping = False
         try:
             await self.ship()
             shipping = True
         finally:
-            self._tell_age(shipping=shipping)
+            self._measure_age(shipping=shipping)
 
     def _rotate(self) -> None:
         try:
             self._spool.rotate()
-        except OSError as error:  # what it could keep is shipped all the same
+        except OSError as error:  # what reached the disk is shipped all the same
             log.warning("journal_segment_not_kept", reason=str(error))
 
     async def _recount(self) -> None:
-        """Look up on disk how much waits: others write to the same folder, and ship from it."""
+        """Measure on disk how much waits: other processes write to the same folder, and ship from it."""
         before = self._waiting
         waiting = await asyncio.to_thread(self._spool.size)
         self._waiting += waiting - before  # what was appended meanwhile may count twice, until the next time
         instruments.JOURNAL_BYTES.set(self._waiting)
 
     async def _ship_segments(self, segments: Sequence[Path]) -> int:
-        """Ship each; one that the disk does not let us read or finish stays, and holds up no other."""
+        """Ship each segment; one with a disk error stays and does not block the others."""
         shipped, stuck = 0, set()
         for path in segments:
             try:
@@ -186,13 +186,13 @@ class Journal:
         with self._spool.take(path) as data:
             if data is None:
                 return 0
-            entries, torn = await asyncio.to_thread(self._decode, data)  # a long backlog would hold up answers
+            entries, torn = await asyncio.to_thread(self._decode, data)  # a long backlog would delay responses
             refused: list[_Unfit] = []
             for start in range(0, len(entries), self._settings.batch_rows):
                 refused += await self._store(entries[start : start + self._settings.batch_rows])
-            # Last of all and without a pause: whatever breaks off before lets the whole segment be shipped once more.
+            # Last, and without an await: after any earlier failure the whole segment is shipped again.
             if unfit := torn + refused:
-                self._spool.keep_refused(b"".join(each.line for each in unfit))
+                self._spool.set_aside(b"".join(each.line for each in unfit))
             self._spool.remove(path)
         for each in unfit:
             instruments.JOURNAL_LOST.labels(each.reason).inc()
@@ -203,7 +203,7 @@ class Journal:
         return len(entries) - len(refused)
 
     async def _store(self, entries: Sequence[JournalEntry]) -> list[_Unfit]:
-        """A batch in one transaction; where the database refuses a value, row by row, so that one spoils no other."""
+        """Store a batch in one transaction; if the database refuses a value, row by row to isolate the bad one."""
         try:
             await transact(self._engine, lambda on: predictions.add(on, entries), patience_seconds=0)
         except RowRefusedError as error:
@@ -220,13 +220,13 @@ class Journal:
             try:
                 entries.append(self._decoder.decode(line))
             except (msgspec.MsgspecError, RecursionError) as error:
-                # Cut off by a crash before its answer left, or spoilt on disk.
+                # Cut off by a crash before its response left, or damaged on disk.
                 torn.append(_Unfit(line + b"\n", "torn", str(error)))
         return entries, torn
 
-    def _tell_age(self, *, shipping: bool) -> None:
+    def _measure_age(self, *, shipping: bool) -> None:
         ages = (age_seconds(path) for path in self._spool.segments())
         age = next((age for age in ages if age is not None), 0.0)
         instruments.JOURNAL_AGE.set(age)
-        # While shipping works, what is old is on its way, as after a long night of a laptop.
+        # While shipping works, old rows are on their way, for example after a laptop was asleep.
         self._overdue = not shipping and age > self._settings.max_age_hours * 3600

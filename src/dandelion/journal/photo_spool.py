@@ -1,6 +1,6 @@
-"""Photos on disk that wait to be shipped, each a file of its own that appears when it is whole.
+"""The spool of photos: a local queue on disk, one file a photo, which appears when it is complete.
 
-Of several processes that share the folder, the one that holds a photo's lock ships it.
+If several processes share the folder, the one that holds a photo's lock ships it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ log = structlog.get_logger(__name__)
 
 
 def remove_erased(folder: Path, prediction_id: str) -> None:
-    """Remove a photo that waits, unless a process is shipping it: that one sees to it, by what the row says then.
+    """Remove a waiting photo, unless a process is shipping it: that process removes it after it has read the row.
 
-    Were it removed all the same, nobody would look again for what a turn that breaks off has put already.
+    If it were removed here, nobody would delete the object that an interrupted shipment has already put.
     """
     for suffix in PHOTO_TYPES:
         path = folder / f"{prediction_id}{suffix}"
@@ -39,7 +39,7 @@ class PhotoSpool:
     """The photos that wait in a folder, as one process sees them.
 
     Attributes:
-        size_bytes: How much waits, as this process last knew.
+        size_bytes: Size of the waiting photos, when this process last measured it.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -52,7 +52,7 @@ class PhotoSpool:
         self.list_waiting()
 
     def add(self, prediction_id: str, suffix: str, data: bytes) -> str:
-        """Keep a photo; return why that could not be, or nothing."""
+        """Store a photo; return why that failed, or an empty string."""
         path = self._folder / f"{prediction_id}{suffix}"
         fresh = path.with_suffix(UNFINISHED)
         try:
@@ -71,7 +71,7 @@ class PhotoSpool:
         return ""
 
     def list_waiting(self) -> list[Path]:
-        """Photos that wait, oldest first; what they take is looked up, since others ship and erase some, too."""
+        """Photos that wait, oldest first. Their size is measured again, since other processes ship and erase some."""
         before = self.size_bytes
         try:
             with os.scandir(self._folder) as found:
@@ -79,14 +79,14 @@ class PhotoSpool:
         except FileNotFoundError:
             paths = []
         photos = [path for path in paths if path.suffix in PHOTO_TYPES and age_seconds(path) is not None]
-        # What is added meanwhile may count twice, until the next time.
+        # A photo added meanwhile may count twice until the next call.
         self._count(sum(size_bytes(path) for path in photos) - before)
         return photos
 
     def claim(self, paths: Sequence[Path]) -> list[Path]:
-        """Those that are for this process to ship until `release`; others have the rest, or are done with them.
+        """Lock photos for this process until `release`; return those it got. Other processes have or shipped the rest.
 
-        One that the disk does not let us open or lock is left where it is, and holds up no other.
+        A photo that cannot be opened or locked stays where it is and does not block the others.
         """
         for path in paths:
             if path in self._claims:
@@ -101,35 +101,35 @@ class PhotoSpool:
         return [path for path in paths if path in self._claims]
 
     def leave(self, path: Path, error: OSError) -> None:
-        """Say once of a photo that the disk does not let us have it; the next turn tries it again."""
+        """Log once that a photo cannot be read from disk; the next turn tries it again."""
         if path not in self._stuck:
             log.warning("photo_stuck", photo=path.name, reason=str(error))
             self._stuck.add(path)
 
     def release(self) -> None:
-        """Leave what was claimed to everybody again."""
+        """Unlock the claimed photos."""
         while self._claims:
             _, descriptor = self._claims.popitem()
-            with suppress(OSError):  # nothing was written that could be lost
+            with suppress(OSError):  # nothing was written, so nothing can be lost
                 os.close(descriptor)
 
     def remove(self, path: Path) -> None:
-        """Forget a photo that was shipped or let go."""
+        """Remove a photo that was shipped or dropped."""
         size = size_bytes(path)
         path.unlink(missing_ok=True)
         self._count(-size)
 
     def remove_unfinished(self) -> list[Path]:
-        """Remove photos that a kill left half-written; return what they were called."""
+        """Remove photos that killed processes left unfinished; return their paths."""
         return remove_unfinished(self._folder)
 
     def _no_room(self, size: int) -> str:
-        """Why a photo must not be spooled, or nothing: rows need the room more."""
+        """Why a photo must not be spooled, or an empty string. Rows have priority over photos."""
         if self.size_bytes + size > self._max_bytes:
-            return f"{self.size_bytes} bytes of photos wait, of {self._max_bytes}"
+            return f"{self.size_bytes} bytes of photos wait, and the limit is {self._max_bytes}"
         disk = shutil.disk_usage(self._folder if self._folder.exists() else self._rows.parent)
         if disk.free - size < min(RESERVE_BYTES, disk.total // 4):
-            return f"{disk.free} bytes of disk are free, which are left to the rows"
+            return f"only {disk.free} bytes of disk are free, which are reserved for predictions"
         return ""
 
     def _count(self, size: int) -> None:

@@ -1,7 +1,7 @@
-"""Sampled photos to disk, then to the data lake, and the row that says where each is.
+"""Sampled photos go to disk, then to the data lake; their rows then get the keys.
 
-A photo follows its row: it is shipped once its row is in the database, which is then told the photo's key. So a key
-in the table always leads to a photo, and a photo that was to be erased meanwhile never arrives.
+A photo follows its row: it is shipped once its row is in the database, and the row then gets the photo's key. So a key
+in the table always leads to a photo, and a photo that was erased meanwhile never arrives.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from dandelion.telemetry import instruments
 
 AT_ONCE = 64
 WRITERS = 2
-# Many photos at a time hide how far away a store is, but each takes time of this processor that answers need: only as
-# many as bring this many a second over.
-FEWEST_SHIPPERS, MOST_SHIPPERS = 2, 16
+# Parallel uploads hide the latency of a distant store, but each takes processor time from predictions. So only as many
+# run as are needed for this rate.
+MIN_SHIPPERS, MAX_SHIPPERS = 2, 16
 SHIPPED_PER_SECOND = 100
-# A row that is not there by then was refused, dropped or pruned.
+# A row that is still missing by then was refused, dropped or pruned.
 ORPHAN_SECONDS = 3600
 
 log = structlog.get_logger(__name__)
@@ -44,10 +44,10 @@ class Photos:
     """One server process's sampled photos on their way to the object store.
 
     Args:
-        settings: Which photos, how many, and where they wait.
-        engine: Where their rows are.
-        store: Where they go.
-        prepare: Sees to it that the tables are there.
+        settings: Which photos to store, how many, and where they wait.
+        engine: The database of their rows.
+        store: The object store that gets them.
+        prepare: Brings the tables up to date.
     """
 
     def __init__(
@@ -60,17 +60,17 @@ class Photos:
         self._engine = engine
         self._store = store
         self._one_at_a_time = asyncio.Lock()
-        # Threads of their own: answers wait for these, who must never queue behind a slow store.
+        # A separate pool: responses wait for the writers, which must never queue behind a slow store.
         self._writers = ThreadPoolExecutor(WRITERS, "photo-writer")
-        self._shippers = ThreadPoolExecutor(MOST_SHIPPERS, "photo-shipper")
-        self._side_by_side = FEWEST_SHIPPERS
+        self._shippers = ThreadPoolExecutor(MAX_SHIPPERS, "photo-shipper")
+        self._side_by_side = MIN_SHIPPERS
         self._prepared = False
         self._full = False
         for path in self._spool.remove_unfinished():
-            self._let_go("unreadable", path.stem, "a kill left half of it")
+            self._let_go("unreadable", path.stem, "a killed process left it unfinished")
 
     def wants(self, given: Prediction) -> bool:
-        """Whether the settings ask for this prediction's photo."""
+        """Whether the settings select this prediction's photo."""
         options = self._settings
         if not options.enabled or options.photos != "some":
             return options.enabled and options.photos == "all"
@@ -81,19 +81,19 @@ class Photos:
         )
 
     async def store(self, taken: Sequence[tuple[Prediction, bytes]]) -> None:
-        """Spool the photos that are wanted, without metadata; one that finds no room is counted and let go."""
+        """Spool the selected photos without metadata; a photo without room is counted and dropped."""
         if wanted := [(given.prediction_id, photo) for given, photo in taken if self.wants(given)]:
             await asyncio.get_running_loop().run_in_executor(self._writers, self._write, wanted)
 
     async def run(self) -> None:
-        """Ship what waits, every `ship_seconds`, until cancelled; while either side is down, less and less often."""
+        """Ship what waits every `ship_seconds` until cancelled; while either side is down, less and less often."""
         if self._settings.enabled:
             await ship_periodically("photos", self.ship, pause_seconds=self._settings.ship_seconds)
 
     async def close(self) -> None:
-        """Ship what waits, if its rows are there and the store answers soon; the rest stays for the next start.
+        """Ship what waits, if its rows are stored and the store responds soon; the rest stays for the next start.
 
-        That may never come where the disk goes with the process, so the log says how much was left.
+        If the disk goes away with the process, there is no next start, so the log says how much was left.
         """
         self._writers.shutdown()
         if self._settings.enabled:
@@ -106,8 +106,8 @@ class Photos:
         """Ship photos whose rows are in the database; return how many.
 
         Raises:
-            DatabaseError: The database does not answer; everything is kept.
-            ObjectStoreError: The object store does not; everything is kept.
+            DatabaseError: The database does not respond; everything stays on disk.
+            ObjectStoreError: The object store does not respond; everything stays on disk.
         """
         shipped = 0
         async with self._one_at_a_time:
@@ -136,7 +136,7 @@ class Photos:
 
     async def _ship_some(self, paths: Sequence[Path]) -> int:
         ids = [path.stem for path in paths]
-        rows_wait = self._old_rows_wait()  # looked up first: they may be in the table a moment later
+        rows_wait = self._old_rows_wait()  # checked first: they may be in the table a moment later
         keys = await transact(self._engine, lambda on: predictions.photo_keys(on, ids), patience_seconds=0)
         for path in paths:
             if path.stem not in keys:
@@ -155,7 +155,7 @@ class Photos:
         for path in put:
             if path.stem in known:
                 self._spool.remove(path)
-        # Erased or pruned on its way; or put before, when the database could not be told, and erased since.
+        # Erased or pruned on their way; or put by an earlier turn that could not write the keys, and erased since.
         for path in (path for path in (*put, *erased) if path.stem not in known):
             await asyncio.to_thread(self._store.delete, DATA_LAKE, photo_key(path.stem, path.suffix))
             self._spool.remove(path)
@@ -168,7 +168,7 @@ class Photos:
             self._prepared = True
 
     async def _put_all(self, keys: Mapping[Path, str]) -> dict[Path, str]:
-        """Put each file under its key; return those that could be read."""
+        """Upload each file under its key; return those that could be read."""
         run = asyncio.get_running_loop().run_in_executor
         waiting, put = list(keys), {}
         while waiting:
@@ -177,27 +177,27 @@ class Photos:
             took = {path: each for path, each in zip(now, seconds, strict=True) if each is not None}
             put.update({path: keys[path] for path in took})
             if took:
-                # The quickest waited for nobody, so that photos which hinder each other are not taken for a far store.
+                # The quickest upload waited for no other, so contention is not mistaken for a distant store.
                 wanted = round(min(took.values()) * SHIPPED_PER_SECOND)
-                self._side_by_side = min(max(wanted, FEWEST_SHIPPERS), MOST_SHIPPERS)
+                self._side_by_side = min(max(wanted, MIN_SHIPPERS), MAX_SHIPPERS)
         return put
 
     def _put(self, path: Path, key: str) -> float | None:
-        """Put one, and tell how many seconds it took; None for one that is gone, or cannot be read."""
+        """Upload one photo and return the seconds it took; None for a photo that is gone or cannot be read."""
         begin = time.perf_counter()
         try:
             self._store.put_file(DATA_LAKE, key, path, content_type=PHOTO_TYPES[path.suffix])
         except FileNotFoundError:
             return None
-        except OSError as error:  # of this disk: what a store says is an error of ours
+        except OSError as error:  # from this disk: errors of the store are DandelionErrors
             self._spool.leave(path, error)
             return None
         return time.perf_counter() - begin
 
     def _old_rows_wait(self) -> bool:
-        """Whether rows wait that may be those of orphans."""
+        """Whether rows wait that may belong to photos without a row."""
         ages = (age_seconds(path) for path in self._rows.glob("*.jsonl"))
-        # A row is written soon after its photo came, into a segment that is as old or older: a young one has none.
+        # A row is written soon after its photo, into a segment at least as old: a young segment has no old row.
         return any(age is None or age > ORPHAN_SECONDS / 2 for age in ages)
 
     def _give_up_when_old(self, path: Path, *, rows_wait: bool) -> None:
@@ -212,6 +212,6 @@ class Photos:
 
     def _let_go(self, reason: str, prediction_id: str, why: str) -> None:
         instruments.PHOTOS_LOST.labels(reason).inc()
-        if reason != "full" or not self._full:  # a full disk is said once, not for every photo
+        if reason != "full" or not self._full:  # a full disk is logged once, not for every photo
             log.warning("photo_not_kept", prediction_id=prediction_id, reason=reason, why=why)
         self._full = self._full or reason == "full"

@@ -1,4 +1,4 @@
-"""What waits on disk is shipped, again and again, and once more at the end of the process."""
+"""Shipping what waits on disk: periodically, and once more before the process stops."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dandelion.concurrency.periodic import run_periodically
 from dandelion.errors import DandelionError
 
 LONGEST_PAUSE_SECONDS = 15.0
-# At the end of a process, for rows and then for photos: 10 of the chart's `drain.graceSeconds` (60), of which the drain
-# takes 15 and requests in flight at most 30.
+# When the process stops, first for rows and then for photos: 10 of the chart's `drain.graceSeconds` (60). The drain
+# takes 15 of them, and requests in flight at most 30.
 LAST_CHANCE_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ async def ship_periodically(what: str, ship: Callable[[], Awaitable[object]], *,
 
 
 async def ship_at_last(what: str, ship: Callable[[], Awaitable[object]]) -> None:
-    """Call `ship` once more before the process ends; what it leaves stays on disk for the next start."""
+    """Call `ship` once more before the process stops; the rest stays on disk for the next start."""
     try:
         await asyncio.wait_for(ship(), LAST_CHANCE_SECONDS)
     except (DandelionError, OSError) as error:  # a TimeoutError is one of these

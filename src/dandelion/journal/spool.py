@@ -1,8 +1,8 @@
-"""Lines on disk that wait to be shipped: appended before an answer leaves, in segments that are removed as a whole.
+"""The spool: a local queue on disk. Lines are appended before a response leaves, and segments are removed whole.
 
-A line is in the kernel's hands once `append` returns, so it outlives a kill of the process. A segment belongs to the
-process that holds its lock, and has its name only once it is locked; one whose owner is gone is taken over by whoever
-looks first.
+Once `append` returns, the kernel has the line, so it survives a kill of the process. A segment belongs to the process
+that holds its lock, and gets its name only once it is locked. If its owner is gone, the first process that finds the
+segment takes it over.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._active: _Segment | None = None
-        remove_unfinished(folder)  # without a line: it is renamed before the first
+        remove_unfinished(folder)  # they hold no line: a segment is renamed before its first one
 
     def append(self, lines: bytes) -> None:
-        """Keep whole lines.
+        """Append complete lines.
 
         Raises:
-            OSError: The disk is full or gone; nothing of `lines` is kept.
+            OSError: The disk is full or gone; nothing of `lines` is stored.
         """
         segment = self._active or self._open()
         try:
@@ -49,34 +49,34 @@ class Spool:
             try:
                 os.ftruncate(segment.descriptor, segment.size)
             except OSError:
-                # Half a line stays, to which the next must not be glued.
+                # Half a line stays; the next one must not be appended to it.
                 with suppress(OSError):
                     self.rotate()
             raise
         segment.size += len(lines)
 
     def rotate(self) -> None:
-        """Close the segment that is written to, so that it can be shipped.
+        """Close the active segment, so that it can be shipped.
 
         Raises:
-            OSError: A network disk tells only now that it could not keep it; the segment is closed all the same.
+            OSError: A network disk reports only now that it did not store the data; the segment is closed anyway.
         """
         if self._active is not None:
-            # Forgotten first: the number is free even where closing fails, and soon means somebody else's file.
+            # Cleared first: the descriptor is free even if closing fails, and may soon belong to another file.
             descriptor, self._active = self._active.descriptor, None
-            os.close(descriptor)  # which lets go of its lock
+            os.close(descriptor)  # which releases its lock
 
     def segments(self) -> list[Path]:
-        """Every segment, whoever writes to it, oldest first."""
+        """The segments of all processes, oldest first."""
         return sorted(self._folder.glob(f"*{SUFFIX}"))
 
     def size(self) -> int:
-        """Bytes that wait, whoever wrote them."""
+        """Size of all segments, bytes."""
         return sum(size_bytes(path) for path in self.segments())
 
     @contextmanager
     def take(self, path: Path) -> Iterator[bytes | None]:
-        """The segment's bytes, while no other process has it; None when another has it or it is gone.
+        """Lock the segment and yield its bytes; None if another process has it or it is gone.
 
         Raises:
             OSError: It cannot be locked or read.
@@ -89,17 +89,18 @@ class Spool:
             yield file.read()
 
     def remove(self, path: Path) -> None:
-        """Forget a segment that was shipped."""
+        """Remove a segment that was shipped."""
         path.unlink(missing_ok=True)
 
-    def keep_refused(self, lines: bytes) -> None:
-        """Set lines aside that can never be shipped, for a person to look at.
+    def set_aside(self, lines: bytes) -> None:
+        """Store lines that can never be shipped in a separate file, for a person to inspect.
 
         Raises:
-            OSError: The disk is full, or another process is at it; nothing of `lines` is kept.
+            OSError: The disk is full, or another process writes the file; nothing of `lines` is stored.
         """
         with (self._folder / REFUSED).open("ab", buffering=0) as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # else the end could be another's by the time it is cut
+            # Else the lines cut off after an error could be those of another process.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             size = file.seek(0, os.SEEK_END)
             try:
                 _write_all(file.fileno(), lines)
@@ -115,7 +116,7 @@ class Spool:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            fresh.rename(path)  # unlocked under this name, another would take it for an orphan and remove it
+            fresh.rename(path)  # only now: another process would take over, and remove, an unlocked segment
         except OSError:
             os.close(descriptor)
             fresh.unlink(missing_ok=True)

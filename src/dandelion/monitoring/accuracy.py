@@ -1,7 +1,7 @@
-"""Accuracy on the labels that people gave lately.
+"""Live accuracy: accuracy on recent labels.
 
-A window is about when a label was given, not about when its photo came: labels come late, and a window of photos would
-stand empty just when people tell what went wrong.
+A window counts by the time of the label, not by the time of the photo. Labels come late, so a window by the time of the
+photo would often be empty.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class WindowAccuracy(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         version: Model version.
-        window: How far back, as in the settings.
+        window: Length of the window, as in the settings.
         labelled: Number of labels.
-        right: How many of them the model had answered.
+        right: Number of labels that the model had predicted.
         accuracy: Their share.
         low: Lower end of its 95 % interval.
-        high: Upper end.
+        high: Upper end of its 95 % interval.
         calibration_error: Mean distance of confidence from accuracy, over equal bins of confidence.
     """
 
@@ -58,7 +58,7 @@ def seconds_of(window: str) -> float:
 
 
 def wilson(right: int, labelled: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927), which holds for few labels and for shares near 1, too."""
+    """95 % interval of a share (Wilson 1927), which is also valid for few labels and for shares near 1."""
     share, z2 = right / labelled, _Z * _Z
     middle = share + z2 / (2 * labelled)
     spread = _Z * math.sqrt(share * (1 - share) / labelled + z2 / (4 * labelled * labelled))
@@ -67,10 +67,10 @@ def wilson(right: int, labelled: int) -> tuple[float, float]:
 
 
 async def measure_accuracy(engine: AsyncEngine, windows: Sequence[str]) -> list[WindowAccuracy]:
-    """Every version's accuracy, window by window; versions without labels are left out.
+    """Measure every version's accuracy, window by window; versions without labels are left out.
 
     Raises:
-        DatabaseError: The database does not answer.
+        DatabaseError: The database does not respond.
     """
     now = datetime.now(UTC)
     accuracies: list[WindowAccuracy] = []
@@ -98,21 +98,21 @@ def _accuracy(window: str, bins: Sequence[feedback.BinTally]) -> WindowAccuracy:
 
 
 _GAUGES: dict[Gauge, Callable[[WindowAccuracy], float]] = {
-    instruments.MODEL_ACCURACY: lambda figure: figure.accuracy,
-    instruments.ACCURACY_LOWER: lambda figure: figure.low,
-    instruments.ACCURACY_UPPER: lambda figure: figure.high,
-    instruments.ACCURACY_SAMPLES: lambda figure: figure.labelled,
-    instruments.CALIBRATION_ERROR: lambda figure: figure.calibration_error,
+    instruments.MODEL_ACCURACY: lambda accuracy: accuracy.accuracy,
+    instruments.ACCURACY_LOWER: lambda accuracy: accuracy.low,
+    instruments.ACCURACY_UPPER: lambda accuracy: accuracy.high,
+    instruments.ACCURACY_SAMPLES: lambda accuracy: accuracy.labelled,
+    instruments.CALIBRATION_ERROR: lambda accuracy: accuracy.calibration_error,
 }
 
 
 class LiveAccuracy:
-    """Keeps `model_accuracy{window}` and its company true for the version that serves.
+    """Updates `model_accuracy{window}` and the related metrics of the serving version.
 
     Args:
-        engine: Where labels are.
-        windows: How far back.
-        version: Tells what serves now.
+        engine: The database with the labels.
+        windows: The windows.
+        version: Returns the version in service.
     """
 
     def __init__(self, engine: AsyncEngine, windows: Sequence[str], version: Callable[[], str]) -> None:
@@ -121,7 +121,7 @@ class LiveAccuracy:
         self._version = version
 
     async def refresh(self) -> None:
-        """Measure again; a window without labels, or without a database, has no figure rather than an old one."""
+        """Measure again; without labels, or without a database, a window has no value instead of an old one."""
         try:
             version = self._version()
             measured = {
@@ -133,9 +133,9 @@ class LiveAccuracy:
             log.debug("accuracy_unknown", reason=str(error))
             measured = {}
         for window in self._windows:
-            figure = measured.get(window)
+            accuracy = measured.get(window)
             for gauge, value in _GAUGES.items():
-                if figure is not None:
-                    gauge.labels(window).set(value(figure))
+                if accuracy is not None:
+                    gauge.labels(window).set(value(accuracy))
                 else:
                     gauge.remove_by_labels({"window": window})

@@ -1,9 +1,9 @@
-"""Whether photos still look like those of training, without labels.
+"""Drift detection: whether live photos still resemble the training photos. It needs no labels.
 
-Every feature has a two-sample test of live photos against training, and two bars that a difference must pass: it is
-beyond chance (`SIGMAS`), and it is large enough to matter. Chance is judged far more strictly than for one experiment:
-a test is repeated at every window, on every feature and by every process, and real traffic comes in bursts of photos
-that resemble each other, so that five hundred are worth fewer.
+Each feature has a two-sample test of live photos against training photos. A difference counts as drift if it is both
+significant (`SIGMAS`) and large enough to matter. The significance level is far stricter than for a single experiment,
+because each test is repeated for every window, feature and process. Besides, real traffic comes in bursts of similar
+photos, so that five hundred photos carry less information than five hundred independent ones.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from dandelion.monitoring.sketch import CLASSES, Sketch, Spread
 
 EMBEDDING = "embedding"
 CONFIDENCE = "confidence"
-# Standard deviations of a normal distribution: 7e-6 of windows of independent photos are beyond by chance.
+# Standard deviations of a normal distribution: by chance, 7e-6 of windows of independent photos exceed it.
 SIGMAS = 4.5
-# Smaller differences than these do not matter, however many photos prove them: largest gap between two distributions,
-# Cohen's w (0.1 small, 0.3 medium; Cohen 1988), standard deviations an axis.
+# Minimum differences that matter, however many photos prove them: largest gap between two distributions, Cohen's w (0.1
+# small, 0.3 medium; Cohen 1988), standard deviations in each axis.
 MIN_GAP = 0.1
 MIN_W = 0.2
 MIN_SHIFT = 0.1
 
 
 def compare(sketch: Sketch) -> list[FeatureDrift]:
-    """Every feature's figure, the farthest first; none for a sketch of no photo."""
+    """The drift of every feature, largest score first; empty for a sketch without photos."""
     if not sketch.photos:
         return []
     features = [_embedding(sketch)]
     for name, spread in sketch.expected.spreads.items():
         features.append((_classes if name == CLASSES else _spread)(name, sketch, spread))
-    return sorted(features, key=lambda figure: -figure.score)
+    return sorted(features, key=lambda each: -each.score)
 
 
 def _spread(name: str, sketch: Sketch, spread: Spread) -> FeatureDrift:
-    """Kolmogorov and Smirnov's test on bins, which can only make the gap smaller."""
+    """Kolmogorov-Smirnov test on bins; bins can only make the gap smaller."""
     gaps = np.cumsum(sketch.counts[name]) / sketch.photos - np.cumsum(spread.shares)
     if name == CONFIDENCE:
-        # Surer than on photos that it had not seen is how a model is on those that it has: only less sure is news.
+        # Higher confidence is no drift: a model is more confident on photos that resemble its training photos.
         gaps = np.maximum(gaps, 0)
     # Both tails of their distribution: P(gap > c * sqrt(1/n + 1/m)) = 2 exp(-2 c^2).
     reach = math.sqrt(math.log(2 / _tail(SIGMAS)) / 2)
     threshold = max(MIN_GAP, reach * math.sqrt(1 / sketch.photos + 1 / spread.photos))
-    return _figure(name, "kolmogorov-smirnov", float(np.abs(gaps).max()), threshold, sketch)
+    return _drift(name, "kolmogorov-smirnov", float(np.abs(gaps).max()), threshold, sketch)
 
 
 def _classes(name: str, sketch: Sketch, spread: Spread) -> FeatureDrift:
@@ -54,18 +54,18 @@ def _classes(name: str, sketch: Sketch, spread: Spread) -> FeatureDrift:
     seen = both > 0
     w = math.sqrt(float((np.square(live - trained)[seen] / both[seen]).sum()))
     chance = _chi_square(max(1, int(seen.sum()) - 1)) * (1 / sketch.photos + 1 / spread.photos)
-    return _figure(name, "chi-square", w, max(MIN_W, math.sqrt(chance)), sketch)
+    return _drift(name, "chi-square", w, max(MIN_W, math.sqrt(chance)), sketch)
 
 
 def _embedding(sketch: Sketch) -> FeatureDrift:
-    """Hotelling's T-square with the training photos' spread, which is known axis by axis."""
+    """Hotelling's T-squared test with the training photos' standard deviation of each axis."""
     axes = len(sketch.sums)
     distance = math.sqrt(float(np.square(np.array(sketch.sums) / sketch.photos).mean()))
     chance = _chi_square(axes) * (1 / sketch.photos + 1 / sketch.expected.directions_photos) / axes
-    return _figure(EMBEDDING, "hotelling", distance, max(MIN_SHIFT, math.sqrt(chance)), sketch)
+    return _drift(EMBEDDING, "hotelling", distance, max(MIN_SHIFT, math.sqrt(chance)), sketch)
 
 
-def _figure(name: str, test: DriftTest, distance: float, threshold: float, sketch: Sketch) -> FeatureDrift:
+def _drift(name: str, test: DriftTest, distance: float, threshold: float, sketch: Sketch) -> FeatureDrift:
     return FeatureDrift(
         feature=name,
         test=test,
@@ -77,7 +77,7 @@ def _figure(name: str, test: DriftTest, distance: float, threshold: float, sketc
 
 
 def _chi_square(freedom: int) -> float:
-    """The value that a chi-square variable passes as rarely as a normal one passes `SIGMAS` (Wilson, Hilferty 1931)."""
+    """The chi-square quantile that corresponds to `SIGMAS` of a normal distribution (Wilson, Hilferty 1931)."""
     step = 2 / (9 * freedom)
     return float(freedom * (1 - step + SIGMAS * math.sqrt(step)) ** 3)
 

@@ -1,4 +1,4 @@
-"""Monitoring over all processes: each saves sketches of its photos, and once an hour somebody adds them up."""
+"""Monitoring over all processes: each process saves sketches of its photos, and an hourly run merges them."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from dandelion.settings import Settings
 
 PATIENCE_SECONDS = 30.0
 RECENT = timedelta(hours=1)
-# Where an hour brings too few photos, older ones are added, but none from before this.
+# If the last hour has too few photos, older ones are added, up to this age.
 OLDEST = timedelta(days=7)
-KEPT = timedelta(days=90)
+RETENTION = timedelta(days=90)
 
 log = structlog.get_logger(__name__)
 
 
 class MonitoringRun(msgspec.Struct, frozen=True, kw_only=True):
-    """What one look over everything found.
+    """The result of one monitoring run.
 
     Attributes:
-        drift: Model by model, the one that answered last first.
+        drift: Drift, model by model; the model that was last in service comes first.
         accuracy: Live accuracy, version by version and window by window.
     """
 
@@ -41,12 +41,12 @@ class MonitoringRun(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def drifted(self) -> list[str]:
-        """Features of the model that answered last that have drifted, the farthest first."""
+        """Features that have drifted for the model that was last in service, largest score first."""
         return [each.feature for each in self.drift[0].features if each.score >= 1] if self.drift else []
 
     @property
     def message(self) -> str:
-        """What was found, in a sentence or two."""
+        """The result in a sentence or two."""
         if not self.drift:
             words = "No model has seen enough photos yet to be compared with training."
         else:
@@ -62,12 +62,12 @@ class MonitoringRun(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def tables(self) -> str:
-        """Every figure, in Markdown."""
+        """All metrics as Markdown tables."""
         drift = [
-            f"| {each.version} | {figure.feature} | {figure.test} | {figure.distance:.3f} | {figure.threshold:.3f} "
-            f"| {'**drifted**' if figure.score >= 1 else 'as in training'} |"
+            f"| {each.version} | {found.feature} | {found.test} | {found.distance:.3f} | {found.threshold:.3f} "
+            f"| {'**drifted**' if found.score >= 1 else 'as in training'} |"
             for each in self.drift
-            for figure in each.features
+            for found in each.features
         ]
         accuracy = [
             f"| {each.version} | {each.window} | {each.labelled} "
@@ -85,7 +85,7 @@ class MonitoringRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def save_sketches(engine: AsyncEngine, monitor: DriftMonitor) -> None:
-    """Keep what a process saw since the last time; what cannot be kept is let go, for the next hour will tell."""
+    """Save the sketches of a process since the last call; if the database is down, they are dropped."""
     taken = [
         SavedSketch(ref.version, digest, sketch.photos, msgspec.to_builtins(sketch), datetime.now(UTC))
         for ref, digest, sketch in monitor.take()
@@ -99,10 +99,10 @@ async def save_sketches(engine: AsyncEngine, monitor: DriftMonitor) -> None:
 
 
 async def run_monitoring(settings: Settings) -> MonitoringRun:
-    """Look over all processes once, keep what was found for `/metrics`, and forget what is too old to matter.
+    """Merge the sketches of all processes, store the drift for `/metrics`, and delete results past their retention.
 
     Raises:
-        DatabaseError: The database does not answer.
+        DatabaseError: The database does not respond.
     """
     engine = create_engine(settings)
     try:
@@ -116,20 +116,20 @@ async def run_monitoring(settings: Settings) -> MonitoringRun:
         )
         found = merge(saved, now, settings.monitoring.drift_window_photos)
 
-        async def keep(on: AsyncConnection) -> None:
+        async def store(on: AsyncConnection) -> None:
             for each in found:
                 features = msgspec.to_builtins(each.features)
                 await drift.add_drift(on, model_version=each.version, photos=each.photos, features=features)
-            await drift.prune(on, now - KEPT)
+            await drift.prune(on, now - RETENTION)
 
-        await transact(engine, keep, patience_seconds=PATIENCE_SECONDS)
+        await transact(engine, store, patience_seconds=PATIENCE_SECONDS)
         return MonitoringRun(drift=found, accuracy=await measure_accuracy(engine, settings.monitoring.accuracy_windows))
     finally:
         await engine.dispose()
 
 
 def merge(saved: Sequence[SavedSketch], now: datetime, window_photos: int) -> list[MergedDrift]:
-    """Every model's drift over the photos of the last hour, or as many as a window has, newest first."""
+    """Every model's drift over the photos of the last hour, or of a full window if that is longer; newest first."""
     chosen: dict[tuple[str, str], list[SavedSketch]] = {}
     for each in sorted(saved, key=lambda sketch: sketch.saved_at, reverse=True):
         mine = chosen.setdefault((each.model_version, each.digest), [])

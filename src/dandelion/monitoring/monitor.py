@@ -1,4 +1,4 @@
-"""Looks at photos behind the answers: a thread of its own, a bounded queue, at most so many photos a second."""
+"""Inspects photos after their prediction, in its own thread, with a bounded queue and a limit of photos a second."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Photos that one model answered together.
+    """Photos that one model classified in one batch.
 
     Attributes:
-        ref: What the model is called.
+        ref: Name and version of the model.
         package: The model.
-        sizes: As `measure_size` has them.
+        sizes: Their sizes by `measure_size`.
         pixels: uint8 RGB [B, H, W, 3].
         embedding: float32 [B, D].
         probabilities: float32 [B, K].
@@ -50,16 +50,17 @@ class Seen:
 
 
 @dataclass(slots=True)
-class Watched:
-    """What one model saw.
+class MonitoredModel:
+    """The photos that one model saw.
 
     Attributes:
-        ref: What it is called.
-        digest: Of its package.
-        reference: What it was trained on.
-        window: The last photos, in `PANES` parts, the newest last.
-        unsaved: What `take` has not taken yet.
-        features: What the last full window said.
+        ref: Name and version of the model.
+        digest: Digest of its package.
+        reference: The reference from its training photos.
+        expected: The part of the reference that sketches are compared with.
+        window: Sketches of the last photos, in `PANES` parts, the newest last.
+        unsaved: Sketch of the photos that `take` has not returned yet.
+        features: Drift in the last full window.
     """
 
     ref: ModelRef
@@ -72,11 +73,11 @@ class Watched:
 
 
 class DriftMonitor:
-    """One process's window of photos against what its model was trained on.
+    """Compares one process's window of photos with the training photos of its model.
 
     Args:
-        settings: How many photos make a window, and how many a second are looked at.
-        clock: Seconds, for tests.
+        settings: The number of photos in a window, and the maximum number to inspect in a second.
+        clock: Returns seconds; tests replace it.
     """
 
     def __init__(self, settings: MonitoringSettings, clock: Callable[[], float] = time.monotonic) -> None:
@@ -87,18 +88,18 @@ class DriftMonitor:
         self._queue: deque[Seen] = deque()
         self._changed = threading.Condition()
         self._lock = threading.Lock()
-        self._watched: Watched | None = None
-        self._replaced: list[Watched] = []
+        self._current: MonitoredModel | None = None
+        self._replaced: list[MonitoredModel] = []
         self._closed = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to look at what is offered."""
+        """Start to inspect the offered photos."""
         self._thread = threading.Thread(target=self._work, name="drift-monitor", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Look at what waits, then end."""
+        """Inspect the waiting photos, then stop."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -114,27 +115,27 @@ class DriftMonitor:
         embedding: Floats,
         probabilities: Floats,
     ) -> None:
-        """Take some of a batch to look at later; never waits. Called by the threads that answer."""
+        """Queue some photos of a batch for inspection; never blocks. Called by the workers."""
         with self._changed:
             now = self._clock()
-            # What nobody used is kept for one second, so that bursts after silence are seen.
+            # Unused allowance is carried over for one second, so that bursts after a pause are seen.
             self._allowance = min(max(1.0, self._rate), self._allowance + (now - self._since) * self._rate)
             self._since = now
             room = min(int(self._allowance), len(photos))
             if not room or len(self._queue) >= MAX_WAITING:
                 return
             self._allowance -= room
-        # Not under the lock, which every worker takes.
+        # Measured without the lock, which every worker takes.
         sizes = [measure_size(photo) for photo in photos[:room]]
         with self._changed:
             if len(self._queue) < MAX_WAITING:
                 self._queue.append(Seen(ref, package, sizes, pixels[:room], embedding[:room], probabilities[:room]))
                 self._changed.notify()
 
-    def look(self, seen: Seen) -> None:
-        """Add photos to the window; once it is full, every pane compares them again."""
+    def inspect(self, seen: Seen) -> None:
+        """Add photos to the window; once the window is full, each full pane triggers a comparison."""
         with self._lock:
-            watched = self._of(seen)
+            model = self._of(seen)
             measured = measure_pixels(seen.pixels)
             values: dict[str, npt.NDArray[np.floating]] = {
                 **{name: measured[:, column] for column, name in enumerate(NAMES)},
@@ -142,51 +143,53 @@ class DriftMonitor:
                 "confidence": seen.probabilities.max(axis=1),
                 CLASSES: seen.probabilities.argmax(axis=1).astype(np.float32),
             }
-            coordinates = watched.reference.directions.coordinates(seen.embedding)
-            photos = Sketch.of(watched.expected, values, coordinates)
-            watched.unsaved += photos
-            watched.window[-1] += photos
+            coordinates = model.reference.directions.coordinates(seen.embedding)
+            photos = Sketch.of(model.expected, values, coordinates)
+            model.unsaved += photos
+            model.window[-1] += photos
             instruments.MONITORED.inc(photos.photos)
-            if watched.window[-1].photos >= self._pane_photos:
-                if len(watched.window) == PANES:
-                    watched.features = compare(sum_of(watched.window))
-                    self._report(watched)
-                watched.window.append(Sketch.empty(watched.expected))
+            if model.window[-1].photos >= self._pane_photos:
+                if len(model.window) == PANES:
+                    model.features = compare(sum_of(model.window))
+                    self._report(model)
+                model.window.append(Sketch.empty(model.expected))
 
     def features(self) -> tuple[ModelRef, list[FeatureDrift]] | None:
-        """The model that was seen last, and what its last full window said: nothing before it is full."""
+        """The last model in service, and the drift in its last full window; empty before a window is full."""
         with self._lock:
-            return None if self._watched is None else (self._watched.ref, self._watched.features)
+            return None if self._current is None else (self._current.ref, self._current.features)
 
     def take(self) -> list[tuple[ModelRef, str, Sketch]]:
-        """Model, digest and sketch of all photos since the last time, to be saved."""
+        """Model, digest and sketch of all photos since the last call, to be saved."""
         with self._lock:
             taken = []
-            for watched in [*self._replaced, *([self._watched] if self._watched else [])]:
-                if watched.unsaved.photos:
-                    taken.append((watched.ref, watched.digest, watched.unsaved))
-                    watched.unsaved = Sketch.empty(watched.expected)
+            for model in [*self._replaced, *([self._current] if self._current else [])]:
+                if model.unsaved.photos:
+                    taken.append((model.ref, model.digest, model.unsaved))
+                    model.unsaved = Sketch.empty(model.expected)
             self._replaced = []
             return taken
 
-    def _of(self, seen: Seen) -> Watched:
-        watched = self._watched
-        if watched is None or (watched.ref, watched.digest) != (seen.ref, seen.package.digest):
-            if watched is not None and watched.unsaved.photos:
-                self._replaced.append(watched)
+    def _of(self, seen: Seen) -> MonitoredModel:
+        model = self._current
+        if model is None or (model.ref, model.digest) != (seen.ref, seen.package.digest):
+            if model is not None and model.unsaved.photos:
+                self._replaced.append(model)
             reference = seen.package.reference()
             expected = Expected.of(reference)
             empty = Sketch.empty(expected)
             window = deque([empty], maxlen=PANES)
-            self._watched = watched = Watched(seen.ref, seen.package.digest, reference, expected, window, unsaved=empty)
+            self._current = model = MonitoredModel(
+                seen.ref, seen.package.digest, reference, expected, window, unsaved=empty
+            )
             instruments.DRIFT.clear()
             instruments.DRIFT_PHOTOS.set(0)
-        return watched
+        return model
 
-    def _report(self, watched: Watched) -> None:
-        for figure in watched.features:
-            instruments.DRIFT.labels(figure.feature, watched.ref.version).set(figure.score)
-            instruments.DRIFT_PHOTOS.set(figure.photos)
+    def _report(self, model: MonitoredModel) -> None:
+        for each in model.features:
+            instruments.DRIFT.labels(each.feature, model.ref.version).set(each.score)
+            instruments.DRIFT_PHOTOS.set(each.photos)
 
     def _work(self) -> None:
         while True:
@@ -197,13 +200,13 @@ class DriftMonitor:
                     return
                 seen = self._queue.popleft()
             try:
-                self.look(seen)
+                self.inspect(seen)
             except Exception:
                 log.exception("watching_failed", version=seen.ref.version)
 
 
 def sum_of(sketches: Sequence[Sketch] | deque[Sketch]) -> Sketch:
-    """Of the photos of all."""
+    """The sketch of the photos of all sketches."""
     first, *others = sketches
     for other in others:
         first += other

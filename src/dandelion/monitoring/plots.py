@@ -25,7 +25,7 @@ LIVE, TRAINED, ALARM = "#2a7f3f", "#9aa0a6", "#c0392b"
 
 
 def plot_periods(periods: Sequence[tuple[datetime, Summary]]) -> str:
-    """Accuracy with its interval, and what else changed, period by period."""
+    """Plot accuracy with its interval, confidence, and the number of photos, period by period."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 5.2), layout="constrained")
@@ -54,7 +54,7 @@ def plot_periods(periods: Sequence[tuple[datetime, Summary]]) -> str:
 
 
 def plot_scores(features: Sequence[FeatureDrift]) -> str:
-    """Every feature's score against the line from which on photos have drifted."""
+    """Plot every feature's score and the line above which photos have drifted."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 0.6 + 0.34 * len(features)), layout="constrained")
@@ -66,12 +66,12 @@ def plot_scores(features: Sequence[FeatureDrift]) -> str:
         color=[ALARM if each.score >= 1 else LIVE for each in found],
     )
     axes.axvline(1, color="black", linestyle=":")
-    axes.set(xlabel="score; from 1 on photos have drifted")
+    axes.set(xlabel="score; photos have drifted at 1 or more")
     return _svg(figure)
 
 
 def plot_spreads(sketch: Sketch, classes: Sequence[str], drifted: Sequence[str]) -> str:
-    """Every feature of live photos beside that of training."""
+    """Plot the distribution of every feature for live photos and for training photos."""
     from matplotlib.figure import Figure
 
     names = list(sketch.expected.spreads)
@@ -96,7 +96,7 @@ def _plot_spread(axes: Axes, name: str, sketch: Sketch, classes: Sequence[str]) 
         axes.bar(places + 0.2, live, 0.4, color=LIVE, label="live")
         axes.set_xticks(places, list(classes) if len(classes) == len(live) else [str(each) for each in places])
         return
-    # Bins hold the same share of training photos each, so densities are what can be seen.
+    # All bins hold the same share of training photos, so the plot shows densities.
     edges = np.array(spread.edges)
     inner = np.diff(edges)
     axes.step(edges[:-1], np.array(spread.shares)[1:-1] / inner, where="post", color=TRAINED, label="training")

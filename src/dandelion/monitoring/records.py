@@ -1,4 +1,4 @@
-"""Keeps the figures that live in the database true in `/metrics`: runs, releases, and drift over all processes."""
+"""Exports metrics from the database to `/metrics`: runs, releases, and drift over all processes."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from dandelion.errors import DandelionError
 from dandelion.telemetry import instruments
 
 PATIENCE_SECONDS = 2.0
-# After so long without monitoring over all processes, its last figures are history.
+# Drift over all processes that is older than this is not exported.
 MERGED_FOR = timedelta(hours=24)
 
 log = structlog.get_logger(__name__)
 
 
 class Records:
-    """Reads what others wrote: processes that end before anybody could scrape them."""
+    """Reads records of short-lived processes, which end before Prometheus can scrape them."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     async def refresh(self) -> None:
-        """Read again; while the database is down, the last figures stand."""
+        """Read again; while the database is down, the last values stay."""
         try:
             await transact(self._engine, _read, patience_seconds=PATIENCE_SECONDS)
         except DandelionError as error:
@@ -37,7 +37,7 @@ async def _read(connection: AsyncConnection) -> None:
     retrainings = [each for each in found if each.action == runs.RETRAIN]
     backups = [each for each in found if each.action == runs.BACKUP]
     counts: dict[tuple[str, ...], float] = {(each.outcome, each.decision): each.runs for each in retrainings}
-    # So that the first failure is a rise from 0.
+    # Start at 0, so that the first failure is an increase.
     instruments.RETRAINING_RUNS.tell({(runs.SUCCEEDED, ""): 0, (runs.FAILED, ""): 0} | counts)
     instruments.RETRAINING_LAST.tell(_last(retrainings))
     instruments.RETRAINING_LAST_SUCCESS.tell(_success(retrainings))
@@ -51,9 +51,9 @@ async def _read(connection: AsyncConnection) -> None:
     instruments.DRIFT_MERGED_AT.tell({(): found_drift[0].at.timestamp()} if found_drift else {})
     instruments.DRIFT_MERGED.tell(
         {
-            (str(figure["feature"]), merged.model_version): float(figure["score"])
+            (str(each["feature"]), merged.model_version): float(each["score"])
             for merged in found_drift
-            for figure in merged.features
+            for each in merged.features
         }
     )
 

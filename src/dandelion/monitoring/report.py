@@ -1,4 +1,4 @@
-"""What monitoring found as one HTML page that needs nothing beside it: for people who look, not for machines."""
+"""The monitoring report: one self-contained HTML file for people."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from dandelion.settings import Settings
 PATIENCE_SECONDS = 30.0
 PERIODS = 14
 EXAMPLES = 8
-# Photos are kept for a part of the answers only: so many answers are looked through for examples that have one.
-LOOKED_THROUGH = 400
+# Only some predictions have a stored photo, so the examples are chosen among this many predictions.
+SEARCHED_PREDICTIONS = 400
 SIDE = 160
 
 _KINDS = {
@@ -44,15 +44,15 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a report tells.
+    """The content of a report.
 
     Attributes:
-        since: From when on, UTC.
-        until: To when, UTC.
-        periods: Begin of each period with what was answered in it.
+        since: Start of the report, UTC.
+        until: End of the report, UTC.
+        periods: Start of each period with a summary of its predictions.
         accuracy: Live accuracy, version by version and window by window.
-        drifts: Model version, sketch of its photos, and what they say; the one with most photos first.
-        examples: Kind to answers with their thumbnails, data: URIs.
+        drifts: Model version, sketch of its photos, and their drift; the version with most photos comes first.
+        examples: Kind to predictions with their thumbnails as data: URIs.
     """
 
     since: datetime
@@ -65,23 +65,23 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The page, and what it comes to.
+    """A monitoring report.
 
     Attributes:
-        html: The page.
-        drifted: Features of the model with most photos that have drifted.
+        html: The report as HTML.
+        drifted: Features that have drifted for the model with most photos.
     """
 
     html: str
     drifted: list[str]
 
 
-async def make_report(settings: Settings, age: timedelta) -> Report:
-    """The page of the last `age`.
+async def create_report(settings: Settings, age: timedelta) -> Report:
+    """Create the report for the last `age`.
 
     Raises:
-        DatabaseError: The database does not answer.
-        DandelionError: The page cannot be drawn; the message says what is missing.
+        DatabaseError: The database does not respond.
+        DandelionError: A library for the report is not installed.
     """
     engine = create_engine(settings)
     try:
@@ -97,35 +97,35 @@ async def make_report(settings: Settings, age: timedelta) -> Report:
 
 
 def write_report(report: Report, output: Path) -> None:
-    """Write the page to a file.
+    """Write the report to a file.
 
     Raises:
-        DandelionError: It cannot be written.
+        DandelionError: The file cannot be written.
     """
     try:
         output.write_text(report.html, encoding="utf-8")
     except OSError as error:
         raise DandelionError(
-            f"{output} cannot be written ({error.strerror}).", "Give a path that you may write to."
+            f"{output} cannot be written ({error.strerror}).", "Give a path that you can write to."
         ) from error
 
 
 def publish_report(report: Report, store: ObjectStore) -> str | None:
-    """Put the page where everybody finds the newest one; return where, or None if a photo on it was erased meanwhile.
+    """Store the report as the newest one; return its place, or None if a photo in it was erased meanwhile.
 
     Raises:
-        ObjectStoreError: The store does not take it.
+        ObjectStoreError: The report cannot be stored.
     """
     try:
         store.put(PROCESSED, MONITORING_REPORT, report.html.encode(), content_type="text/html; charset=utf-8")
     finally:
-        # An erasure is written down before it deletes the page: one that is not on the list by now finds this one.
-        taken_back = erase_page_of(store, erased_ids(store))
-    return None if taken_back else f"{PROCESSED}/{MONITORING_REPORT}"
+        # An erasure is recorded before it deletes the report. One that is not on the list by now will delete this one.
+        is_erased = erase_page_of(store, erased_ids(store))
+    return None if is_erased else f"{PROCESSED}/{MONITORING_REPORT}"
 
 
 async def gather(engine: AsyncEngine, store: ObjectStore, settings: Settings, age: timedelta) -> Findings:
-    """Everything that the page of the last `age` tells."""
+    """Gather the content of the report for the last `age`."""
     until = datetime.now(UTC)
     since, step = until - age, age / PERIODS
     periods = []
@@ -156,17 +156,17 @@ async def gather(engine: AsyncEngine, store: ObjectStore, settings: Settings, ag
 async def _examples(
     engine: AsyncEngine, store: ObjectStore, wanted: Filter, since: datetime
 ) -> list[tuple[StoredPrediction, str]]:
-    """The newest answers of a kind whose photos are kept, with thumbnails."""
+    """The newest predictions of a kind with stored photos, with their thumbnails."""
     found = await transact(
-        engine, lambda on: predictions.page(on, wanted, limit=LOOKED_THROUGH), patience_seconds=PATIENCE_SECONDS
+        engine, lambda on: predictions.page(on, wanted, limit=SEARCHED_PREDICTIONS), patience_seconds=PATIENCE_SECONDS
     )
-    kept = [each for each in found if each.photo_key and each.created_at >= since]
-    thumbnails = await asyncio.gather(*(asyncio.to_thread(_thumbnail, store, each) for each in kept[:EXAMPLES]))
-    return [(each, thumbnail) for each, thumbnail in zip(kept, thumbnails, strict=False) if thumbnail]
+    stored = [each for each in found if each.photo_key and each.created_at >= since]
+    thumbnails = await asyncio.gather(*(asyncio.to_thread(_thumbnail, store, each) for each in stored[:EXAMPLES]))
+    return [(each, thumbnail) for each, thumbnail in zip(stored, thumbnails, strict=False) if thumbnail]
 
 
 def _thumbnail(store: ObjectStore, given: StoredPrediction) -> str:
-    """A small JPEG as a data: URI; nothing where the photo is gone or the store does not answer."""
+    """A small JPEG as a data: URI; empty if the photo is gone or the store does not respond."""
     try:
         picture = Image.fromarray(decode(store.get(DATA_LAKE, given.photo_key or ""), min_side=SIDE))
     except DandelionError:
@@ -178,16 +178,16 @@ def _thumbnail(store: ObjectStore, given: StoredPrediction) -> str:
 
 
 def render(findings: Findings) -> str:
-    """The page; whatever people sent is escaped.
+    """Render the report as HTML; text from users is escaped.
 
     Raises:
-        DandelionError: The libraries that draw it are not installed.
+        DandelionError: A library for plots or templates is not installed.
     """
     try:
         from dandelion.files.templates import create_environment
         from dandelion.monitoring import plots
 
-        drawn = plots.plot_periods(findings.periods)
+        periods = plots.plot_periods(findings.periods)
     except ImportError as error:
         raise DandelionError(f"The report needs {error.name}.", "pip install 'dandelion[all]'") from error
     template = create_environment("dandelion.monitoring").get_template("report.html.jinja")
@@ -205,16 +205,16 @@ def render(findings: Findings) -> str:
     return template.render(
         findings=findings,
         photos=sum(summary.photos for _, summary in findings.periods),
-        strange=sum(summary.strange for _, summary in findings.periods),
+        out_of_distribution=sum(summary.strange for _, summary in findings.periods),
         labelled=sum(summary.labelled for _, summary in findings.periods),
-        periods=drawn,
+        periods=periods,
         sections=sections,
         release=__version__,
     )
 
 
 def _classes(findings: Findings) -> Sequence[str]:
-    """Names for the class mix, where an example tells them; in the order of the model's outputs."""
+    """Class names in the order of the model's outputs, from an example; empty if there is no example."""
     for examples in findings.examples.values():
         for given, _ in examples:
             return tuple(sorted(given.probabilities))

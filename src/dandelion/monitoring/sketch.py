@@ -1,4 +1,4 @@
-"""Photos as counts: as small for a million as for one, and two sketches add up to the sketch of all their photos."""
+"""Sketches: photos summarised as counts, of constant size. Two sketches add up to the sketch of all their photos."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Floats = npt.NDArray[np.floating]
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
-    """A histogram of training, in words that travel.
+    """A histogram of training photos that can be serialised.
 
     Attributes:
-        edges: Between the bins, ascending.
-        shares: Of the photos, a bin each.
-        photos: How many they were.
+        edges: Edges between the bins, ascending.
+        shares: Share of the photos in each bin.
+        photos: Number of photos.
     """
 
     edges: list[float]
@@ -30,12 +30,12 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True):
-    """What traffic is compared with; without the training photos' places, which outliers alone need.
+    """The reference that traffic is compared with, without the neighbours, which only outlier detection needs.
 
     Attributes:
         spreads: Feature to its histogram, `classes` among them.
-        directions: How many directions of the embedding there are.
-        directions_photos: How many photos they were found in.
+        directions: Number of principal directions of the embedding.
+        directions_photos: Number of photos that they were computed from.
     """
 
     spreads: dict[str, Spread]
@@ -44,7 +44,7 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, reference: Reference) -> Self:
-        """Of a package."""
+        """The expectation from a package's reference."""
         histograms = reference.histograms | {CLASSES: reference.classes}
         return cls(
             spreads={
@@ -57,12 +57,12 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sketch(msgspec.Struct, frozen=True, kw_only=True):
-    """What some photos looked like to one model.
+    """A summary of photos as one model saw them.
 
     Attributes:
-        expected: What training photos looked like.
-        photos: How many were seen.
-        counts: Feature to how many fell into each bin.
+        expected: The reference from the training photos.
+        photos: Number of photos.
+        counts: Feature to the number of photos in each bin.
         sums: Sum of their embeddings' coordinates, in standard deviations from the training photos' centre.
     """
 
@@ -73,7 +73,7 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def empty(cls, expected: Expected) -> Self:
-        """Of no photo."""
+        """The sketch of no photos."""
         return cls(
             expected=expected,
             photos=0,
@@ -83,12 +83,12 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, expected: Expected, values: dict[str, Floats], coordinates: Floats) -> Self:
-        """Of photos.
+        """The sketch of some photos.
 
         Args:
-            expected: What they are compared with.
-            values: Feature to a value a photo; class indices for `classes`.
-            coordinates: Float [B, R].
+            expected: The reference from the training photos.
+            values: Feature to one value for each photo; class indices for `classes`.
+            coordinates: Coordinates of their embeddings, float [B, R].
         """
         counts = {}
         for name, spread in expected.spreads.items():
@@ -97,7 +97,7 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
         return cls(expected=expected, photos=len(coordinates), counts=counts, sums=coordinates.sum(axis=0).tolist())
 
     def __add__(self, other: Sketch) -> Sketch:
-        """Of the photos of both, which one model must have seen."""
+        """The sketch of the photos of both; one model must have seen them all."""
         counts = {
             name: [one + two for one, two in zip(mine, other.counts[name], strict=True)]
             for name, mine in self.counts.items()

@@ -1,6 +1,6 @@
-"""Accounts on a MinIO server: one for each program that uses it, with no more rights than it needs.
+"""Accounts on a MinIO server: one for each program, with no more rights than it needs.
 
-Plain S3 has no accounts, so this alone speaks MinIO's own protocol, with the administrator's keys.
+Plain S3 has no accounts, so only this module uses MinIO's own protocol, with the administrator's keys.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ FILES = ("access-key", "secret-key", "policy.json")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Keys and what they open.
+    """Keys and their policy.
 
     Attributes:
-        name: Who it is for.
+        name: The program that uses it.
         access_key: 3 to 20 characters.
         secret_key: 8 to 40 characters.
         policy: An S3 policy document.
@@ -41,10 +41,10 @@ class Account:
 
 
 def read_accounts(folder: Path) -> list[Account]:
-    """One account a sub-folder with the files `access-key`, `secret-key` and `policy.json`, as Secrets are mounted.
+    """One account a sub-folder, from the files `access-key`, `secret-key` and `policy.json`, like mounted Secrets.
 
     Raises:
-        SettingsError: A file is missing or is no policy.
+        SettingsError: A file is missing, or the policy is not JSON.
     """
     found = []
     for each in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
@@ -53,25 +53,25 @@ def read_accounts(folder: Path) -> list[Account]:
             found.append(Account(each.name, access, secret, json.loads(policy)))
         except (OSError, ValueError) as error:
             raise SettingsError(
-                f"{each} is no account ({error}).", f"It needs the files {', '.join(FILES)}."
+                f"{each} is not a valid account ({error}).", f"Put the files {', '.join(FILES)} there."
             ) from error
     return found
 
 
 def ensure_accounts(options: S3Settings, accounts: Sequence[Account]) -> list[str]:
-    """Make the accounts that are missing and give the others their secret and policy again; return what was made.
+    """Create the missing accounts and update secret and policy of the others; return the names of the created ones.
 
     Args:
-        options: Where MinIO is, and its administrator's keys.
-        accounts: All that should be there; others are left alone.
+        options: Address of MinIO, and its administrator's keys.
+        accounts: The wanted accounts; others are not changed.
 
     Raises:
-        ObjectStoreError: MinIO does not answer, or refuses.
-        SettingsError: The server or its keys are not named.
+        ObjectStoreError: MinIO does not respond, or refuses.
+        SettingsError: The address or the keys are not set.
     """
     if options.url is None or options.access_key is None or options.secret_key is None:
         raise SettingsError(
-            "There is no MinIO to make accounts on.",
+            "There is no MinIO server to create accounts on.",
             "Set DANDELION_OBJECTS__URL and the administrator's DANDELION_OBJECTS__ACCESS_KEY and __SECRET_KEY.",
         )
     url = urllib3.util.parse_url(options.url)
@@ -84,7 +84,7 @@ def ensure_accounts(options: S3Settings, accounts: Sequence[Account]) -> list[st
             timeout=options.timeout_seconds, ca_certs=str(options.tls_ca) if options.tls_ca else certifi.where()
         ),
     )
-    made = []
+    created = []
     for account in accounts:
         try:
             if _exists(admin, account.access_key):
@@ -98,13 +98,13 @@ def ensure_accounts(options: S3Settings, accounts: Sequence[Account]) -> list[st
                     name=account.name,
                     policy=account.policy,
                 )
-                made.append(account.name)
+                created.append(account.name)
         except (MinioAdminException, MinioException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise ObjectStoreError(
-                f"The account of {account.name} cannot be kept at {options.url} ({_reason(error)}).",
+                f"The account of {account.name} cannot be created or updated at {options.url} ({_reason(error)}).",
                 "Check that it is a MinIO server and that the keys are its administrator's.",
             ) from error
-    return made
+    return created
 
 
 def _exists(admin: MinioAdmin, access_key: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which store the settings name."""
+"""Creating the object stores that the settings name."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dandelion.settings import S3Settings, Settings
 
 
 def create_store(settings: Settings) -> ObjectStore:
-    """The S3 server that the settings name, else a folder under the home folder. Connects to nothing yet.
+    """The S3 server that the settings name, else a folder under the home folder. It does not connect yet.
 
     Raises:
-        SettingsError: The address cannot be read, or its keys are missing.
+        SettingsError: The address is invalid, or its keys are missing.
     """
     options = settings.objects
     if options.url is None:
@@ -23,10 +23,10 @@ def create_store(settings: Settings) -> ObjectStore:
 
 
 def create_mirror(settings: Settings) -> ObjectStore:
-    """The second S3 server that the settings name. Connects to nothing yet.
+    """The second S3 server that the settings name. It does not connect yet.
 
     Raises:
-        SettingsError: They name none, or its keys are missing.
+        SettingsError: The settings name no second server, or its keys are missing.
     """
     if settings.mirror.url is None:
         raise SettingsError("There is no mirror to copy to.", "Set DANDELION_MIRROR__URL to a second S3 server.")
@@ -36,7 +36,8 @@ def create_mirror(settings: Settings) -> ObjectStore:
 def _s3(options: S3Settings, section: str, retention: Mapping[str, int], *, create: bool) -> ObjectStore:
     if options.access_key is None or options.secret_key is None:
         raise SettingsError(
-            f"{options.url} needs keys.", f"Set DANDELION_{section}__ACCESS_KEY and DANDELION_{section}__SECRET_KEY."
+            f"The keys for {options.url} are missing.",
+            f"Set DANDELION_{section}__ACCESS_KEY and DANDELION_{section}__SECRET_KEY.",
         )
     from dandelion.objects.s3 import S3Store
 

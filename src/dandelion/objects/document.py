@@ -1,4 +1,4 @@
-"""What an S3 server answers, where minio-py leaves out some of it or refuses it."""
+"""XML responses of an S3 server that minio-py parses incompletely or refuses."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from minio.error import InvalidResponseError
 from urllib3 import BaseHTTPResponse
 
 
-def read_document(answer: BaseHTTPResponse) -> ET.Element:
-    """The elements of an answer, by names without a namespace, which some servers tell and others do not.
+def read_document(response: BaseHTTPResponse) -> ET.Element:
+    """The elements of a response, by names without a namespace, which only some servers send.
 
     Raises:
-        InvalidResponseError: It is no such document.
+        InvalidResponseError: The response is not such a document.
     """
-    text = answer.data.decode(errors="replace")
+    text = response.data.decode(errors="replace")
     if "<!DOCTYPE" in text:
-        raise InvalidResponseError(answer.status, answer.headers.get("content-type"), "it declares a type of its own")
+        raise InvalidResponseError(response.status, response.headers.get("content-type"), "it declares a document type")
     try:
         root = ET.fromstring(text)  # noqa: S314 -- without a declared type there is nothing to expand
     except ET.ParseError as error:
-        raise InvalidResponseError(answer.status, answer.headers.get("content-type"), str(error)) from error
+        raise InvalidResponseError(response.status, response.headers.get("content-type"), str(error)) from error
     for each in root.iter():
         each.tag = each.tag.rpartition("}")[2]
     return root

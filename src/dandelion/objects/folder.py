@@ -1,4 +1,4 @@
-"""Objects as files, for one machine."""
+"""An object store in a folder, for one machine."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from typing_extensions import override
 from dandelion.errors import ObjectNotFoundError, ObjectStoreError
 from dandelion.objects.store import BUCKETS, CHUNK_BYTES, EXPIRING, ObjectStore, Stored, check_key
 
-# Beside the buckets, so that a bucket's folder holds nothing but what people put there, whole.
+# Beside the buckets, so that a bucket's folder holds only complete objects.
 _FACTS = ".facts"
 _UNFINISHED = ".unfinished"
-# A file that is being written changes with every chunk; one that did not for so long was left by a process that died.
+# A file that is being written changes with every chunk. One that has not changed for so long is of a dead process.
 _LEFT_SECONDS = 3600.0
 
 
 class _Facts(msgspec.Struct):
-    """What a file does not say of itself.
+    """Facts about an object that its file does not hold.
 
     Attributes:
         sha256: Digest of its bytes.
         content_type: Media type.
-        written_ns: The file's own time of change; a file that has another was replaced since.
+        written_ns: Modification time of the file; a file with another time was replaced since.
     """
 
     sha256: str
@@ -40,7 +40,7 @@ class _Facts(msgspec.Struct):
 
 
 class FolderStore(ObjectStore):
-    """One folder a bucket. Without versions or encryption: the disk's own are meant to do that.
+    """One folder a bucket. It has neither versions nor encryption; use those of the disk.
 
     Args:
         root: Folder of the buckets.
@@ -51,7 +51,7 @@ class FolderStore(ObjectStore):
 
     @override
     def prepare(self) -> Mapping[str, str]:
-        with _as_ours("make the buckets"):
+        with _translating("create the buckets"):
             for bucket in BUCKETS:
                 (self._root / bucket).mkdir(parents=True, exist_ok=True)
             self._remove_unfinished()
@@ -60,18 +60,18 @@ class FolderStore(ObjectStore):
     @override
     def stat(self, bucket: str, key: str) -> Stored:
         check_key(key)
-        with _as_ours(f"look at {bucket}/{key}"), _present(bucket, key):
+        with _translating(f"inspect {bucket}/{key}"), _present(bucket, key):
             return self._facts(bucket, key, (self._root / bucket / key).stat())
 
     @override
     def list_objects(self, bucket: str, prefix: str = "") -> Iterator[Stored]:
         root = self._root / bucket
-        inside = PurePosixPath(prefix.rpartition("/")[0])  # what lies elsewhere need not be looked through
+        inside = PurePosixPath(prefix.rpartition("/")[0])  # other folders need not be walked
         start = root if inside.is_absolute() or ".." in inside.parts else root / inside
-        with _as_ours(f"list {bucket}"):
+        with _translating(f"list {bucket}"):
             keys = [path.relative_to(root).as_posix() for path in _files(start)]
-            # Hidden files are those of desktops and editors. Other names that we would not give are told of all the
-            # same, for who goes through them says why one is of no use.
+            # Hidden files belong to desktops and editors. Other names that are no valid keys are listed all the same,
+            # so that callers can report why they skip them.
             for key in sorted(key for key in keys if key.startswith(prefix) and "/." not in f"/{key}"):
                 try:
                     found = (root / key).stat()
@@ -88,14 +88,14 @@ class FolderStore(ObjectStore):
     def expire(self, bucket: str, before: datetime) -> int:
         old = [found.key for found in self.list_objects(bucket, EXPIRING.get(bucket, "")) if found.modified_at < before]
         for key in old:
-            self._remove(bucket, key)  # whatever its name: we found it there
-        with _as_ours("remove what was left unfinished"):
+            self._remove(bucket, key)  # even with an invalid key: it exists
+        with _translating("remove unfinished files"):
             self._remove_unfinished()
         return len(old)
 
     @override
     def _write(self, bucket: str, key: str, stream: BinaryIO, facts: Stored) -> None:
-        with _as_ours(f"write {bucket}/{key}"):
+        with _translating(f"write {bucket}/{key}"):
             with self._replacing(self._root / bucket / key) as file:
                 while chunk := stream.read(CHUNK_BYTES):
                     file.write(chunk)
@@ -107,15 +107,15 @@ class FolderStore(ObjectStore):
     @override
     def _read(self, bucket: str, key: str) -> tuple[Stored, Iterator[bytes]]:
         check_key(key)
-        with ExitStack() as opened, _as_ours(f"read {bucket}/{key}"):
+        with ExitStack() as opened, _translating(f"read {bucket}/{key}"):
             with _present(bucket, key):
                 stream = opened.enter_context((self._root / bucket / key).open("rb"))
-            # Of the file that is open: another may take its place meanwhile.
+            # Of the open file: another may replace it meanwhile.
             facts = self._facts(bucket, key, os.fstat(stream.fileno()))
             opened.pop_all()
 
         def chunks() -> Iterator[bytes]:
-            with stream, _as_ours(f"read {bucket}/{key}"):
+            with stream, _translating(f"read {bucket}/{key}"):
                 while chunk := stream.read(CHUNK_BYTES):
                     yield chunk
 
@@ -124,15 +124,15 @@ class FolderStore(ObjectStore):
     def _facts(self, bucket: str, key: str, found: os.stat_result) -> Stored:
         stored = Stored(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
         try:
-            told = msgspec.json.decode((self._root / _FACTS / bucket / key).read_bytes(), type=_Facts)
+            facts = msgspec.json.decode((self._root / _FACTS / bucket / key).read_bytes(), type=_Facts)
         except (FileNotFoundError, msgspec.MsgspecError):
             return stored  # put there by hand
-        if told.written_ns != found.st_mtime_ns:
+        if facts.written_ns != found.st_mtime_ns:
             return stored
-        return replace(stored, sha256=told.sha256, content_type=told.content_type)
+        return replace(stored, sha256=facts.sha256, content_type=facts.content_type)
 
     def _remove(self, bucket: str, key: str) -> bool:
-        with _as_ours(f"delete {bucket}/{key}"):
+        with _translating(f"delete {bucket}/{key}"):
             try:
                 (self._root / bucket / key).unlink()
                 there = True
@@ -143,7 +143,7 @@ class FolderStore(ObjectStore):
 
     @contextmanager
     def _replacing(self, path: Path) -> Iterator[BinaryIO]:
-        """A file that takes its place only when it is whole."""
+        """A file that replaces `path` only when it is complete."""
         unfinished = self._root / _UNFINISHED
         for folder in (unfinished, path.parent):
             folder.mkdir(parents=True, exist_ok=True)
@@ -157,18 +157,18 @@ class FolderStore(ObjectStore):
             raise
 
     def _remove_unfinished(self) -> None:
-        """What processes left that were killed: it may hold a photo, and no erasure finds it."""
+        """Remove the unfinished files of killed processes: one may hold a photo that no erasure finds."""
         for path in (self._root / _UNFINISHED).glob("*"):
-            with suppress(FileNotFoundError):  # finished meanwhile, or another process was quicker
+            with suppress(FileNotFoundError):  # completed meanwhile, or another process was quicker
                 if time.time() - path.stat().st_mtime > _LEFT_SECONDS:
                     path.unlink()
 
 
 def _files(start: Path) -> Iterator[Path]:
-    """Every file below a folder that is there; one that cannot be read is no empty one, and raises."""
+    """Every file below a folder. A missing folder is empty; one that cannot be read raises."""
 
     def refuse(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):  # there is none, or it was removed meanwhile
+        if not isinstance(error, FileNotFoundError):  # missing, or removed meanwhile
             raise error
 
     for folder, inside, names in os.walk(start, onerror=refuse):
@@ -185,7 +185,7 @@ def _present(bucket: str, key: str) -> Iterator[None]:
 
 
 @contextmanager
-def _as_ours(what: str) -> Iterator[None]:
+def _translating(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

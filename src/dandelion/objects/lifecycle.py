@@ -1,7 +1,7 @@
-"""Rules by which an S3 server lets a bucket's objects expire: one of ours beside those that somebody else has set.
+"""The lifecycle rules by which an S3 server expires a bucket's objects: ours, beside those of other people.
 
-Theirs stay the elements that they came as. minio-py refuses a filter without conditions, and writes back others without
-what it does not know of them: without its prefix, a rule for one folder empties the bucket.
+The rules of others stay the XML elements that they were. minio-py refuses a filter without conditions, and drops parts
+that it does not know when it writes rules back: without its prefix, a rule for one folder empties the bucket.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from minio.lifecycleconfig import Expiration, NoncurrentVersionExpiration, Rule
 _OURS = "dandelion-retention"
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _OLD_VERSIONS_DAYS = 30
-# What expires first becomes an earlier version: its bytes go when that expires. A day is the least that S3 takes.
+# An expired object first becomes an earlier version; its bytes go when that expires. S3 accepts one day or more.
 _EXPIRED_DAYS = 1
 
 
 class Lifecycle:
-    """A bucket's rules.
+    """A bucket's lifecycle rules.
 
     Args:
-        document: The server's; None where there is no rule.
+        document: The server's document; None if there is no rule.
     """
 
     def __init__(self, document: ET.Element | None = None) -> None:
@@ -31,15 +31,15 @@ class Lifecycle:
 
     @property
     def has_ours(self) -> bool:
-        """Whether a rule of ours is among them."""
+        """Whether the bucket has our rule."""
         return self._ours is not None
 
     def retain(self, prefix: str, days: int | None) -> bool:
-        """Let what begins with `prefix` expire after so many days; return whether that is new.
+        """Retain objects whose keys begin with `prefix` for so many days; return whether that changes a rule.
 
         Args:
-            prefix: Of keys.
-            days: A day later it is gone. None lets only earlier versions expire.
+            prefix: Prefix of the keys.
+            days: Days until expiry; the bytes go one day later. With None, only earlier versions expire.
         """
         rule = Rule(
             status=ENABLED,
@@ -68,5 +68,5 @@ class Lifecycle:
 
 
 def _facts(rule: ET.Element) -> set[tuple[str, str]]:
-    """What a rule says, in whatever order; servers leave out what is empty."""
+    """The content of a rule, in any order; servers leave out empty elements."""
     return {(each.tag, each.text.strip()) for each in rule.iter() if each.text and each.text.strip()}

@@ -1,4 +1,4 @@
-"""Objects go when their time is over, also where the store does not see to it itself."""
+"""Deleting expired objects, if the store does not do that itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ async def expire(store: ObjectStore, bucket: str, days: int) -> None:
     """Delete a bucket's objects that are older than `days`.
 
     Raises:
-        ObjectStoreError: The store does not answer; the next call deletes what this one left.
+        ObjectStoreError: The store does not respond; the next call deletes the rest.
     """
     gone = await asyncio.to_thread(store.expire, bucket, datetime.now(UTC) - timedelta(days=days))
     if gone:

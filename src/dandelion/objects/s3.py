@@ -1,4 +1,4 @@
-"""Objects on an S3 server: MinIO, or another that speaks its protocol."""
+"""An object store on an S3 server: MinIO, or another with the same protocol."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ _ABSENT = {"NoSuchKey", "NoSuchObject", "NoSuchVersion", "ResourceNotFound"}
 
 
 class _Names(dict[str, str]):
-    """Our buckets by their names on the server; others, which batches read from, are called what they are called."""
+    """Our buckets to their names on the server; other buckets, which batches read from, keep their names."""
 
     def __missing__(self, bucket: str) -> str:
         return bucket
 
 
 class S3Store(ObjectStore):
-    """Uploads carry a digest that the server checks; downloads are checked against the one stored with the object.
+    """The server checks uploads against their digest; downloads are checked against the digest stored with the object.
 
     Args:
-        options: Where the server is, and our keys.
-        retention: Days that a bucket's objects are kept.
-        create: Make missing buckets.
+        options: Address of the server, and our keys.
+        retention: Days for which a bucket's objects are retained.
+        create: Whether to create missing buckets.
     """
 
     def __init__(self, options: S3Settings, retention: Mapping[str, int], *, create: bool) -> None:
@@ -77,17 +77,17 @@ class S3Store(ObjectStore):
             return {}
         missing: dict[str, str] = {}
         for bucket in BUCKETS:
-            self._make(bucket)
+            self._create_bucket(bucket)
             name = self._names[bucket]
             wanted: dict[str, Callable[[str], None]] = {
-                "versions": self._keep_versions,
+                "versions": self._enable_versions,
                 "encryption": self._encrypt,
                 "retention": self._set_retention,
             }
             for feature, switch_on in wanted.items():
                 try:
                     switch_on(bucket)
-                except (S3Error, InvalidResponseError) as error:  # not offered, or not ours to change
+                except (S3Error, InvalidResponseError) as error:  # not offered, or not allowed with our keys
                     missing[f"{feature} of {name}"] = getattr(error, "message", None) or str(error)
                 except (MinioException, urllib3.exceptions.HTTPError) as error:
                     raise self._failed(f"prepare {name}", error) from error
@@ -96,30 +96,33 @@ class S3Store(ObjectStore):
     @override
     def stat(self, bucket: str, key: str) -> Stored:
         check_key(key)
-        with self._asking(f"look at {bucket}/{key}"):
+        with self._translating(f"inspect {bucket}/{key}"):
             found = self._client.stat_object(self._names[bucket], key)
         headers = {name.lower(): value for name, value in (found.metadata or {}).items()}
         return _stored(key, headers, found.last_modified)
 
     @override
     def list_objects(self, bucket: str, prefix: str = "") -> Iterator[Stored]:
-        with self._asking(f"list {bucket}"):
+        with self._translating(f"list {bucket}"):
             for found in self._client.list_objects(self._names[bucket], prefix=prefix, recursive=True):
                 yield Stored(str(found.object_name), found.size or 0, cast("datetime", found.last_modified))
 
     @override
     def list_keys(self, bucket: str, prefix: str = "") -> set[str]:
-        with self._asking(f"list {bucket}"):
+        with self._translating(f"list {bucket}"):
             return {found.key for found in self._versions(bucket, prefix) if not found.is_deletion}
 
     @override
     def delete(self, bucket: str, key: str) -> bool:
         check_key(key)
-        with self._asking(f"delete {bucket}/{key}"):
+        with self._translating(f"delete {bucket}/{key}"):
             versions = [found for found in self._versions(bucket, key) if found.key == key]
             gone = [DeleteObject(key, found.id) for found in versions] or [DeleteObject(key)]
             if errors := list(self._client.remove_objects(self._names[bucket], gone)):
-                raise ObjectStoreError(f"Could not delete {bucket}/{key}: {errors[0].message}.")
+                raise ObjectStoreError(
+                    f"Could not delete {bucket}/{key}: {errors[0].message}.",
+                    "Check that the account may delete objects and their versions.",
+                )
         return not all(found.is_deletion for found in versions)
 
     @override
@@ -133,7 +136,7 @@ class S3Store(ObjectStore):
 
     @override
     def _write(self, bucket: str, key: str, stream: BinaryIO, facts: Stored) -> None:
-        with self._asking(f"write {bucket}/{key}"):
+        with self._translating(f"write {bucket}/{key}"):
             self._client.put_object(
                 self._names[bucket],
                 key,
@@ -147,22 +150,22 @@ class S3Store(ObjectStore):
     @override
     def _read(self, bucket: str, key: str) -> tuple[Stored, Iterator[bytes]]:
         check_foreign_key(key)
-        with self._asking(f"read {bucket}/{key}"):
-            answer = self._client.get_object(self._names[bucket], key)
-        headers = {name.lower(): value for name, value in answer.headers.items()}
+        with self._translating(f"read {bucket}/{key}"):
+            response = self._client.get_object(self._names[bucket], key)
+        headers = {name.lower(): value for name, value in response.headers.items()}
 
         def chunks() -> Iterator[bytes]:
             try:
-                with self._asking(f"read {bucket}/{key}"):
-                    yield from answer.stream(CHUNK_BYTES)
+                with self._translating(f"read {bucket}/{key}"):
+                    yield from response.stream(CHUNK_BYTES)
             finally:
-                answer.close()
-                answer.release_conn()
+                response.close()
+                response.release_conn()
 
         return _stored(key, headers, None), chunks()
 
     def _versions(self, bucket: str, prefix: str) -> Iterator[Version]:
-        """Every version, deletions among them; of a server without versions, every object."""
+        """Every version, including deletion markers; on a server without versions, every object."""
         try:
             yield from list_versions(self._client, self._names[bucket], prefix)
         except S3Error as error:
@@ -170,18 +173,18 @@ class S3Store(ObjectStore):
                 raise
             yield from (Version(found.key) for found in self.list_objects(bucket, prefix))
 
-    def _make(self, bucket: str) -> None:
+    def _create_bucket(self, bucket: str) -> None:
         name = self._names[bucket]
-        with self._asking(f"make the bucket {name}"):
+        with self._translating(f"create the bucket {name}"):
             if self._client.bucket_exists(name):
                 return
             try:
                 self._client.make_bucket(name)
             except S3Error as error:
-                if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:  # another was quicker
+                if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:  # another process was quicker
                     raise
 
-    def _keep_versions(self, bucket: str) -> None:
+    def _enable_versions(self, bucket: str) -> None:
         self._client.set_bucket_versioning(self._names[bucket], VersioningConfig(ENABLED))
 
     def _encrypt(self, bucket: str) -> None:
@@ -197,14 +200,14 @@ class S3Store(ObjectStore):
             )
 
     def _lifecycle(self, bucket: str) -> Lifecycle:
-        """The document itself, which minio-py's own methods hand out only in their parsed form."""
+        """The raw document; minio-py's own methods return only a parsed form."""
         try:
-            answer = self._client._execute("GET", self._names[bucket], query_params={"lifecycle": ""})
+            response = self._client._execute("GET", self._names[bucket], query_params={"lifecycle": ""})
         except S3Error as error:
             if error.code != "NoSuchLifecycleConfiguration":
                 raise
             return Lifecycle()
-        return Lifecycle(read_document(answer))
+        return Lifecycle(read_document(response))
 
     def _expires_by_itself(self, bucket: str) -> bool:
         try:
@@ -212,10 +215,10 @@ class S3Store(ObjectStore):
         except (S3Error, InvalidResponseError):
             return False
         except (MinioException, urllib3.exceptions.HTTPError) as error:
-            raise self._failed(f"look at {bucket}", error) from error
+            raise self._failed(f"read the lifecycle rules of {bucket}", error) from error
 
     @contextmanager
-    def _asking(self, what: str) -> Iterator[None]:
+    def _translating(self, what: str) -> Iterator[None]:
         try:
             yield
         except S3Error as error:
@@ -228,7 +231,8 @@ class S3Store(ObjectStore):
     def _failed(self, what: str, error: Exception) -> ObjectStoreError:
         why = f"{error.code}: {error.message}" if isinstance(error, S3Error) else type(error).__name__
         return ObjectStoreError(
-            f"Could not {what} at {self._where} ({why}).", "Check that it runs, and the DANDELION_OBJECTS__* settings."
+            f"Could not {what} at {self._where} ({why}).",
+            "Check that the server runs, and check the DANDELION_OBJECTS__* settings.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What every store promises: whole objects, by bucket and key, that read back as they were written."""
+"""The interface of every object store: complete objects, by bucket and key, that read back as they were written."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ DATA_LAKE = "data-lake"
 PROCESSED = "processed-data"
 BACKUPS = "backups"
 BUCKETS = (MLFLOW, DATA_LAKE, PROCESSED, BACKUPS)
-# Where only a part of a bucket expires: what people put into the data lake themselves stays until they remove it.
+# Buckets of which only a part expires: photos that people put into the data lake stay until they remove them.
 EXPIRING = {DATA_LAKE: "predicted/"}
 
 CHUNK_BYTES = 1 << 20
 BINARY = "application/octet-stream"
-# A subset that every S3 server, every file system and every URL takes as it is.
-_NAMES = frozenset({"", ".", ".."})  # of which S3 clients make another key
+_NAMES = frozenset({"", ".", ".."})  # S3 clients change keys that contain these
+# A subset that every S3 server, every file system and every URL accepts unchanged.
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._=@+-]*(/[A-Za-z0-9_-][A-Za-z0-9._=@+-]*)*")
-_LONGEST_KEY = 512
+_MAX_KEY_LENGTH = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Stored:
         key: Its name in the bucket.
         size_bytes: Length.
         modified_at: When it was written, UTC.
-        sha256: Digest of its bytes; None where a listing does not tell.
+        sha256: Digest of its bytes; None in a listing.
         content_type: Media type.
     """
 
@@ -53,23 +53,23 @@ class Stored:
 class ObjectStore(ABC):
     """A folder or an S3 server. Every method blocks; call it in a thread. Safe to share between threads.
 
-    Every method may raise `ObjectStoreError` when the server does not answer or refuses.
+    Every method may raise `ObjectStoreError` if the server does not respond or refuses.
     """
 
     @abstractmethod
     def prepare(self) -> Mapping[str, str]:
-        """Make the buckets that are missing, and switch on what the server offers; harmless when done before.
+        """Create the missing buckets and switch on the server's features; harmless if done before.
 
         Returns:
-            What could not be switched on, with the reason.
+            Features that could not be switched on, with the reason.
         """
 
     @abstractmethod
     def stat(self, bucket: str, key: str) -> Stored:
-        """What is known of an object.
+        """The facts about an object.
 
         Raises:
-            ObjectNotFoundError: There is none.
+            ObjectNotFoundError: No such object.
         """
 
     @abstractmethod
@@ -77,18 +77,18 @@ class ObjectStore(ABC):
         """Objects whose key begins with `prefix`, in the order of their keys."""
 
     def list_keys(self, bucket: str, prefix: str = "") -> set[str]:
-        """Keys that begin with `prefix` and of which there is any version, also of what was deleted or has expired."""
+        """Keys that begin with `prefix` and have any version, including deleted and expired objects."""
         return {found.key for found in self.list_objects(bucket, prefix)}
 
     @abstractmethod
     def delete(self, bucket: str, key: str) -> bool:
-        """Remove an object and every earlier version of it; return whether there was one."""
+        """Remove an object and all its earlier versions; return whether there was one."""
 
     @abstractmethod
     def expire(self, bucket: str, before: datetime) -> int:
-        """Remove what was written before a moment, where the store does not do so by itself; return how many.
+        """Remove objects written before a time, if the store does not do that itself; return how many.
 
-        In the data lake only predicted photos go.
+        In the data lake, only photos of predictions expire.
         """
 
     @abstractmethod
@@ -98,11 +98,11 @@ class ObjectStore(ABC):
     def _read(self, bucket: str, key: str) -> tuple[Stored, Iterator[bytes]]: ...
 
     def put(self, bucket: str, key: str, data: bytes, *, content_type: str = BINARY) -> Stored:
-        """Write an object; another of that key is replaced, as a whole."""
+        """Write an object; it atomically replaces an earlier object of that key."""
         return self._put(bucket, key, io.BytesIO(data), content_type)
 
     def put_file(self, bucket: str, key: str, path: Path, *, content_type: str = BINARY) -> Stored:
-        """The same from a file of any size, in parts."""
+        """Write an object from a file of any size, in parts."""
         with path.open("rb") as stream:
             return self._put(bucket, key, stream, content_type)
 
@@ -110,23 +110,23 @@ class ObjectStore(ABC):
         """An object's bytes.
 
         Raises:
-            ObjectNotFoundError: There is none.
-            ObjectCorruptError: They are not the ones that were written.
+            ObjectNotFoundError: No such object.
+            ObjectCorruptError: The bytes differ from those that were written.
         """
         return b"".join(self.read(bucket, key))
 
     def get_file(self, bucket: str, key: str, path: Path) -> None:
-        """The same into a file of any size, which is there whole or not at all."""
+        """Read an object of any size into a file, which appears only when it is complete."""
         with replacing(path) as fresh, fresh.open("wb") as stream:
             for chunk in self.read(bucket, key):
                 stream.write(chunk)
 
     def read(self, bucket: str, key: str) -> Iterator[bytes]:
-        """An object in chunks as they arrive; one that was damaged ends with an error instead of its last chunk.
+        """An object in chunks as they arrive; a damaged one ends with an error instead of its last chunk.
 
         Raises:
-            ObjectNotFoundError: There is none.
-            ObjectCorruptError: The bytes are not the ones that were written.
+            ObjectNotFoundError: No such object.
+            ObjectCorruptError: The bytes differ from those that were written.
         """
         facts, chunks = self._read(bucket, key)
         digest, size, held = hashlib.sha256(), 0, b""
@@ -157,9 +157,9 @@ class ObjectStore(ABC):
 
 
 class _Again:
-    """A stream that was read before, as long as it was; if it changed, it ends with an error instead of its last bytes.
+    """A stream that is read a second time. If it changed since, it ends with an error instead of its last bytes.
 
-    What was added to it is left out.
+    Bytes that were appended since are left out.
     """
 
     def __init__(self, stream: BinaryIO, before: Stored) -> None:
@@ -174,28 +174,31 @@ class _Again:
         self._left -= len(chunk)
         if not (chunk and self._left) and self._digest.hexdigest() != self._before.sha256:
             raise ObjectStoreError(
-                f"{self._before.key} was not written: somebody changed what it comes from meanwhile.", "Write it again."
+                f"{self._before.key} was not written: its source changed meanwhile.", "Write it again."
             )
         return chunk
 
 
 def check_foreign_key(key: str) -> None:
-    """Refuse keys that cannot be asked for as they stand; others may have named an object as we would not.
+    """Refuse keys that S3 clients would change. Objects of other programs may have keys that ours may not have.
 
     Raises:
-        ObjectKeyError: It is such a key.
+        ObjectKeyError: The key cannot be requested.
     """
     if not _NAMES.isdisjoint(key.split("/")) or not key.isprintable():
-        raise ObjectKeyError(f"{key[:100]!r} is no key for an object.", "Leave out `.`, `..` and empty names.")
+        raise ObjectKeyError(
+            f"{key[:100]!r} is not a valid object key.", "Remove `.`, `..`, empty names and unprintable characters."
+        )
 
 
 def check_key(key: str) -> None:
-    """Refuse keys that mean something else on some store.
+    """Refuse keys that not every store accepts unchanged.
 
     Raises:
-        ObjectKeyError: It is such a key.
+        ObjectKeyError: The key is not portable.
     """
-    if len(key) > _LONGEST_KEY or _KEY.fullmatch(key) is None:
+    if len(key) > _MAX_KEY_LENGTH or _KEY.fullmatch(key) is None:
         raise ObjectKeyError(
-            f"{key[:100]!r} is no key for an object.", "Use letters, digits, ._=@+- and single slashes between names."
+            f"{key[:100]!r} is not a valid object key.",
+            f"Use up to {_MAX_KEY_LENGTH} letters, digits, ._=@+- and single slashes between names.",
         )

@@ -1,6 +1,6 @@
-"""Every version of the objects on an S3 server.
+"""Listing every version of the objects on an S3 server.
 
-minio-py lists them, too, but reads their times, and refuses those that a server tells to the nanosecond.
+minio-py can list them, too, but it parses their times and refuses those with nanoseconds, which some servers send.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Version:
 
     Attributes:
         key: The object's key.
-        id: None where the server keeps no versions.
-        is_deletion: It holds no bytes, but tells that the object was deleted or has expired.
+        id: None if the server stores no versions.
+        is_deletion: Whether it is a deletion marker, without bytes: the object was deleted or has expired.
     """
 
     key: str
@@ -32,11 +32,11 @@ class Version:
 
 
 def list_versions(client: Minio, bucket: str, prefix: str) -> Iterator[Version]:
-    """Versions of what begins with `prefix`.
+    """Versions of the objects whose keys begin with `prefix`.
 
     Raises:
         S3Error: The server refuses, or has no versions.
-        InvalidResponseError: It answers something else.
+        InvalidResponseError: The response is not a list of versions.
     """
     query: dict[str, str | list[str] | tuple[str]] = {"versions": "", "delimiter": "", "encoding-type": "url"}
     query |= {"max-keys": str(PAGE), "prefix": prefix}

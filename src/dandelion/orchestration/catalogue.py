@@ -1,4 +1,4 @@
-"""The flows that there are, as `flows/prefect.yaml` lists them, and when they run."""
+"""All flows and their schedules, as `flows/prefect.yaml` lists them."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ class Deployment:
     """A flow and its schedule; flow and deployment share their name.
 
     Attributes:
-        name: Of both.
+        name: The name of both.
         entrypoint: File and function, `retrain.py:retrain`.
         description: What it does.
-        cron: When, UTC; empty for never by itself.
-        goes_on_after_crash: Whether another run follows one that was killed.
+        cron: Its schedule, UTC; empty if it runs only when triggered.
+        resumes_after_crash: Whether a killed run triggers another run, which resumes it.
     """
 
     name: str
     entrypoint: str
     description: str
     cron: str
-    goes_on_after_crash: bool = False
+    resumes_after_crash: bool = False
 
 
 def flows_folder(options: PrefectSettings) -> Path:
-    """Where the flows are: as the settings say, in the installed package, or beside the sources.
+    """The folder of the flows: from the settings, in the installed package, or beside the sources.
 
     Raises:
-        OrchestrationError: Nowhere.
+        OrchestrationError: None of these folders holds the flows.
     """
     package = Path(dandelion.__file__).parent
     # In a wheel, in an image, in a checkout.
@@ -53,11 +53,11 @@ def flows_folder(options: PrefectSettings) -> Path:
 
 
 def list_deployments(options: PrefectSettings) -> list[Deployment]:
-    """Every flow, with the schedule that the settings give it, or its own.
+    """Every flow, with its schedule from the settings or else from the file.
 
     Raises:
-        OrchestrationError: The list cannot be found or read.
-        SettingsError: The settings name a flow that there is not.
+        OrchestrationError: The file is missing or cannot be read.
+        SettingsError: The settings name an unknown flow.
     """
     file = flows_folder(options) / FILE
     try:
@@ -69,7 +69,7 @@ def list_deployments(options: PrefectSettings) -> list[Deployment]:
                 entrypoint=each["entrypoint"],
                 description=each["description"],
                 cron=options.schedules.get(each["name"], next(iter(own[each["name"]]), "")),
-                goes_on_after_crash="goes-on-after-crash" in each.get("tags", []),
+                resumes_after_crash="resumes-after-crash" in each.get("tags", []),
             )
             for each in listed
         ]
@@ -77,6 +77,6 @@ def list_deployments(options: PrefectSettings) -> list[Deployment]:
         raise OrchestrationError(f"{file} cannot be read ({error}).", "Install Dandelion again.") from error
     if unknown := sorted(options.schedules.keys() - own.keys()):
         raise SettingsError(
-            f"DANDELION_PREFECT__SCHEDULES names {unknown[0]!r}.", f"There are the flows {', '.join(own)}."
+            f"DANDELION_PREFECT__SCHEDULES names the unknown flow {unknown[0]!r}.", f"Name one of: {', '.join(own)}."
         )
     return found

@@ -1,4 +1,4 @@
-"""Flows registered for a work pool, whose workers run each run as a Job, a container or a process."""
+"""Register the flows for a work pool, whose workers start each run as a Job, a container or a process."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ KUBERNETES = "kubernetes"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where flows shall run.
+    """Where the flows run.
 
     Attributes:
-        pool: The work pool, made when it is not there.
+        pool: The work pool; it is created if it does not exist.
         kind: Its type: `kubernetes`, `process`, `docker` ...
-        concurrency: Most runs at once; None sets no limit.
+        concurrency: Maximum number of runs at once; None sets no limit.
         image: Image of the runs, if the pool runs images.
         folder: Folder of the flows where they run; None means the same as here.
         template: Base job template of the pool; None means one that passes Pod Security "restricted" on Kubernetes, and
             Prefect's own elsewhere.
-        variables: For the template: `namespace`, `service_account_name`, `env` ...
+        variables: Variables of the template: `namespace`, `service_account_name`, `env` ...
     """
 
     pool: str
@@ -43,11 +43,11 @@ class Target:
 
 
 async def deploy(settings: Settings, target: Target) -> list[str]:
-    """Make or bring up to date the work pool and every deployment; return their names. May be repeated.
+    """Create or update the work pool and every deployment; return the deployments' names. May be repeated.
 
     Raises:
-        OrchestrationError: Prefect does not answer, or refuses the template.
-        SettingsError: The pool's type is unknown here.
+        OrchestrationError: Prefect does not respond, or refuses the template.
+        SettingsError: No worker of the pool's type is installed here.
     """
     use_prefect(settings.prefect)
     await wait_for_prefect(settings)
@@ -78,11 +78,13 @@ async def deploy(settings: Settings, target: Target) -> list[str]:
                 deployment.work_pool_name = target.pool
                 deployment.job_variables = variables
                 identity = await deployment.aapply()
-                if not each.cron:  # Prefect leaves an earlier schedule in place
+                if not each.cron:  # else Prefect leaves an earlier schedule in place
                     await client.update_deployment(identity, DeploymentUpdate(schedules=[]))
                 names.append(each.name)
     except (PrefectHTTPStatusError, PrefectException) as error:
-        raise OrchestrationError(f"Prefect refused ({error}).", "Look at the template and at Prefect's log.") from error
+        raise OrchestrationError(
+            f"Prefect refused the work pool or a deployment ({error}).", "Check the template and Prefect's log."
+        ) from error
     return names
 
 
@@ -95,17 +97,19 @@ def read_template(file: Path) -> dict[str, Any]:
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8"))  # JSON is YAML
     except (OSError, yaml.YAMLError) as error:
-        raise OrchestrationError(f"{file} cannot be read ({error}).", "Give JSON or YAML.") from error
+        raise OrchestrationError(f"{file} cannot be read ({error}).", "Give a file in JSON or YAML.") from error
     if not isinstance(found, dict) or not {"job_configuration", "variables"} <= found.keys():
-        raise OrchestrationError(f"{file} is no base job template.", "It has `job_configuration` and `variables`.")
+        raise OrchestrationError(
+            f"{file} is no base job template.", "Give a file with `job_configuration` and `variables`."
+        )
     return found
 
 
 def check_job(template: Mapping[str, Any]) -> None:
-    """Refuse a job manifest that the worker would refuse with every run.
+    """Check that Prefect's worker accepts the job manifest; otherwise every run would fail.
 
     Raises:
-        OrchestrationError: It is such a manifest.
+        OrchestrationError: The worker does not accept it.
     """
     from prefect.utilities.templating import apply_values
     from prefect_kubernetes.worker import KubernetesWorkerJobConfiguration
@@ -114,12 +118,14 @@ def check_job(template: Mapping[str, Any]) -> None:
     try:
         variables = template["variables"].get("properties", {})
         defaults = {name: each["default"] for name, each in variables.items() if "default" in each}
-        # As the worker does it: placeholders are filled before the manifest is judged.
+        # The worker fills the placeholders before it validates the manifest.
         manifest = apply_values(json.loads(json.dumps(template["job_configuration"]["job_manifest"])), defaults)
         KubernetesWorkerJobConfiguration(job_manifest=manifest, env={}, labels={}, name="", namespace="", command="")
     except (KeyError, ValidationError) as error:
         why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"it has no {error}"
-        raise OrchestrationError(f"The job template is not taken by Prefect's worker: {why}.", "Mend it.") from error
+        raise OrchestrationError(
+            f"Prefect's worker does not accept the job template: {why}.", "Correct the template's `job_manifest`."
+        ) from error
 
 
 async def _template(kind: str) -> dict[str, Any]:
@@ -131,14 +137,15 @@ async def _template(kind: str) -> dict[str, Any]:
     if worker is None:
         known = ", ".join(sorted(BaseWorker.get_all_available_worker_types()))
         raise SettingsError(
-            f"Workers of type {kind!r} are not installed.", f"There are {known}; pip install 'dandelion[kubernetes]'."
+            f"Workers of type {kind!r} are not installed.",
+            f"Installed types: {known}. For Kubernetes: pip install 'dandelion[kubernetes]'.",
         )
     template: dict[str, Any] = json.loads(json.dumps(worker.get_default_base_job_template()))
     return restrict(template) if kind == KUBERNETES else template
 
 
 def restrict(template: dict[str, Any]) -> dict[str, Any]:
-    """Prefect's template of a Kubernetes Job as Pod Security "restricted" lets it pass; its root is read-only."""
+    """Change Prefect's template of a Kubernetes Job so that it passes Pod Security "restricted"; root is read-only."""
     job = template["job_configuration"]["job_manifest"]["spec"]
     pod = job["template"]["spec"]
     pod |= {

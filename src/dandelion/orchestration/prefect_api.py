@@ -1,4 +1,4 @@
-"""Prefect over its HTTP API: runs are started and looked at by processes that have no Prefect, as the API's pod."""
+"""A client of Prefect's HTTP API, for processes without Prefect installed, such as the API's pod."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from dandelion.http.addresses import url_of
 from dandelion.settings import PrefectSettings, Settings
 
 TIMEOUT_SECONDS = 10.0
-# Tasks of one run that are looked at: the steps, and the shards among them.
-MOST_STEPS = 200
-# Over SQLite, Prefect answers so while others write.
+# Tasks that are read for one query: the steps, and the shards among them.
+MAX_STEPS = 200
+# Prefect over SQLite responds with these while others write.
 BUSY = frozenset({429, 503})
 TRIES, PAUSE_SECONDS = 10, 1.0
 _AT_ONCE = timedelta(seconds=5)
@@ -66,58 +66,58 @@ def prefect_url(options: PrefectSettings) -> str:
 
 
 class PrefectApi:
-    """What the rest of Dandelion asks of Prefect. Every method may raise `OrchestrationError`."""
+    """Everything that Dandelion needs of Prefect. Every method may raise `OrchestrationError`."""
 
     def __init__(self, settings: Settings) -> None:
         options = settings.prefect
         self.url = prefect_url(options)
-        self._page = (options.ui_url or self.url).rstrip("/")
+        self._ui_url = (options.ui_url or self.url).rstrip("/")
         auth = options.auth.get_secret_value().partition(":") if options.auth else None
         self._http = httpx.AsyncClient(
             base_url=f"{self.url}/api/", timeout=TIMEOUT_SECONDS, auth=(auth[0], auth[2]) if auth else None
         )
 
-    async def answers(self) -> bool:
-        """Whether Prefect does."""
+    async def is_reachable(self) -> bool:
+        """Whether Prefect responds."""
         try:
             return (await self._http.get("health")).is_success
         except httpx.HTTPError:
             return False
 
     async def start(self, flow: str, parameters: Mapping[str, Any], *, once: str | None = None) -> FlowRun:
-        """Ask for a run of a deployed flow, which begins within seconds.
+        """Trigger a run of a deployed flow, which starts within seconds.
 
         Args:
-            flow: Its name, which is its deployment's too.
-            parameters: What it is told.
-            once: A second call with the same text gets the first one's run.
+            flow: The name of the flow and of its deployment.
+            parameters: The flow's parameters.
+            once: Idempotency key: a second call with the same key returns the run of the first call.
 
         Raises:
-            OrchestrationError: Nobody deployed it, or its parameters are not taken.
+            OrchestrationError: The flow is not deployed, or Prefect refuses the parameters.
         """
         try:
             deployment = msgspec.convert(
-                await self._ask("GET", f"deployments/name/{flow}/{flow}"), _Named, strict=False
+                await self._request("GET", f"deployments/name/{flow}/{flow}"), _Named, strict=False
             )
         except FlowRunNotFoundError as error:
             raise OrchestrationError(
-                f"Prefect at {self.url} knows no deployment {flow!r}.",
+                f"Prefect at {self.url} has no deployment {flow!r}.",
                 "Start `dandelion up` or `dandelion flows serve`, or run `dandelion flows deploy` for a work pool.",
             ) from error
-        key = once or uuid.uuid4().hex  # a request that is tried again must not begin a second run
+        key = once or uuid.uuid4().hex  # a retried request must not start a second run
         body = {"parameters": dict(parameters), "state": {"type": "SCHEDULED"}, "idempotency_key": key}
-        found = await self._ask("POST", f"deployments/{deployment.id}/create_flow_run", body)
+        found = await self._request("POST", f"deployments/{deployment.id}/create_flow_run", body)
         return self._as_run(msgspec.convert(found, _Run), [])
 
     async def list_runs(self, flow: str, *, limit: int) -> list[FlowRun]:
-        """Runs that are going on, over or due now, newest first; those that the schedule has in store are left out."""
+        """Runs that are running, have ended or are due now, newest first; not those scheduled for later."""
         body = {
             "flows": {"name": {"any_": [flow]}},
             "flow_runs": {"expected_start_time": {"before_": datetime.now(UTC).isoformat()}},
             "sort": "EXPECTED_START_TIME_DESC",
             "limit": limit,
         }
-        runs = msgspec.convert(await self._ask("POST", "flow_runs/filter", body), list[_Run])
+        runs = msgspec.convert(await self._request("POST", "flow_runs/filter", body), list[_Run])
         steps = await self._steps([run.id for run in runs])
         return [self._as_run(run, steps.get(run.id, [])) for run in runs]
 
@@ -125,13 +125,13 @@ class PrefectApi:
         """One run.
 
         Raises:
-            FlowRunNotFoundError: Prefect knows none of that id.
+            FlowRunNotFoundError: Prefect has no run of that id.
         """
-        run = msgspec.convert(await self._ask("GET", f"flow_runs/{run_id}"), _Run)
+        run = msgspec.convert(await self._request("GET", f"flow_runs/{run_id}"), _Run)
         return self._as_run(run, (await self._steps([run_id])).get(run_id, []))
 
-    async def find_unended(self, flow: str) -> FlowRun | None:
-        """A run that is going on, or is about to begin by somebody's wish; none when there is none."""
+    async def find_active(self, flow: str) -> FlowRun | None:
+        """A run that is running, or was triggered and is about to start; None if there is no such run."""
         running = {"type": {"any_": ["RUNNING", "PENDING"]}}
         for state in (running, {"type": {"any_": ["SCHEDULED"]}}):
             body = {
@@ -140,23 +140,25 @@ class PrefectApi:
                 "sort": "EXPECTED_START_TIME_ASC",
                 "limit": 50,
             }
-            runs = msgspec.convert(await self._ask("POST", "flow_runs/filter", body), list[_Run])
+            runs = msgspec.convert(await self._request("POST", "flow_runs/filter", body), list[_Run])
             for run in runs:
-                # What the schedule has in store was made long before its time.
-                wished = run.created and run.expected_start_time and run.expected_start_time <= run.created + _AT_ONCE
-                if state is running or wished:
+                # Prefect creates a scheduled run long before its start, and a triggered run just before it.
+                is_triggered = (
+                    run.created and run.expected_start_time and run.expected_start_time <= run.created + _AT_ONCE
+                )
+                if state is running or is_triggered:
                     return self._as_run(run, [])
         return None
 
     async def read_log(self, run_id: str, *, after: int, limit: int = 200) -> list[str]:
-        """Lines that a run has logged, oldest first, without the first `after`."""
+        """Log lines of a run, oldest first, without the first `after` lines."""
         body = {
             "logs": {"flow_run_id": {"any_": [run_id]}},
             "sort": "TIMESTAMP_ASC",
             "offset": after,
             "limit": limit,
         }
-        logs = msgspec.convert(await self._ask("POST", "logs/filter", body), list[_Log])
+        logs = msgspec.convert(await self._request("POST", "logs/filter", body), list[_Log])
         return [f"{log.timestamp:%H:%M:%S} {log.message}" for log in logs]
 
     async def aclose(self) -> None:
@@ -176,8 +178,8 @@ class PrefectApi:
             return {}
         these = {"flow_runs": {"id": {"any_": list(run_ids)}}}
         tasks, artifacts = await asyncio.gather(
-            self._ask("POST", "task_runs/filter", {**these, "sort": "EXPECTED_START_TIME_ASC", "limit": MOST_STEPS}),
-            self._ask("POST", "artifacts/filter", {**these, "artifacts": {"type": {"any_": ["progress"]}}}),
+            self._request("POST", "task_runs/filter", {**these, "sort": "EXPECTED_START_TIME_ASC", "limit": MAX_STEPS}),
+            self._request("POST", "artifacts/filter", {**these, "artifacts": {"type": {"any_": ["progress"]}}}),
         )
         progress = {each.task_run_id: each for each in msgspec.convert(artifacts, list[_Artifact])}
         found: dict[str, list[FlowStep]] = {}
@@ -190,7 +192,7 @@ class PrefectApi:
         return FlowRun(
             run_id=run.id,
             name=run.name,
-            url=f"{self._page}/runs/flow-run/{run.id}",
+            url=f"{self._ui_url}/runs/flow-run/{run.id}",
             state=state.type.lower() if state else "pending",
             outcome=state.name if state else "",
             message=(state.message or "") if state else "",
@@ -201,32 +203,32 @@ class PrefectApi:
             steps=steps,
         )
 
-    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    async def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         try:
             for _ in range(TRIES):
-                answer = await self._http.request(method, path, json=body)
-                if answer.status_code not in BUSY:
+                response = await self._http.request(method, path, json=body)
+                if response.status_code not in BUSY:
                     break
                 await asyncio.sleep(PAUSE_SECONDS)
         except httpx.HTTPError as error:
             raise OrchestrationError(
-                f"Prefect at {self.url} did not answer ({type(error).__name__}).",
+                f"Prefect at {self.url} did not respond ({type(error).__name__}).",
                 "Start it with `dandelion up`, or set DANDELION_PREFECT__URL.",
             ) from error
-        if answer.status_code == 404:
+        if response.status_code == 404:
             raise FlowRunNotFoundError(f"Prefect at {self.url} has no {path}.", "Check the id.")
-        if answer.status_code == 401:
-            raise OrchestrationError(f"Prefect at {self.url} wants a password.", "Set DANDELION_PREFECT__AUTH.")
-        if not answer.is_success:
+        if response.status_code == 401:
+            raise OrchestrationError(f"Prefect at {self.url} requires a password.", "Set DANDELION_PREFECT__AUTH.")
+        if not response.is_success:
             raise OrchestrationError(
-                f"Prefect at {self.url} answered {answer.status_code} to {path}: {answer.text[:300]}",
-                "Look at its log.",
+                f"Prefect at {self.url} returned {response.status_code} for {path}: {response.text[:300]}",
+                "Check Prefect's log.",
             )
-        return answer.json()
+        return response.json()
 
 
 async def has_ended(settings: Settings, run_id: str) -> bool:
-    """Whether Prefect says that a run is over; not, while it does not know."""
+    """Whether Prefect says that a run has ended; False if Prefect does not know the run or does not respond."""
     async with PrefectApi(settings) as api:
         try:
             return (await api.get_run(run_id)).state in ENDED

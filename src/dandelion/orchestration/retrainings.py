@@ -1,4 +1,4 @@
-"""Retrainings as people and programs ask for them and look at them."""
+"""Trigger, list and find retrainings, for the API and the command line."""
 
 from __future__ import annotations
 
@@ -26,43 +26,43 @@ _DECISIONS = {
 async def start(
     settings: Settings, *, force: bool = False, reason: str = "", alert: str = "", once: str | None = None
 ) -> TriggeredRetraining:
-    """Ask for a retraining; while one goes on, that one is the answer.
+    """Trigger a retraining; while one is running, return that one.
 
     Args:
         settings: Where Prefect is.
-        force: Whatever the figures say.
-        reason: In a person's words.
-        alert: Name of the alert that asks.
-        once: A second call with the same text gets the first one's run, also when it has ended.
+        force: Retrain whatever the metrics say.
+        reason: Why, in a person's words.
+        alert: Name of the alert that triggers it.
+        once: Idempotency key: a second call with the same key returns the run of the first call, even if it has ended.
 
     Raises:
-        OrchestrationError: Prefect does not answer, or nobody serves the flow.
+        OrchestrationError: Prefect does not respond, or the flow is not deployed.
     """
     parameters: dict[str, Any] = {"force": force, "reason": reason, "alert": alert}
     async with PrefectApi(settings) as api:
         before = datetime.now(UTC)
-        going_on = await api.find_unended(FLOW)
-        run = going_on or await api.start(FLOW, parameters, once=once)
-        is_new = going_on is None and (run.created_at is None or run.created_at >= before)
+        active = await api.find_active(FLOW)
+        run = active or await api.start(FLOW, parameters, once=once)
+        is_new = active is None and (run.created_at is None or run.created_at >= before)
         return TriggeredRetraining(run_id=run.run_id, name=run.name, url=run.url, is_new=is_new)
 
 
 async def latest(settings: Settings, *, limit: int) -> list[Retraining]:
-    """The last ones, newest first.
+    """The latest retrainings, newest first.
 
     Raises:
-        OrchestrationError: Prefect does not answer.
+        OrchestrationError: Prefect does not respond.
     """
     async with PrefectApi(settings) as api:
         return [_retraining(run) for run in await api.list_runs(FLOW, limit=limit)]
 
 
 async def find(settings: Settings, run_id: str) -> Retraining:
-    """One of them.
+    """One retraining.
 
     Raises:
-        FlowRunNotFoundError: Prefect knows none of that id.
-        OrchestrationError: Prefect does not answer.
+        FlowRunNotFoundError: Prefect has no run of that id.
+        OrchestrationError: Prefect does not respond.
     """
     async with PrefectApi(settings) as api:
         return _retraining(await api.get_run(run_id))
@@ -79,7 +79,7 @@ def _retraining(run: FlowRun) -> Retraining:
         state=run.state,
         started_at=run.started_at,
         ended_at=run.ended_at,
-        reason=_asked(run.parameters),
+        reason=_reason(run.parameters),
         decision=decision,
         message=run.message if run.state in ENDED else "",
         steps=[
@@ -89,7 +89,7 @@ def _retraining(run: FlowRun) -> Retraining:
     )
 
 
-def _asked(parameters: dict[str, Any]) -> str:
+def _reason(parameters: dict[str, Any]) -> str:
     alert, reason = parameters.get("alert", ""), parameters.get("reason", "")
     words = [f"alert {alert}" if alert else "", str(reason), "forced" if parameters.get("force") else ""]
     return ", ".join(word for word in words if word) or "schedule"

@@ -1,4 +1,4 @@
-"""Flows served by this machine: each run in a process of its own, schedules in place, until told to stop."""
+"""Serve the flows on this machine, with their schedules: each run in its own process, until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
     from prefect.events import DeploymentEventTrigger
 
-# One trains; monitoring or a batch may run beside it.
-MOST_RUNS = 3
+# One run trains; monitoring or a batch may run beside it.
+MAX_RUNS = 3
 POLL_SECONDS = 2.0
 PATIENCE_SECONDS = 120.0
 
 
 def use_prefect(options: PrefectSettings) -> None:
-    """Tell Prefect, in this process and in those that it starts, where its server is; call before it is imported."""
+    """Configure Prefect's server for this process and its children; call it before Prefect is imported."""
     os.environ.update(
         {
             "PREFECT_API_URL": f"{prefect_url(options)}/api",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            # Without a server, a run would else begin one of its own that nobody sees.
+            # Otherwise a run without a server would start its own, which nobody sees.
             "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         }
     )
@@ -39,31 +39,32 @@ def use_prefect(options: PrefectSettings) -> None:
 
 
 async def wait_for_prefect(settings: Settings, seconds: float = PATIENCE_SECONDS) -> None:
-    """Return once Prefect answers.
+    """Return once Prefect responds.
 
     Raises:
-        OrchestrationError: It did not within that time.
+        OrchestrationError: It did not respond within that time.
     """
     async with PrefectApi(settings) as api:
         try:
             async with asyncio.timeout(seconds):
-                while not await api.answers():  # noqa: ASYNC110 -- another process's state has no event
+                while not await api.is_reachable():  # noqa: ASYNC110 -- another process's state has no event
                     await asyncio.sleep(0.5)
         except TimeoutError as error:
             raise OrchestrationError(
-                f"Prefect at {api.url} did not answer for {seconds:.0f} s.", "Start it, or set DANDELION_PREFECT__URL."
+                f"Prefect at {api.url} did not respond for {seconds:.0f} s.",
+                "Start it with `dandelion up`, or set DANDELION_PREFECT__URL.",
             ) from error
 
 
 def serve(settings: Settings, say: Callable[[str], None]) -> None:
-    """Run whatever flows are asked for or due, each in a process of its own, until SIGTERM or Ctrl-C.
+    """Run all flows that are triggered or due, each in its own process, until SIGTERM or Ctrl-C.
 
     Args:
         settings: Where Prefect is.
-        say: Told once the flows are registered.
+        say: Called with one line once the flows are registered.
 
     Raises:
-        OrchestrationError: Prefect does not answer.
+        OrchestrationError: Prefect does not respond.
     """
     use_prefect(settings.prefect)
     asyncio.run(_serve(settings, say))
@@ -74,14 +75,14 @@ async def _serve(settings: Settings, say: Callable[[str], None]) -> None:
     from prefect.runner import Runner
 
     folder = flows_folder(settings.prefect)
-    # Deployments outlive this process with their schedules: what falls due meanwhile runs when it is back.
-    runner = Runner(name="dandelion", pause_on_shutdown=False, limit=MOST_RUNS, query_seconds=POLL_SECONDS)
+    # Deployments and their schedules outlive this process: runs that fall due meanwhile start when it is back.
+    runner = Runner(name="dandelion", pause_on_shutdown=False, limit=MAX_RUNS, query_seconds=POLL_SECONDS)
     deployments = list_deployments(settings.prefect)
     for each in deployments:
         await runner.aadd_deployment(as_runner_deployment(each, f"{folder / each.entrypoint}"))
     say(f"Flows are served: {', '.join(each.name for each in deployments)}.")
     stop = asyncio.Event()
-    # Its own handler of SIGTERM calls a coroutine that nobody awaits, and then leaves by an exception.
+    # Prefect's own SIGTERM handler calls a coroutine without awaiting it, and then raises an exception.
     loop = asyncio.get_running_loop()
     runner.handle_sigterm = partial(_on_signal, loop, stop)  # type: ignore[method-assign]
     loop.add_signal_handler(signal.SIGINT, stop.set)
@@ -98,7 +99,7 @@ def _on_signal(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, *_: object,
 
 
 def as_runner_deployment(each: Deployment, entrypoint: str) -> RunnerDeployment:
-    """A flow as Prefect's client registers it; a schedule that is gone is taken away from an earlier registration."""
+    """A flow as Prefect's client registers it."""
     from prefect.deployments.runner import RunnerDeployment
 
     return RunnerDeployment.from_entrypoint(
@@ -106,17 +107,17 @@ def as_runner_deployment(each: Deployment, entrypoint: str) -> RunnerDeployment:
         name=each.name,
         description=each.description,
         cron=each.cron or None,
-        triggers=[_after_crash(each)] if each.goes_on_after_crash else [],
+        triggers=[_after_crash(each)] if each.resumes_after_crash else [],
     )
 
 
 def _after_crash(each: Deployment) -> DeploymentEventTrigger:
-    """Another run once one was killed: it goes on from what that one had come to rest on."""
+    """Trigger another run when one was killed: it resumes from what the killed run had recorded."""
     from prefect.events import DeploymentEventTrigger
 
     return DeploymentEventTrigger(
-        name=f"{each.name} goes on after a crash",
+        name=f"{each.name} resumes after a crash",
         expect={"prefect.flow-run.Crashed"},
         match_related={"prefect.resource.role": "deployment", "prefect.resource.name": each.name},
-        parameters={"reason": "goes on after a crash"},
+        parameters={"reason": "resumes after a crash"},
     )

@@ -1,4 +1,4 @@
-"""Many photos in parts, side by side: in threads here, or on Dask or Ray, by Prefect's own task runners."""
+"""Process many photos in parallel shards: in threads, or on Dask or Ray, through Prefect's task runners."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ RETRIES = 2
 
 
 class _Sealed:
-    """A shard that neither Prefect nor Dask looks into: they would search each of a thousand photos for futures."""
+    """Wraps a shard so that neither Prefect nor Dask searches each of its thousand photos for futures."""
 
     def __init__(self, shard: Sequence[Any]) -> None:
         self.shard = shard
 
 
 def cut(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
-    """`items` in parts of at most `size`."""
+    """Cut `items` into parts of up to `size` items."""
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
@@ -38,13 +38,13 @@ def run_shards(
     *,
     on_done: Callable[[Result], None] = lambda _: None,
 ) -> list[Result]:
-    """What `work` makes of every shard, in their order; each is a task that is tried again when it fails.
+    """Run `work` on every shard and return the results in order; each shard is a task, retried when it fails.
 
     Args:
-        work: A function of a module, so that another process can import it.
-        shards: The parts.
+        work: A module-level function, so that another process can import it.
+        shards: The shards.
         options: Where they run.
-        on_done: Told of each as soon as all before it are done.
+        on_done: Called with each result, in order.
     """
     if not shards:
         return []
@@ -63,10 +63,10 @@ def run_shards(
 
 
 def create_task_runner(options: PrefectSettings) -> TaskRunner[Any]:
-    """The task runner that the settings name.
+    """Create the task runner that the settings name.
 
     Raises:
-        SettingsError: Its extra is not installed.
+        SettingsError: The task runner is not installed.
     """
     if options.runner == "threads":
         return ThreadPoolTaskRunner(max_workers=usable_cores() + 1)
@@ -82,6 +82,6 @@ def create_task_runner(options: PrefectSettings) -> TaskRunner[Any]:
         return runner
     except ModuleNotFoundError as error:
         raise SettingsError(
-            f"DANDELION_PREFECT__RUNNER is {options.runner}, and {error.name} is not installed.",
+            f"DANDELION_PREFECT__RUNNER is {options.runner}, but {error.name} is not installed.",
             f"pip install 'dandelion[{options.runner}]'",
         ) from error

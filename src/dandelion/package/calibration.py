@@ -1,4 +1,4 @@
-"""Logits to probabilities; the same arithmetic where a model is measured and where it answers."""
+"""Logits to probabilities, with the same arithmetic in evaluation and in serving."""
 
 from __future__ import annotations
 

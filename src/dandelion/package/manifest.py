@@ -1,4 +1,4 @@
-"""`model.json`: what a serving process must know before it runs the graph."""
+"""`model.json`: everything that a serving process must know before it runs the graph."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from dandelion.domain import LABEL_LENGTH, InputSpec
 
 
 class Manifest(BaseModel):
-    """The package's facts.
+    """The manifest of a package.
 
     Attributes:
-        format_version: Layout of the package; a newer one is refused rather than guessed at.
+        format_version: Layout of the package; newer layouts are refused.
         architecture: timm model name.
-        input: How a photo becomes the input.
+        input: How a photo becomes the model's input.
         classes: Labels in the order of the logits.
         temperature: Logits are divided by it before softmax (Guo et al. 2017).
-        outlier_threshold: Photos whose outlier score lies above it are out of distribution.
-        dataset_digest: SHA-256 of the dataset manifest that it was trained on.
-        code_version: Version of Dandelion that made it.
-        created_at: When it was trained, UTC; older packages do not say.
+        outlier_threshold: Photos with a higher outlier score are out of distribution.
+        dataset_digest: SHA-256 of the dataset manifest that the model was trained on.
+        code_version: Version of Dandelion that created the package.
+        created_at: When the model was trained, UTC; None in older packages.
         precisions: Graphs in the package, `float32` always and `int8` when it passed its parity check.
     """
 

@@ -1,4 +1,4 @@
-"""The torch network behind a package: a timm model with its normalisation, and everything that a graph answers.
+"""The torch network behind a package: a timm model with its normalisation, and all outputs of the graph.
 
 Only training and the GPU engine import this module; serving on a CPU has no torch.
 """
@@ -39,7 +39,7 @@ class Network(nn.Module):
         return logits, embedding, activation_map(self.classifier, features)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """What the backbone makes of `pixels`, uint8 RGB [B, H, W, 3]."""
+        """The backbone's features of `pixels`, uint8 RGB [B, H, W, 3]."""
         normalised = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
         return cast("Tensor", self.classifier.forward_features(normalised))  # type: ignore[operator]
 
@@ -52,13 +52,13 @@ class Network(nn.Module):
 def activation_map(classifier: nn.Module, features: Tensor) -> Tensor:
     """Class activation map [B, K, h, w]: the head applied at each place as if the whole photo looked like it.
 
-    Where the head is average pooling and a linear layer this is CAM (Zhou et al. 2016), whose mean over places is the
-    logits; it holds for heads with layers between as well.
+    For a head of average pooling and a linear layer, this is CAM (Zhou et al. 2016), whose mean over places is the
+    logits. It also works for heads with layers in between.
     """
     head = classifier.forward_head
     width = int(classifier.num_features)  # type: ignore[arg-type]
     if features.ndim == 3:
-        # Tokens. All tokens of a place are the same, so that whatever the head pools is that token.
+        # Tokens. All tokens of a place are made equal, so that any pooling by the head returns that token.
         prefix = int(getattr(classifier, "num_prefix_tokens", 0))
         places = features[:, prefix:]
         side = math.isqrt(places.shape[1])
@@ -74,7 +74,7 @@ def activation_map(classifier: nn.Module, features: Tensor) -> Tensor:
 
 
 def create_network(architecture: str, classes: int, spec: InputSpec, weights: dict[str, Tensor]) -> Network:
-    """The network of a package, ready to answer, on the CPU in float32."""
+    """The network of a package, ready for inference, on the CPU in float32."""
     classifier = timm.create_model(architecture, num_classes=classes)
     classifier.load_state_dict({name: value.float() for name, value in weights.items()})
     return Network(classifier, spec).eval()

@@ -1,4 +1,4 @@
-"""What a model knows: outliers and drift are measured against it, and it travels with the model."""
+"""Statistics of the training photos, which travel with the model: outliers and drift are measured against them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dandelion.domain.arrays import Floats
 
 
 def normalise(embeddings: Floats) -> Floats:
-    """Embeddings [N, D] on the unit sphere: their direction says what a photo shows, their length how much of it."""
+    """Embeddings [N, D] on the unit sphere: direction encodes what a photo shows, length only how strongly."""
     lengths = np.sqrt(np.square(embeddings).sum(axis=1, keepdims=True))
     result: Floats = embeddings / np.maximum(lengths, 1e-12)
     return result
@@ -21,11 +21,11 @@ def normalise(embeddings: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Training photos in embedding space; far from all of them lies what the model does not know (Sun et al. 2022).
+    """Training photos in embedding space; a photo far from all of them is out of distribution (Sun et al. 2022).
 
     Attributes:
         embeddings: float32 [N, D], on the unit sphere.
-        k: Which nearest of them counts, from 1.
+        k: The score is the distance to the k-th nearest photo, from 1.
     """
 
     embeddings: Floats
@@ -41,12 +41,12 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """How a feature of photos was spread in training.
+    """The distribution of a feature over the training photos.
 
     Attributes:
-        edges: float32 [bins - 1], ascending: a value belongs to the bin of the edges that it is not below.
-        shares: float32 [bins], of the photos.
-        photos: How many photos that was.
+        edges: float32 [bins - 1], ascending; a value's bin is the number of edges that it reaches.
+        shares: float32 [bins], shares of the photos.
+        photos: Number of photos.
     """
 
     edges: Floats
@@ -60,13 +60,13 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Directions:
-    """The directions in which training photos differed most, as places on the unit sphere.
+    """Principal directions of the training photos' embeddings on the unit sphere.
 
     Attributes:
         centre: float32 [D].
         axes: float32 [R, D], orthonormal, strongest first.
-        deviations: float32 [R], standard deviation along each.
-        photos: How many photos that was.
+        deviations: float32 [R], standard deviation along each axis.
+        photos: Number of photos.
     """
 
     centre: Floats
@@ -81,13 +81,13 @@ class Directions:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Everything that traffic is measured against.
+    """Everything that live photos are compared with.
 
     Attributes:
         neighbours: For outliers.
         directions: For drift of the embedding.
-        histograms: Feature to its spread, for drift of what photos look like and of how sure the model is.
-        classes: The same for the predicted class, a bin a class.
+        histograms: Feature to distribution, for drift of the photos' appearance and of the confidence.
+        classes: Distribution of the predicted class, one bin a class.
     """
 
     neighbours: Neighbours
@@ -96,7 +96,7 @@ class Reference:
     classes: Histogram
 
     def save(self, path: Path) -> None:
-        """Write it as `.npz`; neighbours in half precision, which moves no distance by more than 0.001."""
+        """Write it as `.npz`; neighbours in half precision, which changes no distance by more than 0.001."""
         arrays: dict[str, Any] = {
             "neighbours": self.neighbours.embeddings.astype(np.float16),
             "k": np.int64(self.neighbours.k),

@@ -1,4 +1,4 @@
-"""The model that ships with Dandelion, so that a fresh install answers at once."""
+"""The model that ships with Dandelion, so that a fresh install classifies at once."""
 
 from __future__ import annotations
 

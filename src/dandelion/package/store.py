@@ -30,8 +30,8 @@ class ModelPackage:
 
     Attributes:
         path: Its folder.
-        manifest: Its facts.
-        digest: SHA-256 of its `sha256sums`, hexadecimal: equal digests are equal packages.
+        manifest: Its manifest.
+        digest: SHA-256 of its `sha256sums`, hexadecimal; equal digests mean equal packages.
     """
 
     path: Path
@@ -62,14 +62,14 @@ class ModelPackage:
         return (self.path / CARD).read_text(encoding="utf-8")
 
     def metrics(self) -> dict[str, float]:
-        """Figures measured on the test split."""
+        """Metrics on the test split."""
         return {str(k): float(v) for k, v in json.loads((self.path / METRICS).read_text(encoding="utf-8")).items()}
 
     def reference(self) -> Reference:
-        """What outliers and drift are measured against.
+        """The statistics that outliers and drift are measured against.
 
         Raises:
-            PackageError: It was written by another version.
+            PackageError: Another version of Dandelion wrote them.
         """
         try:
             return Reference.load(self.path / REFERENCE)
@@ -118,7 +118,7 @@ def _verify(path: Path) -> None:
         text = (path / CHECKSUMS).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.reason
-        raise PackageError(f"{path} is no model package: {CHECKSUMS} cannot be read ({reason}).", _REMEDY) from error
+        raise PackageError(f"{path} is not a model package: {CHECKSUMS} cannot be read ({reason}).", _REMEDY) from error
     expected = {}
     for line in text.splitlines():
         digest, _, name = line.partition("  ")
@@ -127,7 +127,7 @@ def _verify(path: Path) -> None:
     if missing := sorted(({MANIFEST} | expected.keys()) - present.keys()):
         raise PackageError(f"The package {path} lacks {', '.join(missing)}.", _REMEDY)
     if added := sorted(present.keys() - expected.keys()):
-        raise PackageError(f"The package {path} holds files that it was not sealed with: {', '.join(added)}.", _REMEDY)
+        raise PackageError(f"The package {path} holds files without a checksum: {', '.join(added)}.", _REMEDY)
     for name, file in present.items():
         if _sha256(file) != expected[name]:
             raise PackageError(f"{name} of the package {path} does not match its checksum.", _REMEDY)

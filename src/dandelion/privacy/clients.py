@@ -1,4 +1,4 @@
-"""Clients as keyed hashes, so that all of somebody's photos can be found and nobody can read who it was."""
+"""Clients as keyed hashes: all photos of a client can be found, but nobody can read who the client is."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ HASH_CHARACTERS = 32
 
 
 class ClientHasher:
-    """Turns a client's name or address into a keyed hash: equal clients stay equal, and nobody can try addresses.
+    """Turns a client's name or address into a keyed hash. Without the key, nobody can test addresses against a hash.
 
     Args:
-        settings: The key, or the folder where one is made and kept.
-        create: Make a key where there is none; without it, a missing key is an error.
+        settings: The key, or the home folder where it is created and stored.
+        create: Whether to create a missing key; otherwise that is an error.
 
     Raises:
-        SettingsError: There is no key, and none is to be made.
+        SettingsError: There is no key, and `create` is False.
     """
 
     def __init__(self, settings: Settings, *, create: bool = True) -> None:
@@ -31,18 +31,18 @@ class ClientHasher:
         file = settings.home / KEY_FILE
         if given is None and not create and not file.exists():
             raise SettingsError(
-                f"There is no {file}, so this machine cannot tell which client is meant.",
-                "Run it where the API runs, or set DANDELION_PRIVACY__CLIENT_KEY to the API's.",
+                f"The key {file} is missing, so this machine cannot compute the client's hash.",
+                "Run this command where the API runs, or set DANDELION_PRIVACY__CLIENT_KEY to the API's key.",
             )
         self._key = given.get_secret_value().encode() if given else _key_in(file)
 
     def hash(self, client: str) -> str:
-        """Hex digits, HMAC-SHA-256 cut to 128 bits."""
+        """HMAC-SHA-256 cut to 128 bits, as hexadecimal digits."""
         return hmac.new(self._key, client.encode(), hashlib.sha256).hexdigest()[:HASH_CHARACTERS]
 
 
 def _key_in(file: Path) -> bytes:
-    """The key that the file holds, made when it is not there; of two processes, both take the first one's."""
+    """The key in the file, which is created if it is missing; if two processes create it, both use the first key."""
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_name(f".{file.name}.{os.getpid()}-{secrets.token_hex(4)}")
     if not file.exists():

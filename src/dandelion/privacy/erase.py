@@ -1,4 +1,4 @@
-"""Erasures: the photo and the client of one prediction, or of all of a client's."""
+"""Erasing the photo and the client of one prediction, or of all predictions of a client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dandelion.journal.photo_spool import remove_erased
 from dandelion.objects import PHOTO_TYPES, ObjectStore
 from dandelion.privacy.erasures import (
     carry_erasures,
-    erase_page,
+    delete_report,
     erased_ids,
     find_photos,
     note_erasure,
@@ -29,11 +29,11 @@ AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What an erasure touched.
+    """The outcome of an erasure.
 
     Attributes:
         predictions: Rows that no longer lead to a client or a photo.
-        photos: Photos that were stored here and are gone.
+        photos: Photos that were stored here and are erased.
     """
 
     predictions: int
@@ -49,30 +49,30 @@ async def erase_prediction(
     id: str,  # noqa: A002
     actor: str,
 ) -> Erased:
-    """Forget the photo and the client of one prediction, also of one whose row was pruned; may be run again.
+    """Erase the photo and the client of one prediction, even if its row was pruned. May be repeated.
 
     Args:
         engine: The database.
         store: The object store.
         spool: Folder of photos that wait on this machine.
-        second: Where backups copy objects to, if this machine knows.
+        second: The store to which backups copy objects, if this machine knows it.
         id: The prediction.
-        actor: Who asked, for the audit log.
+        actor: Who requested it, for the audit log.
 
     Raises:
         PredictionNotFoundError: There is neither a row nor a photo.
-        DatabaseError: The database did not answer; run it again.
-        ObjectStoreError: The object store did not; run it again. Or all is done but for copies at the second place,
-            which did not answer; run it again, or wait for the next backup.
+        DatabaseError: The database did not respond; rerun it.
+        ObjectStoreError: The object store did not respond; rerun it. Or only the copies at the second place remain,
+            because it did not respond; rerun it, or wait for the next backup.
     """
     rows = await transact(engine, lambda on: predictions.photo_keys(on, [id]), patience_seconds=PATIENCE_SECONDS)
-    if not rows and not await asyncio.to_thread(_is_kept, store, spool, second, id):
+    if not rows and not await asyncio.to_thread(_has_photo, store, spool, second, id):
         raise PredictionNotFoundError(
-            f"Nothing is known of a prediction {id}: there is neither a row nor a photo.",
-            "Check the id. A second server is looked at only where DANDELION_MIRROR__URL names it.",
+            f"There is no prediction {id}: neither a row nor a photo.",
+            "Check the id. Copies on a second server are found only if DANDELION_MIRROR__URL names it.",
         )
     ids = list(rows)
-    # A row without a key may be of a dump that is older than its photo, so every key is tried.
+    # A row without a key may come from a dump that is older than its photo, so every possible key is deleted.
     photos = await _erase_photos(engine, store, spool, {id: predictions.ERASED})
     await transact(engine, lambda on: _forget(on, ids, id, photos, actor), patience_seconds=PATIENCE_SECONDS)
     await asyncio.to_thread(_erase_copies, store, second)
@@ -82,7 +82,7 @@ async def erase_prediction(
 async def erase_client(
     engine: AsyncEngine, store: ObjectStore, spool: Path, second: ObjectStore | None, *, client: str, actor: str
 ) -> Erased:
-    """The same for all predictions of a client, named by its hash, some hundred at a time."""
+    """Erase the photos and the client of all predictions of a client, given by its hash, in batches."""
     total, photos = 0, 0
     subject = f"client {client}"
     while True:
@@ -97,21 +97,21 @@ async def erase_client(
         total, photos = total + len(ids), photos + gone
         if len(ids) < AT_ONCE:
             break
-    # Photos that came between the look at a row and its mark, or of whose keys an older database knows nothing.
+    # Photos that arrived before their row was marked, or whose keys are missing in an older database.
     photos += await asyncio.to_thread(lambda: purge(store, erased_ids(store)))
     await asyncio.to_thread(_erase_copies, store, second)
     return Erased(total, photos)
 
 
 async def _erase_photos(engine: AsyncEngine, store: ObjectStore, spool: Path, rows: dict[str, str | None]) -> int:
-    """Mark first, so that no photo on its way arrives afterwards; the client stays until all is gone, to find it by."""
+    """Mark the rows first, so that no photo arrives later. The client is removed last, since it finds the rows."""
     ids = list(rows)
     await transact(engine, lambda on: predictions.mark_erased(on, ids), patience_seconds=PATIENCE_SECONDS)
     return await asyncio.to_thread(_delete, store, spool, rows)
 
 
 def _delete(store: ObjectStore, spool: Path, rows: dict[str, str | None]) -> int:
-    """Write down first, so that a backup or a retraining that has read a photo already sees what became of it."""
+    """Record the erasure first, so that a backup or a retraining that has already read a photo sees it."""
     store.prepare()
     if rows:
         note_erasure(store, list(rows))
@@ -128,7 +128,7 @@ def _delete(store: ObjectStore, spool: Path, rows: dict[str, str | None]) -> int
 
 
 def _erase_copies(store: ObjectStore, second: ObjectStore | None) -> None:
-    erase_page(store)
+    delete_report(store)
     if second is None:
         return
     try:
@@ -136,17 +136,17 @@ def _erase_copies(store: ObjectStore, second: ObjectStore | None) -> None:
     except ObjectStoreError as error:
         raise ObjectStoreError(
             f"The photos are erased here, but copies remain at the second place. {error.message}",
-            "Mend it (DANDELION_MIRROR__URL or DANDELION_BACKUP__FOLDER) and run this again, or wait: the next backup "
-            "that reaches it erases them.",
+            "Repair the second place (DANDELION_MIRROR__URL or DANDELION_BACKUP__FOLDER) and rerun this, or wait: the "
+            "next backup that reaches it erases them.",
         ) from error
 
 
-def _is_kept(store: ObjectStore, spool: Path, second: ObjectStore | None, prediction_id: str) -> bool:
-    """Whether there is a photo somewhere; a second place that does not answer may hold one."""
+def _has_photo(store: ObjectStore, spool: Path, second: ObjectStore | None, prediction_id: str) -> bool:
+    """Whether a photo is stored anywhere; True if the second place does not respond, since it may hold one."""
     store.prepare()
     try:
         here = find_photos(store, {prediction_id})
-    except ValueError:  # an id that never was a prediction's
+    except ValueError:  # not the id of a prediction
         return False
     if here or any((spool / f"{prediction_id}{suffix}").exists() for suffix in PHOTO_TYPES):
         return True

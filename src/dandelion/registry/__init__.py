@@ -9,7 +9,7 @@ from dandelion.registry.registry import (
     embedded_url,
     is_new,
     tracking_uri,
-    would_be_made,
+    would_be_created,
 )
 
 __all__ = [
@@ -22,5 +22,5 @@ __all__ = [
     "recall_alias",
     "remember_alias",
     "tracking_uri",
-    "would_be_made",
+    "would_be_created",
 ]

@@ -1,4 +1,4 @@
-"""Packages kept on this machine: shared by its processes, found by digest, and usable while MLflow is down."""
+"""The cache of model packages on this machine: shared by its processes, and usable while MLflow is down."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ _FETCHING = ".fetching-"
 
 
 def fetch_into(cache: Path, digest: str, fetch: Callable[[Path], Path]) -> ModelPackage:
-    """The package of that digest from the folder `cache`; when it is not there, `fetch` brings it.
+    """The package of that digest from the folder `cache`; if it is missing, `fetch` downloads it.
 
-    Of several processes that want it at once one fetches, beside the cache, and renames what it verified. Before, it
-    removes what fetches that broke off have left, and packages that no alias pointed at when it was last seen and that
-    nobody used for `UNUSED_DAYS`: a rollback finds its package, and the disk does not fill with all there ever were.
+    If several processes need it at once, one of them fetches it into a temporary folder, verifies it and renames it.
+    Before that, it removes the remains of interrupted fetches, and packages that were not used for `UNUSED_DAYS` and
+    that no alias last pointed at. So a rollback finds its package, and the disk does not fill with all earlier ones.
 
     Args:
         cache: Folder of packages, one a digest.
-        digest: What to look for.
-        fetch: Downloads into the folder it is given and returns the package's folder.
+        digest: Digest of the package.
+        fetch: Downloads into the given folder and returns the package's folder.
 
     Raises:
-        PackageError: What arrived is not sound, or is another package, or cannot be kept.
+        PackageError: The download is damaged, is another package, or cannot be stored.
     """
-    kept = cache / digest
+    stored = cache / digest
     try:
-        if (found := _sound(kept)) is not None:
+        if (found := _intact(stored)) is not None:
             return found
         cache.mkdir(parents=True, exist_ok=True)
         with _alone(cache):
-            return _sound(kept) or _bring(kept, fetch)  # another may have brought it while we waited
+            return _intact(stored) or _fetch(stored, fetch)  # another process may have fetched it meanwhile
     except OSError as error:
         raise PackageError(
-            f"The package {digest[:12]} cannot be kept in {cache} ({error.strerror}).",
-            "Make room there, and let this user write.",
+            f"The package {digest[:12]} cannot be stored in {cache} ({error.strerror}).",
+            "Free disk space there, and let this user write to the folder.",
         ) from error
 
 
 def remember_alias(cache: Path, version: ModelVersion, alias: str) -> None:
-    """Note that `alias` points at `version`, whose package is in the folder `cache`.
+    """Write down that `alias` points at `version`, whose package is in the folder `cache`.
 
     Raises:
-        OSError: The disk is full, say; what was noted before stays.
+        OSError: The disk is full, for example; an earlier note stays.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with suppress(OSError, ValueError):  # in use until now
@@ -71,10 +71,10 @@ def remember_alias(cache: Path, version: ModelVersion, alias: str) -> None:
 
 
 def recall_alias(cache: Path, alias: str) -> tuple[ModelVersion, ModelPackage] | None:
-    """What `alias` pointed at when it was last seen, with its package; none when it never was.
+    """The version that `alias` last pointed at, with its package; None if there is no note.
 
     Raises:
-        PackageError: The note or the package was damaged on disk.
+        PackageError: The note or the package is damaged.
     """
     note = _note(cache, alias)
     try:
@@ -82,38 +82,38 @@ def recall_alias(cache: Path, alias: str) -> tuple[ModelVersion, ModelPackage] |
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise PackageError(f"{note} is damaged ({error}).", "Delete it.") from error
+        raise PackageError(f"{note} is damaged ({error}).", "Delete this file.") from error
     return version, open_package(cache / version.digest)
 
 
-def _sound(kept: Path) -> ModelPackage | None:
-    if not kept.is_dir():
+def _intact(stored: Path) -> ModelPackage | None:
+    if not stored.is_dir():
         return None
-    with suppress(OSError):  # a cache that may only be read is one, too
-        os.utime(kept)
+    with suppress(OSError):  # a read-only cache works, too
+        os.utime(stored)
     try:
-        return open_package(kept)
+        return open_package(stored)
     except PackageError:
         return None
 
 
-def _bring(kept: Path, fetch: Callable[[Path], Path]) -> ModelPackage:
-    _sweep(kept.parent)
-    shutil.rmtree(kept, ignore_errors=True)  # damaged on disk
-    with tempfile.TemporaryDirectory(dir=kept.parent, prefix=_FETCHING) as folder:
+def _fetch(stored: Path, fetch: Callable[[Path], Path]) -> ModelPackage:
+    _sweep(stored.parent)
+    shutil.rmtree(stored, ignore_errors=True)  # damaged on disk
+    with tempfile.TemporaryDirectory(dir=stored.parent, prefix=_FETCHING) as folder:
         package = open_package(fetch(Path(folder)))
-        if package.digest != kept.name:
+        if package.digest != stored.name:
             raise PackageError(
-                f"The registry promises the package {kept.name[:12]} and delivers {package.digest[:12]}.",
-                "Somebody changed its artifacts: register the model again.",
+                f"The registry lists the package {stored.name[:12]} but delivers {package.digest[:12]}.",
+                "Its artifacts were changed: register the model again.",
             )
-        os.utime(package.path)  # a copy may be as old as what it is of
-        package.path.rename(kept)
-    return open_package(kept)
+        os.utime(package.path)  # a copy may have the age of its original
+        package.path.rename(stored)
+    return open_package(stored)
 
 
 def _sweep(cache: Path) -> None:
-    """Remove what nobody needs; to be called alone, since it takes every fetch for one that broke off."""
+    """Remove unused packages and remains. The caller must hold the lock: every other fetch counts as interrupted."""
     named = set()
     for note in cache.glob("*.json"):
         with suppress(OSError, ValueError):
@@ -128,7 +128,7 @@ def _sweep(cache: Path) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Nobody else on this machine fetches into the folder meanwhile; a process that dies lets go."""
+    """Lock the folder against other fetches on this machine; a process that dies releases the lock."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -138,7 +138,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _read(note: Path) -> ModelVersion:
-    """What a note says; a ValueError where it says nothing that is one, be it JSON or no text at all."""
+    """Read a note; raises ValueError if it is damaged, whether as JSON or as text."""
     return msgspec.json.decode(note.read_bytes(), type=ModelVersion)
 
 

@@ -1,7 +1,7 @@
 """The registered model in MLflow: versions, aliases, packages.
 
-A server is asked over HTTP. Whoever trains, or uses the embedded database, needs MLflow's own client, which is imported
-then and never with this module.
+Requests to a server use plain HTTP. Training and the embedded database need MLflow's own client, which is imported on
+first use and never with this module.
 """
 
 from __future__ import annotations
@@ -48,34 +48,34 @@ def tracking_uri(settings: Settings) -> str:
 
 
 def artifacts_uri(home: Path) -> str:
-    """Where the embedded registry of a home folder keeps artifacts."""
+    """Where the embedded registry of a home folder stores artifacts."""
     return (home / ARTIFACTS).absolute().as_uri()
 
 
 def embedded_url(settings: Settings) -> str:
-    """Where `dandelion up` lets MLflow's page answer."""
+    """Where `dandelion up` serves MLflow."""
     return url_of(settings.registry.host, settings.registry.port)
 
 
 def is_new(settings: Settings) -> bool:
-    """Whether the registry is an embedded one that nobody has made yet, so that it surely has no model."""
+    """Whether the registry is an embedded one that does not exist yet, and therefore has no model."""
     is_embedded = settings.registry.uri in {None, embedded_url(settings)}
     return is_embedded and not (settings.home / FILE).exists()
 
 
-def would_be_made(settings: Settings) -> bool:
-    """Whether asking the registry would make it: a new one, asked directly rather than over its page."""
+def would_be_created(settings: Settings) -> bool:
+    """Whether a request would create the registry: it is embedded and new, and no server runs in front of it."""
     return settings.registry.uri is None and is_new(settings)
 
 
 def create_registry(settings: Settings) -> Registry:
-    """The registry that the settings name; an embedded one is created when it is not there yet."""
+    """The registry that the settings name; an embedded one is created if it does not exist yet."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(settings.registry.timeout_seconds)))
-    # MLflow's default of seven tries with doubling waits hides for minutes that a server is down.
+    # MLflow's default of seven tries with doubling pauses hides for minutes that a server is down.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    # A server over S3 else hands out signed links to S3 itself, which pods may neither resolve nor reach.
+    # Else a server over S3 hands out signed links to S3 itself, which pods may neither resolve nor reach.
     os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
     os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "false")
     if settings.registry.uri is not None:
@@ -83,19 +83,19 @@ def create_registry(settings: Settings) -> Registry:
     settings.home.mkdir(parents=True, exist_ok=True)
     artifacts = artifacts_uri(settings.home)
     with (settings.home / "mlflow.lock").open("a") as lock:
-        # MLflow's migrations fail when two processes make the same tables.
+        # MLflow's migrations fail if two processes create the same tables.
         fcntl.flock(lock, fcntl.LOCK_EX)
         return Registry(tracking_uri(settings), settings.model.name, artifacts=artifacts)
 
 
 class Registry:
-    """Versions of one registered model. Every method may raise `RegistryError` when MLflow does not answer.
+    """Versions of one registered model. Every method may raise `RegistryError` if MLflow does not respond.
 
     Args:
         uri: MLflow tracking server or database.
-        name: Registered model.
-        artifacts: Where an embedded registry keeps artifacts; a server decides for itself.
-        timeout_seconds: Longest wait for one answer of a server.
+        name: Name of the registered model.
+        artifacts: Where an embedded registry stores artifacts; a server decides for itself.
+        timeout_seconds: Maximum wait for one response of a server.
     """
 
     def __init__(self, uri: str, name: str, *, artifacts: str | None = None, timeout_seconds: float = 10.0) -> None:
@@ -110,7 +110,7 @@ class Registry:
 
     @cached_property
     def client(self) -> MlflowClient:
-        """MLflow's own client, for what a training run writes of itself."""
+        """MLflow's own client, which training runs use to log."""
         from mlflow import MlflowClient
 
         for chatty in ("mlflow", "mlflow.store.db.utils"):
@@ -130,7 +130,7 @@ class Registry:
         return sorted(versions, key=lambda each: int(each.version), reverse=True)
 
     def find_alias(self, alias: str) -> ModelVersion | None:
-        """The version that `alias` points at, if it points anywhere."""
+        """The version that `alias` points at; None if it points nowhere."""
         with self.asking(f"look up the alias {alias!r}"):
             found = _absent_is_none(lambda: self._mlflow.get_model_version_by_alias(self.name, alias))
         return None if found is None else self._version(found, found.aliases or [alias])
@@ -139,29 +139,29 @@ class Registry:
         """One version by its number.
 
         Raises:
-            VersionNotFoundError: There is none of that number.
+            VersionNotFoundError: No such version.
         """
         with self.asking(f"look up version {version}"):
             found = _absent_is_none(lambda: self._mlflow.get_model_version(self.name, version))
         if found is None:
             raise VersionNotFoundError(
-                f"{self.name} has no version {version!r}.", "`dandelion models list` shows the versions there are."
+                f"{self.name} has no version {version!r}.", "List the versions with `dandelion models list`."
             )
         return self._version(found, found.aliases)
 
     def read_metrics(self, version: ModelVersion) -> dict[str, float]:
-        """Figures on the test split, from the version's package; none for a version that Dandelion did not register."""
+        """Metrics on the test split, from the version's package; empty for versions that Dandelion did not register."""
         if version.digest not in self._metrics:
             found = self._read(version, f"{FOLDER}/{METRICS}") if version.digest else b"{}"
             self._metrics[version.digest] = {str(k): float(v) for k, v in msgspec.json.decode(found).items()}
         return self._metrics[version.digest]
 
     def read_card(self, version: ModelVersion) -> str:
-        """The model card, Markdown; nothing for a version that Dandelion did not register."""
+        """The model card, Markdown; empty for a version that Dandelion did not register."""
         return self._read(version, f"{FOLDER}/{CARD}").decode() if version.digest else ""
 
     def list_plots(self, version: ModelVersion) -> list[str]:
-        """Names of the plots of the training run that a version came from."""
+        """Names of the plots of a version's training run."""
         if version.run_id is None:
             return []
         with self.asking(f"list the plots of version {version.version}"):
@@ -169,13 +169,16 @@ class Registry:
         return sorted(Path(each.path).name for each in found if each.path.endswith(".png"))
 
     def read_plot(self, version: ModelVersion, name: str) -> bytes:
-        """One of them, PNG.
+        """One plot, PNG.
 
         Raises:
             VersionNotFoundError: The version has no such plot.
         """
         if name not in self.list_plots(version):
-            raise VersionNotFoundError(f"Version {version.version} has no plot {name!r}.")
+            raise VersionNotFoundError(
+                f"Version {version.version} has no plot {name!r}.",
+                "Name one of those that `GET /models/VERSION` lists.",
+            )
         return self._read(version, f"{PLOTS}/{name}")
 
     def set_alias(self, alias: str, version: str) -> None:
@@ -184,7 +187,7 @@ class Registry:
             self._mlflow.set_registered_model_alias(self.name, alias, version)
 
     def drop_alias(self, alias: str) -> None:
-        """Let `alias` point nowhere; harmless when it does."""
+        """Remove `alias`; harmless if it does not exist."""
         with self.asking(f"drop the alias {alias!r}"):
             self._mlflow.delete_registered_model_alias(self.name, alias)
 
@@ -195,13 +198,13 @@ class Registry:
                 self._mlflow.set_model_version_tag(self.name, version, key, value)
 
     def promote(self, version: str) -> ModelVersion:
-        """Let `version` serve, and remember the one that served until now.
+        """Put `version` in service as champion, and point `previous` at the version that was in service until now.
 
-        The memory is written first: whoever dies in between leaves the champion as it was, and promoting again mends
-        the rest. The other way round, a rollback would bring back the version before the last.
+        `previous` is written first: if the process dies in between, the champion is unchanged, and promoting again
+        completes the rest. In the other order, a rollback would bring back the version before the last.
 
         Raises:
-            VersionNotFoundError: There is none of that number.
+            VersionNotFoundError: No such version.
         """
         chosen = self.get_version(version)
         before = self.find_alias(CHAMPION)
@@ -210,41 +213,41 @@ class Registry:
         if before is not None:
             self.set_alias(PREVIOUS, before.version)
         self.set_alias(CHAMPION, chosen.version)
-        # Not looked up again: where that fails, the version serves all the same.
+        # Not read again: if that failed, the version would be in service all the same.
         lost = {PREVIOUS} if before is not None else set()
         return replace(chosen, aliases=tuple(sorted({*chosen.aliases, CHAMPION} - lost)))
 
     def rollback(self) -> ModelVersion:
-        """Let the version serve that served before; a second rollback undoes the first.
+        """Put the previous champion back in service; a second rollback undoes the first.
 
         Raises:
-            VersionNotFoundError: Nothing was promoted over another version yet, or a promotion broke off.
+            VersionNotFoundError: There is no previous champion yet, or a promotion was interrupted.
         """
         before, now = self.find_alias(PREVIOUS), self.find_alias(CHAMPION)
         if before is None:
             raise VersionNotFoundError(
-                f"{self.name} has no earlier champion to go back to.",
-                "Choose one with `dandelion models promote VERSION`.",
+                f"{self.name} has no earlier champion to roll back to.",
+                "Choose a version with `dandelion models promote VERSION`.",
             )
         if now is not None and now.version == before.version:
             raise VersionNotFoundError(
-                f"`previous` of {self.name} is the champion itself, version {now.version}: a promotion broke off.",
-                "Promote again, or choose an earlier version, with `dandelion models promote VERSION`.",
+                f"`previous` of {self.name} is also the champion, version {now.version}: a promotion was interrupted.",
+                "Promote again, or promote an earlier version, with `dandelion models promote VERSION`.",
             )
         return self.promote(before.version)
 
     def register_package(
         self, path: Path, *, run_id: str | None = None, tags: Mapping[str, str] | None = None
     ) -> ModelVersion:
-        """Make the package at `path` a version; either the whole of it is registered or nothing.
+        """Register the package at `path` as a version, completely or not at all.
 
         Args:
             path: The package's folder.
-            run_id: The training run it came from; without one a run is made to hold it.
-            tags: Written on the version beside the package's own.
+            run_id: Its training run; without one, a run is created for the artifacts.
+            tags: Tags of the version, in addition to those of the package.
 
         Raises:
-            PackageError: The package is not sound.
+            PackageError: The package is damaged.
         """
         package = open_package(path)
         with self.asking("register the package"):
@@ -275,7 +278,7 @@ class Registry:
         return self.get_version(str(created.version))
 
     def experiment_id(self) -> str:
-        """The experiment of all training runs, made when it is not there yet."""
+        """The experiment of all training runs; it is created if it does not exist yet."""
         from mlflow.exceptions import MlflowException
 
         with self.asking("open the experiment"):
@@ -291,16 +294,16 @@ class Registry:
                 return str(found.experiment_id)
 
     def download(self, version: ModelVersion, cache: Path) -> ModelPackage:
-        """The package of `version`, from the cache or fetched into it, verified.
+        """The verified package of `version`, from the cache or fetched into it.
 
         Raises:
-            PackageError: What arrived is not what was registered.
+            PackageError: The download differs from what was registered.
         """
         run_id = version.run_id
         if not version.digest or run_id is None:
             raise PackageError(
                 f"Version {version.version} of {version.name} was not registered by Dandelion (no {DIGEST_TAG} tag).",
-                "Register packages with `dandelion train`.",
+                "Register models with `dandelion train`.",
             )
 
         def fetch(folder: Path) -> Path:
@@ -335,7 +338,7 @@ class Registry:
 
     @contextmanager
     def asking(self, what: str) -> Iterator[None]:
-        """Turn whatever MLflow, its database or its connection raises into one error of ours."""
+        """Turn any error of MLflow, its database or its connection into a `RegistryError`."""
         try:
             yield
         except (RegistryError, PackageError):
@@ -343,18 +346,19 @@ class Registry:
         except ImportError as error:
             raise RegistryError(
                 f"Could not {what} at {self.uri}: {error}.",
-                "An embedded registry needs the whole of MLflow: pip install 'dandelion[all]'.",
+                "Install all of MLflow, which an embedded registry needs: pip install 'dandelion[all]'.",
             ) from error
         except Exception as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise RegistryError(
-                f"Could not {what} at {self.uri}: {first}", "Check that MLflow runs there and DANDELION_REGISTRY__URI."
+                f"Could not {what} at {self.uri}: {first}",
+                "Check that MLflow runs there, and check DANDELION_REGISTRY__URI.",
             ) from error
 
 
-def _absent_is_none(ask: Callable[[], T]) -> T | None:
+def _absent_is_none(query: Callable[[], T]) -> T | None:
     try:
-        return ask()
+        return query()
     except Exception as error:
         # An unknown alias is INVALID_PARAMETER_VALUE in some versions and RESOURCE_DOES_NOT_EXIST in others.
         if getattr(error, "error_code", "") in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:

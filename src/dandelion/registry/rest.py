@@ -1,7 +1,7 @@
-"""What is asked of an MLflow server by those who serve, over MLflow's REST API.
+"""A small client of MLflow's REST API, for serving processes.
 
-MLflow's own client takes 2.6 of the 5.7 s until a server answers, and 109 MiB, to be imported. Its methods are named
-here as there, so that either can be asked; those who train, which write runs, have it in any case.
+Importing MLflow's own client takes 109 MiB, and 2.6 of the 5.7 s until a server responds. The methods have the same
+names as there, so that either client can be used. Training writes runs, and needs MLflow's own client in any case.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ if TYPE_CHECKING:
 
 API = "/api/2.0/mlflow"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
-# A model of 100 MB arrives in that time over 1 Mbit/s, and who waits for it looks at the alias again.
-ANSWER_SECONDS = 900.0
-# Ways to sign in, and a division of the server, that MLflow's own client knows better.
+# A model of 100 MB arrives in that time at 1 Mbit/s, and the reloader then checks the alias again.
+RESPONSE_SECONDS = 900.0
+# Ways to authenticate, and workspaces, that only MLflow's own client supports.
 _SPECIAL = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_WORKSPACE")
 
 
 class RestError(Exception):
-    """The server answered, and refused.
+    """The server responded with an error.
 
     Attributes:
-        error_code: MLflow's word for it, such as `RESOURCE_DOES_NOT_EXIST`; the status where it said none.
+        error_code: MLflow's error code, such as `RESOURCE_DOES_NOT_EXIST`; without one, the status.
         status: HTTP status.
     """
 
-    def __init__(self, answer: httpx.Response, content: bytes) -> None:
+    def __init__(self, response: httpx.Response, content: bytes) -> None:
         try:
             said: Mapping[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
-        except msgspec.MsgspecError:  # a proxy's page
+        except msgspec.MsgspecError:  # a proxy's web page
             said = {}
-        self.status = answer.status_code
-        self.error_code = str(said.get("error_code", answer.status_code))
-        super().__init__(str(said.get("message") or f"HTTP {answer.status_code} {answer.reason_phrase}"))
+        self.status = response.status_code
+        self.error_code = str(said.get("error_code", response.status_code))
+        super().__init__(str(said.get("message") or f"HTTP {response.status_code} {response.reason_phrase}"))
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredVersion:
-    """A version as MLflow tells of it; `creation_timestamp` in milliseconds since 1970."""
+    """A version as MLflow returns it; `creation_timestamp` in milliseconds since 1970."""
 
     name: str
     version: str
@@ -64,7 +64,7 @@ class RegisteredVersion:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredModel:
-    """A model's aliases and the numbers of the versions that they point at."""
+    """A model's aliases, with the numbers of the versions that they point at."""
 
     aliases: dict[str, str]
 
@@ -78,7 +78,7 @@ class Artifact:
 
 
 def is_plain(uri: str) -> bool:
-    """Whether `uri` is a server that can be asked here: over HTTP, and signed in to by name or token if at all."""
+    """Whether this client supports `uri`: over HTTP, with no authentication, a password or a token."""
     special = any(os.environ.get(name) for name in _SPECIAL) or (Path.home() / ".mlflow" / "credentials").exists()
     return urlsplit(uri).scheme in {"http", "https"} and not special
 
@@ -87,7 +87,7 @@ def _is_transient(error: BaseException) -> bool:
     return isinstance(error, httpx.TransportError) or (isinstance(error, RestError) and error.status in {502, 503, 504})
 
 
-# Once more: a server that restarts cuts connections. More often would only hide for longer that it is down.
+# One retry: a server that restarts cuts connections. More retries would only hide for longer that it is down.
 _twice = retry(
     retry=retry_if_exception(_is_transient),
     stop=stop_after_attempt(2),
@@ -97,14 +97,14 @@ _twice = retry(
 
 
 class RestClient:
-    """An MLflow server. Methods raise `RestError` where it refuses, `httpx.HTTPError` where it does not answer.
+    """A client of an MLflow server. Methods raise `RestError` if it refuses, `httpx.HTTPError` if it does not respond.
 
     Args:
-        uri: Its address. MLflow's variables say how to sign in: `MLFLOW_TRACKING_USERNAME` and `_PASSWORD`, or
+        uri: Its address. MLflow's variables say how to authenticate: `MLFLOW_TRACKING_USERNAME` and `_PASSWORD`, or
             `MLFLOW_TRACKING_TOKEN`; and `MLFLOW_TRACKING_SERVER_CERT_PATH`, `_CLIENT_CERT_PATH`, `_INSECURE_TLS`.
-        timeout_seconds: Longest wait for a connection and for the next bytes of an answer; an answer may take
-            `ANSWER_SECONDS` in all.
-        whole: MLflow's own client, for artifacts that only it can fetch.
+        timeout_seconds: Maximum wait for a connection and for the next bytes of a response; a whole response may take
+            `RESPONSE_SECONDS`.
+        whole: Returns MLflow's own client, for artifacts that only it can fetch.
     """
 
     def __init__(self, uri: str, timeout_seconds: float, whole: Callable[[], MlflowClient]) -> None:
@@ -113,52 +113,52 @@ class RestClient:
             base_url=uri.rstrip("/"),
             timeout=timeout_seconds,
             follow_redirects=True,
-            # Looks are half a minute apart: a connection that was kept would be one that the server has closed.
+            # Checks are half a minute apart: by then the server has closed an idle connection.
             limits=httpx.Limits(max_keepalive_connections=0),
             **_credentials(),
         )
 
     def get_model_version_by_alias(self, name: str, alias: str) -> RegisteredVersion:
         """The version that an alias points at."""
-        return _version(self._ask("GET", "registered-models/alias", name=name, alias=alias)["model_version"])
+        return _version(self._call("GET", "registered-models/alias", name=name, alias=alias)["model_version"])
 
     def get_model_version(self, name: str, version: str) -> RegisteredVersion:
         """One version by its number."""
-        return _version(self._ask("GET", "model-versions/get", name=name, version=version)["model_version"])
+        return _version(self._call("GET", "model-versions/get", name=name, version=version)["model_version"])
 
     def get_registered_model(self, name: str) -> RegisteredModel:
         """The model with its aliases."""
-        found = self._ask("GET", "registered-models/get", name=name)["registered_model"]
+        found = self._call("GET", "registered-models/get", name=name)["registered_model"]
         return RegisteredModel({each["alias"]: str(each["version"]) for each in found.get("aliases", [])})
 
     def search_model_versions(self, filter_string: str, max_results: int) -> list[RegisteredVersion]:
-        """Versions that a filter names, without their aliases."""
-        found = self._ask("GET", "model-versions/search", filter=filter_string, max_results=max_results)
+        """Versions that match a filter, without their aliases."""
+        found = self._call("GET", "model-versions/search", filter=filter_string, max_results=max_results)
         return [_version(each) for each in found.get("model_versions", [])]
 
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
         """Point an alias at a version."""
-        self._ask("POST", "registered-models/alias", name=name, alias=alias, version=version)
+        self._call("POST", "registered-models/alias", name=name, alias=alias, version=version)
 
     def delete_registered_model_alias(self, name: str, alias: str) -> None:
-        """Let an alias point nowhere."""
-        self._ask("DELETE", "registered-models/alias", name=name, alias=alias)
+        """Remove an alias."""
+        self._call("DELETE", "registered-models/alias", name=name, alias=alias)
 
     def set_model_version_tag(self, name: str, version: str, key: str, value: str) -> None:
         """Write a tag on a version."""
-        self._ask("POST", "model-versions/set-tag", name=name, version=version, key=key, value=value)
+        self._call("POST", "model-versions/set-tag", name=name, version=version, key=key, value=value)
 
     def list_artifacts(self, run_id: str, path: str) -> Sequence[Artifact]:
-        """What lies in a folder of a run; nothing where `path` is a file."""
+        """The contents of a folder of a run; empty if `path` is a file."""
         return self._list(run_id, path)[1]
 
     def download_artifacts(self, run_id: str, path: str, dst_path: str) -> str:
-        """Fetch a file, or a folder with all that is in it, into the folder `dst_path`; return where it lies there."""
+        """Fetch a file, or a folder with its contents, into the folder `dst_path`; return its path there."""
         root, found = self._list(run_id, path)
         place = urlsplit(root)
         target = Path(dst_path) / path
         if place.scheme == "file" and (source := Path(unquote(place.path)) / path).exists():
-            # The embedded server's, on this machine.
+            # An embedded server stores artifacts on this machine.
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
         elif place.scheme == "mlflow-artifacts" and not place.netloc:
@@ -169,7 +169,7 @@ class RestClient:
         return str(target)
 
     def _list(self, run_id: str, path: str) -> tuple[str, list[Artifact]]:
-        said = self._ask("GET", "artifacts/list", run_id=run_id, path=path)
+        said = self._call("GET", "artifacts/list", run_id=run_id, path=path)
         found = [Artifact(each["path"], bool(each.get("is_dir"))) for each in said.get("files", [])]
         for each in found:
             if ".." in PurePosixPath(each.path).parts or not PurePosixPath(each.path).is_relative_to(path):
@@ -183,38 +183,38 @@ class RestClient:
         return files
 
     @_twice
-    def _ask(self, method: str, path: str, /, **words: str | int) -> dict[str, Any]:
+    def _call(self, method: str, path: str, /, **words: str | int) -> dict[str, Any]:
         sent: dict[str, Any] = {"params": words} if method == "GET" else {"json": words}
-        with self._answer(method, f"{API}/{path}", **sent) as chunks:
+        with self._stream(method, f"{API}/{path}", **sent) as chunks:
             content = b"".join(chunks)
         return msgspec.json.decode(content or b"{}", type=dict[str, Any])
 
     @_twice
     def _fetch(self, path: str, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with self._answer("GET", path) as chunks, target.open("wb") as stream:
+        with self._stream("GET", path) as chunks, target.open("wb") as stream:
             stream.writelines(chunks)
 
     @contextmanager
-    def _answer(self, method: str, path: str, **sent: Any) -> Iterator[Iterator[bytes]]:
-        deadline = time.monotonic() + ANSWER_SECONDS
-        with self._http.stream(method, path, **sent) as answer:
-            chunks = _until(deadline, answer)
-            if answer.is_error:
-                raise RestError(answer, b"".join(chunks))
+    def _stream(self, method: str, path: str, **sent: Any) -> Iterator[Iterator[bytes]]:
+        deadline = time.monotonic() + RESPONSE_SECONDS
+        with self._http.stream(method, path, **sent) as response:
+            chunks = _until(deadline, response)
+            if response.is_error:
+                raise RestError(response, b"".join(chunks))
             yield chunks
 
 
-def _until(deadline: float, answer: httpx.Response) -> Iterator[bytes]:
-    """The answer's bytes; httpx only limits the wait for the next of them, so a server could trickle for ever.
+def _until(deadline: float, response: httpx.Response) -> Iterator[bytes]:
+    """The response's bytes, up to a deadline: httpx only limits the wait for the next bytes, not the whole response.
 
     Raises:
-        RequestError: The deadline passed. No `TransportError`, which is tried again: that would only take as long.
+        RequestError: The deadline passed. Not a `TransportError`, which is retried and would only take as long again.
     """
-    for chunk in answer.iter_bytes():
+    for chunk in response.iter_bytes():
         if time.monotonic() > deadline:
             raise httpx.RequestError(
-                f"{answer.url.path} was not there whole after {ANSWER_SECONDS:g} s", request=answer.request
+                f"{response.url.path} was not complete after {RESPONSE_SECONDS:g} s", request=response.request
             )
         yield chunk
 
@@ -231,7 +231,7 @@ def _version(said: Mapping[str, Any]) -> RegisteredVersion:
 
 
 def _credentials() -> dict[str, Any]:
-    """How MLflow's own variables say that its server is reached."""
+    """Credentials and certificates from MLflow's own environment variables."""
     read = os.environ.get
     given: dict[str, Any] = {}
     if user := read("MLFLOW_TRACKING_USERNAME"):

@@ -1,4 +1,4 @@
-"""A version into service, pod by pod, and back when one of them answers otherwise than it should."""
+"""Put a version in service, and roll it back when a pod does not serve it as it should."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from dandelion.release.plan import Move, plan_move
 from dandelion.release.pods import Pod, Pods
 from dandelion.settings import ReleaseSettings
 
-LOOK_SECONDS = 1.0
-# Taking a move back must not fail because MLflow restarts.
+POLL_SECONDS = 1.0
+# A rollback must not fail because MLflow restarts.
 UNDO_PATIENCE_SECONDS = 300.0
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ class Golden:
     """A photo whose class is beyond doubt.
 
     Attributes:
-        name: What to call it when it is answered wrongly.
+        name: What error messages call it.
         label: Its class.
         data: Its bytes.
     """
@@ -41,12 +41,12 @@ class Golden:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """How a release went.
+    """The outcome of a release.
 
     Attributes:
-        move: What was moved.
-        serves: Whether it serves; else it was moved back.
-        message: Figures, or why it was moved back.
+        move: Which aliases were moved.
+        serves: Whether the version is in service; if not, it was rolled back.
+        message: How many pods serve it and after how long, or why it was rolled back.
     """
 
     move: Move
@@ -65,24 +65,24 @@ async def deploy(
     undo_patience_seconds: float = UNDO_PATIENCE_SECONDS,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Deployment:
-    """Move the alias, wait until every pod that follows it serves `version`, and ask each of them the golden photos.
+    """Move the alias, wait until every pod that follows it serves `version`, and check the golden photos on each pod.
 
-    A pod that does not follow in time, fails, or answers a golden photo wrongly takes the whole move back. All of it
-    may be repeated: a version that serves already is asked the golden photos all the same.
+    The release is rolled back when a pod does not follow in time, fails, or predicts a wrong label for a golden photo.
+    A release may be repeated: the golden photos are checked even if the version is in service already.
 
     Args:
-        registry: Where aliases are.
-        pods: Who serves.
+        registry: Where the aliases are.
+        pods: The serving processes.
         version: The candidate.
-        golden: Photos that it must know.
-        options: Strategy and patience.
-        moved_from: Where the alias pointed before a run moved it that was killed then.
-        undo_patience_seconds: How long to go on trying to take a move back.
-        progress: Told how many pods serve it.
+        golden: Photos whose label it must predict.
+        options: Strategy and timeout.
+        moved_from: Where the alias pointed before an earlier run moved it and was killed.
+        undo_patience_seconds: How long to retry a rollback.
+        progress: Called with a line that says how many pods serve the version.
 
     Raises:
-        RegistryError: MLflow does not answer; nothing was moved, or all of it was moved back.
-        ReleaseError: No pod could have followed, so nothing was moved; or moving back failed as well.
+        RegistryError: MLflow does not respond; nothing was moved, or everything was rolled back.
+        ReleaseError: No pod could follow, so nothing was moved; or the rollback failed as well.
     """
     aliases = await asyncio.to_thread(_aliases, registry, options.alias)
     if moved_from is not None and aliases.get(options.alias) == version:
@@ -98,7 +98,7 @@ async def deploy(
     started = time.monotonic()
     try:
         serving = await _wait(pods, move, options.timeout_seconds, progress)
-        await asyncio.gather(*(_ask_golden(pods, pod, version, golden) for pod in serving))
+        await asyncio.gather(*(_check_golden_photos(pods, pod, version, golden) for pod in serving))
     except DandelionError as error:
         await _undo(registry, move, undo_patience_seconds)
         back = move.before[move.alias]
@@ -113,7 +113,7 @@ async def deploy(
         move,
         True,
         f"{count} version {version} as {move.alias} after {time.monotonic() - started:.0f} s; "
-        f"{len(golden)} golden photos answered rightly by each.",
+        f"each predicts the right label for all {len(golden)} golden photos.",
     )
 
 
@@ -128,12 +128,12 @@ def _require_followers(pods: Sequence[Pod], move: Move, options: ReleaseSettings
     silent = [pod.url for pod in pods if not pod.version]
     if silent:
         raise ReleaseError(
-            f"{', '.join(silent)} does not answer, so nothing was moved.",
+            f"{', '.join(silent)} does not respond, so nothing was moved.",
             "Start the API, or set DANDELION_RELEASE__API_URL or __PODS_URL; with access on also __API_KEY.",
         )
     raise ReleaseError(
         f"No pod follows the alias {move.alias!r}, so nothing was moved.",
-        "They serve a folder or a fixed version: see DANDELION_MODEL__PATH and __VERSION.",
+        "The pods serve a folder or a fixed version: check DANDELION_MODEL__PATH and __VERSION.",
     )
 
 
@@ -143,7 +143,7 @@ def _set(registry: Registry, move: Move) -> None:
 
 
 async def _undo(registry: Registry, move: Move, patience_seconds: float) -> None:
-    """Let every alias point where it did, however long MLflow takes to answer."""
+    """Point every alias back where it pointed before; retry until MLflow responds or `patience_seconds` are over."""
 
     def restore() -> None:
         for alias, version in reversed(list(move.before.items())):
@@ -164,7 +164,7 @@ async def _undo(registry: Registry, move: Move, patience_seconds: float) -> None
     except RegistryError as error:
         wanted = ", ".join(f"{alias} to {_named(version)}" for alias, version in move.before.items())
         raise ReleaseError(
-            f"The move could not be taken back ({error.message})", f"Point {wanted} yourself, in MLflow."
+            f"The release could not be rolled back ({error.message})", f"Point {wanted} yourself, in MLflow."
         ) from error
     log.warning("release_taken_back", alias=move.alias, version=move.version)
 
@@ -184,20 +184,20 @@ async def _wait(pods: Pods, move: Move, timeout_seconds: float, progress: Callab
             late = [f"{pod.url} ({pod.version or 'silent'})" for pod in found if pod not in done]
             raise ReleaseError(
                 f"After {timeout_seconds:.0f} s these pods do not serve version {move.version}: {', '.join(late)}.",
-                "Look at their logs for `task_failed`.",
+                "Search their logs for `task_failed`.",
             )
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
-async def _ask_golden(pods: Pods, pod: Pod, version: str, golden: Sequence[Golden]) -> None:
+async def _check_golden_photos(pods: Pods, pod: Pod, version: str, golden: Sequence[Golden]) -> None:
     for photo in golden:
-        answer = await pods.predict(pod, photo.data)
-        if answer.model.version != version:
-            raise ReleaseError(f"{pod.url} answered by version {answer.model.version} instead of {version}.")
-        if answer.label != photo.label:
+        found = await pods.predict(pod, photo.data)
+        if found.model.version != version:
+            raise ReleaseError(f"{pod.url} predicts with version {found.model.version} instead of {version}.")
+        if found.label != photo.label:
             raise ReleaseError(
-                f"{pod.url} takes the golden photo {photo.name} for {answer.label!r} ({answer.confidence:.0%}); "
-                f"it is {photo.label!r}."
+                f"{pod.url} predicts {found.label!r} ({found.confidence:.0%}) for the golden photo {photo.name}; "
+                f"its label is {photo.label!r}."
             )
 
 

@@ -1,14 +1,16 @@
-"""Whether a candidate may replace the champion: a pure function of what both answered on the same photos.
+"""The promotion gate: decides whether a candidate may replace the champion, from both models' predictions alone.
 
-Both models are asked about the same photos, so only those count on which one is right and the other wrong. The
-difference of their accuracies gets a score interval for paired shares (Tango 1998), which holds for few photos and for
-no differences at all. A candidate passes when the interval's lower end lies above minus `margin`: not worse by more,
-with `confidence`. So a model that is worse by the margin is promoted with a chance of 1 - confidence, however few
-photos there are; with few photos an equal one is turned down, because nobody can tell.
+Both models classify the same photos, so only the photos count on which one is right and the other wrong. The
+difference of the two accuracies gets a score interval for paired shares (Tango 1998), which is valid for few photos and
+for no differences at all. A candidate passes when the lower end of the interval lies above minus `margin`: with
+`confidence`, it is not worse by more than that. A model that is worse by the margin is therefore promoted with a
+probability of 1 - confidence, however few photos there are. With few photos the gate rejects an equal model too,
+because the photos cannot prove that it is equal.
 
-A class, or the photos of late, may not fall: a slice fails when its accuracy fell by more than `class_margin` and
-chance alone would explain such a fall in less than 10 % of cases (one-sided exact test of McNemar 1947). Of two or
-three photos chance explains any fall, so a slice of which nothing is right any more fails whatever chance says.
+The gate also checks slices: each class, and the recent photos. A slice fails when its accuracy fell by more than
+`class_margin` and chance alone would explain such a fall in less than 10 % of cases (one-sided exact test, McNemar
+1947). With two or three photos chance explains any fall, so a slice also fails when the candidate gets none of its
+photos right and the champion got some right.
 """
 
 from __future__ import annotations
@@ -31,13 +33,13 @@ _STEPS = 60  # of bisection: the interval's ends are exact to 2**-60
 
 @dataclass(frozen=True, slots=True)
 class ModelMetrics:
-    """One model's figures beside its answers.
+    """One model's metrics, apart from its predictions.
 
     Attributes:
         ece: Expected calibration error.
-        latency_ms: Milliseconds for one photo alone, decoded and classified, median.
+        latency_ms: Median time to decode and classify a single photo, milliseconds.
         size_bytes: Size of its package.
-        agreement: Share of photos on which the graph that serves gives the label of the float32 graph.
+        agreement: Share of photos for which the graph in service predicts the same label as the float32 graph.
     """
 
     ece: float
@@ -48,15 +50,15 @@ class ModelMetrics:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the gate judges by; the sequences have one entry a photo, in one order.
+    """What the gate decides by; each sequence has one entry for each photo, in the same order.
 
     Attributes:
-        labels: True classes.
-        candidate: What the candidate answered.
-        champion: What the champion answered; None while there is none.
-        recent: Whether the photo came from traffic of late.
-        metrics: The candidate's other figures.
-        champion_metrics: The champion's.
+        true_labels: True labels.
+        candidate: Labels that the candidate predicted.
+        champion: Labels that the champion predicted; None while there is no champion.
+        recent: Whether the photo came from recent traffic.
+        metrics: The candidate's other metrics.
+        champion_metrics: The champion's other metrics.
     """
 
     true_labels: Sequence[str]
@@ -69,12 +71,12 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was judged.
+    """One check of the gate.
 
     Attributes:
-        name: What: `accuracy`, `class dandelion`, `recent`, `calibration`, `latency`, `size`, `parity`.
-        passed: Whether it holds.
-        message: The figures, in words.
+        name: `accuracy`, `class dandelion`, `recent`, `calibration`, `latency`, `size` or `parity`.
+        passed: Whether it passed.
+        message: The metrics that decided it, as a sentence.
     """
 
     name: str
@@ -84,13 +86,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the gate says.
+    """The gate's decision.
 
     Attributes:
-        promote: Whether the candidate may serve.
+        promote: Whether to promote the candidate.
         reason: Why, in a sentence.
-        checks: Everything that was judged.
-        difference: Candidate's accuracy minus champion's, with the ends of its interval; None without a champion.
+        checks: All checks.
+        difference: The candidate's accuracy minus the champion's, with the ends of its interval; None without a
+            champion.
     """
 
     promote: bool
@@ -100,15 +103,15 @@ class Decision:
 
 
 def judge(evidence: Evidence, limits: ReleaseSettings) -> Decision:
-    """Promote or reject; every check is made, so that a rejection names all that is wrong."""
+    """Promote or reject; every check runs, so that a rejection names everything that failed."""
     true_labels = np.asarray(evidence.true_labels)
     right = np.asarray(evidence.candidate) == true_labels
     difference = None
     if len(true_labels) < limits.min_photos:
-        message = f"{len(true_labels)} labelled photos to compare on; {limits.min_photos} are needed."
+        message = f"There are {len(true_labels)} labelled photos to compare on; the gate needs {limits.min_photos}."
         return Decision(False, message, (Check("photos", False, message),))
     if evidence.champion is None:
-        checks = [_alone(true_labels, right), *_bounds(evidence, limits)]
+        checks = [_alone(true_labels, right), *_check_limits(evidence, limits)]
     else:
         before = np.asarray(evidence.champion) == true_labels
         accuracy, difference = _accuracy(before, right, limits)
@@ -119,7 +122,7 @@ def judge(evidence: Evidence, limits: ReleaseSettings) -> Decision:
         checks = [
             accuracy,
             *(_slice(name, before[members], right[members], limits) for name, members in slices),
-            *_bounds(evidence, limits),
+            *_check_limits(evidence, limits),
         ]
     failed = [check for check in checks if not check.passed]
     reason = " ".join(check.message for check in failed) if failed else checks[0].message
@@ -127,13 +130,13 @@ def judge(evidence: Evidence, limits: ReleaseSettings) -> Decision:
 
 
 def paired_interval(gained: int, lost: int, photos: int, confidence: float) -> tuple[float, float]:
-    """Ends of the difference of two paired shares, each held with `confidence` (Tango 1998).
+    """Ends of the score interval for the difference of two paired shares (Tango 1998).
 
     Args:
-        gained: Photos that only the second model answers rightly.
-        lost: Photos that only the first does.
-        photos: All photos.
-        confidence: One-sided, of each end.
+        gained: Number of photos that only the second model gets right.
+        lost: Number of photos that only the first model gets right.
+        photos: Number of all photos.
+        confidence: One-sided confidence of each end.
     """
     z = NormalDist().inv_cdf(confidence)
     observed = (gained - lost) / photos
@@ -152,13 +155,13 @@ def paired_interval(gained: int, lost: int, photos: int, confidence: float) -> t
 
 
 def chance_of_fall(gained: int, lost: int) -> float:
-    """How often chance alone loses `lost` or more of the photos on which two equal models differ."""
+    """The probability that two equal models differ by chance so that the second loses `lost` photos or more."""
     differing = gained + lost
     return sum(math.comb(differing, k) for k in range(lost, differing + 1)) / (1 << differing)
 
 
 def _score(gained: int, lost: int, photos: int, difference: float) -> float:
-    """Standard errors between what was observed and a true `difference`, whose other parameter is fitted to it."""
+    """Distance of the observation from a true `difference`, in standard errors; the other parameter is fitted to it."""
     a = 2 * photos
     b = -gained - lost + (2 * photos - gained + lost) * difference
     c = -lost * difference * (1 - difference)
@@ -201,31 +204,36 @@ def _slice(name: str, before: Bools, after: Bools, limits: ReleaseSettings) -> C
 
 
 def _alone(true_labels: npt.NDArray[np.str_], right: Bools) -> Check:
-    """Without a champion: better than always naming the most frequent class."""
+    """Without a champion, the candidate must beat a model that always predicts the most frequent class."""
     frequent = max(np.unique(true_labels, return_counts=True)[1]) / len(true_labels)
     message = (
         f"Right on {right.mean():.1%} of {len(right)} photos, with no champion to compare with; "
-        f"always naming the most frequent class is right on {frequent:.1%}."
+        f"always predicting the most frequent class is right on {frequent:.1%}."
     )
     return Check("accuracy", bool(right.mean() > frequent), message)
 
 
-def _bounds(evidence: Evidence, limits: ReleaseSettings) -> Iterator[Check]:
+def _check_limits(evidence: Evidence, limits: ReleaseSettings) -> Iterator[Check]:
     ours, theirs = evidence.metrics, evidence.champion_metrics
-    # Few photos measure a calibration error that is too high, the champion's as well.
-    most = limits.max_ece if theirs is None else max(limits.max_ece, theirs.ece)
-    yield Check("calibration", ours.ece <= most, f"Calibration error {ours.ece:.3f}, at most {most:.3f}.")
+    # With few photos the measured calibration error is too high, for the champion as well.
+    max_ece = limits.max_ece if theirs is None else max(limits.max_ece, theirs.ece)
+    yield Check("calibration", ours.ece <= max_ece, f"Calibration error {ours.ece:.3f}; the limit is {max_ece:.3f}.")
     yield Check(
         "latency",
         ours.latency_ms <= limits.max_latency_ms,
-        f"{ours.latency_ms:.1f} ms a photo, at most {limits.max_latency_ms:g}.",
+        f"Latency {ours.latency_ms:.1f} ms a photo; the limit is {limits.max_latency_ms:g} ms.",
     )
-    size, bound = ours.size_bytes / 2**20, limits.max_size_bytes / 2**20
-    yield Check("size", ours.size_bytes <= limits.max_size_bytes, f"Package of {size:.1f} MiB, at most {bound:.0f}.")
+    size, max_size = ours.size_bytes / 2**20, limits.max_size_bytes / 2**20
+    yield Check(
+        "size",
+        ours.size_bytes <= limits.max_size_bytes,
+        f"Package size {size:.1f} MiB; the limit is {max_size:.0f} MiB.",
+    )
     yield Check(
         "parity",
         ours.agreement >= limits.min_agreement,
-        f"The graph that serves agrees with float32 on {ours.agreement:.1%}, at least {limits.min_agreement:.0%}.",
+        f"The graph in service agrees with float32 on {ours.agreement:.1%} of photos; "
+        f"the minimum is {limits.min_agreement:.0%}.",
     )
 
 

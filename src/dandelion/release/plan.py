@@ -1,4 +1,4 @@
-"""What a release changes, and what undoes it: pure, so that a move can be taken back from what is written here."""
+"""The plan of a release: which aliases move, and where they pointed before, so that a rollback can restore them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Move:
     """Aliases before and after.
 
     Attributes:
-        alias: The one that serving pods follow.
-        version: What it will point at.
-        before: Alias to version, or to None where it points nowhere, for all that change.
-        after: The same afterwards, in the order in which they are set: the one that pods follow is last.
+        alias: The alias that the serving pods follow.
+        version: The version that it will point at.
+        before: Each alias that changes, and the version it pointed at; None if it pointed nowhere.
+        after: Each alias that changes, and its new version, in the order in which they are set: `alias` comes last.
     """
 
     alias: str
@@ -27,13 +27,13 @@ class Move:
 
 
 def plan_move(version: str, aliases: Mapping[str, str], options: ReleaseSettings) -> Move:
-    """How `version` comes into service.
+    """Plan how to put `version` in service.
 
     Args:
         version: The candidate.
-        aliases: Where aliases point now.
-        options: The strategy: a rolling release moves `champion` and remembers the one before as `previous`; canary and
-            blue-green move `challenger`, which nothing but their trial pods serves.
+        aliases: Where the aliases point now.
+        options: The strategy. A rolling release moves `champion` and points `previous` at the version before it.
+            Canary and blue-green releases move `challenger`, which only their trial pods serve.
     """
     alias, after = options.alias, {}
     if alias == CHAMPION and aliases.get(CHAMPION) not in {None, version}:

@@ -1,4 +1,4 @@
-"""The processes that serve, one by one: a Service in front of them answers for whichever it likes."""
+"""The serving processes, addressed one by one, because a Service in front of them picks any of them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Pod:
     """One serving process.
 
     Attributes:
-        url: Where it answers.
-        version: What it serves; empty when it does not answer.
+        url: Its address.
+        version: The version that it serves; empty when it does not respond.
         alias: The alias that it follows, if any.
     """
 
@@ -32,16 +32,16 @@ class Pod:
     alias: str | None
 
     def follows(self, alias: str) -> bool:
-        """Whether it serves what `alias` points at; one that serves the starter will as soon as there is something."""
+        """Whether it serves the version that `alias` points at, or the starter until there is such a version."""
         return self.alias == alias or self.version == STARTER
 
 
 class Pods:
-    """Every process that serves, as its addresses say at that moment.
+    """All serving processes, looked up anew each time.
 
     Args:
-        settings: Where they are.
-        key: API key or token, where they ask for one.
+        settings: Their address.
+        key: API key or token, if they need one.
     """
 
     def __init__(self, settings: Settings, key: str | None) -> None:
@@ -51,24 +51,24 @@ class Pods:
         self._key = key
 
     async def list(self) -> list[Pod]:
-        """Every process with what it serves now.
+        """List every process with the version that it serves now.
 
         Raises:
             AuthenticationError: The key cannot be sent.
-            ReleaseError: The name leads nowhere.
+            ReleaseError: The name cannot be resolved.
         """
-        return list(await asyncio.gather(*(self._look(url) for url in await self._urls())))
+        return list(await asyncio.gather(*(self._inspect(url) for url in await self._urls())))
 
     async def predict(self, pod: Pod, photo: bytes) -> Prediction:
-        """One process's answer.
+        """The prediction of one process.
 
         Raises:
-            DandelionError: It refused, or did not answer.
+            DandelionError: The process refused, or did not respond.
         """
         async with AsyncClient(pod.url, key=self._key, timeout_seconds=TIMEOUT_SECONDS) as client:
             return await client.predict(photo)
 
-    async def _look(self, url: str) -> Pod:
+    async def _inspect(self, url: str) -> Pod:
         async with AsyncClient(url, key=self._key, timeout_seconds=TIMEOUT_SECONDS) as client:
             try:
                 model = await client.model()
@@ -84,6 +84,6 @@ class Pods:
             found = await asyncio.get_running_loop().getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise ReleaseError(
-                f"{url.host} leads to no pod ({error.strerror or error}).", "Check DANDELION_RELEASE__PODS_URL."
+                f"{url.host} cannot be resolved ({error.strerror or error}).", "Check DANDELION_RELEASE__PODS_URL."
             ) from error
         return sorted({str(url.copy_with(host=str(address[0]))) for *_, address in found})

@@ -1,4 +1,4 @@
-"""Candidate against champion: on the frozen test split, and on what came in of late and nobody was trained on."""
+"""Compare candidate and champion: on the frozen test split, and on recent photos that neither was trained on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dandelion.errors import ObjectNotFoundError, PhotoError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore
 from dandelion.release.deploy import Golden
 from dandelion.release.gate import Decision, Evidence, judge
-from dandelion.retraining.lake import label_of, list_told, prediction_of
+from dandelion.retraining.lake import label_of, list_labelled, prediction_of
 from dandelion.retraining.scores import Judged, Scores
 from dandelion.settings import ReleaseSettings
 from dandelion.training.photos import Photo, describe_photo
@@ -24,18 +24,18 @@ from dandelion.training.splits import NEAR_BITS
 from dandelion.training.versions import DatasetVersion
 
 GOLDEN = "golden"
-MOST_LATELY = 5000
+MAX_RECENT = 5000
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Both models on the same photos.
+    """Both models' predictions for the same photos.
 
     Attributes:
-        photos: What they were asked.
-        candidate: The candidate's answers.
-        champion: The champion's; None while there is none.
-        decision: What the gate makes of it.
+        photos: The photos.
+        candidate: The candidate's predictions and metrics.
+        champion: The champion's; None while there is no champion.
+        decision: The gate's decision.
     """
 
     photos: tuple[Judged, ...]
@@ -45,7 +45,7 @@ class Comparison:
 
     @property
     def changed(self) -> list[int]:
-        """Indices of photos whose answer is another now."""
+        """Indices of the photos for which the two models predict different labels."""
         if self.champion is None:
             return []
         pairs = zip(self.champion.labels, self.candidate.labels, strict=True)
@@ -55,7 +55,7 @@ class Comparison:
 def compare(
     photos: Sequence[Judged], candidate: Scores, champion: Scores | None, limits: ReleaseSettings
 ) -> Comparison:
-    """Judge the candidate by what both answered."""
+    """Let the gate decide from both models' predictions."""
     evidence = Evidence(
         true_labels=[photo.label for photo in photos],
         candidate=candidate.labels,
@@ -67,22 +67,22 @@ def compare(
     return Comparison(tuple(photos), candidate, champion, judge(evidence, limits))
 
 
-async def told_lately(engine: AsyncEngine, days: float) -> dict[str, tuple[str, str]]:
-    """Origin to key in the data lake and class, of photos labelled within so many days.
+async def recently_labelled(engine: AsyncEngine, days: float) -> dict[str, tuple[str, str]]:
+    """Photos that were labelled within the last `days`: origin to key in the data lake and label.
 
     Raises:
-        DatabaseError: The database does not answer.
+        DatabaseError: The database does not respond.
     """
-    found = await list_told(engine, since=datetime.now(UTC) - timedelta(days=days))
-    # Each is held in memory to be judged. The newest are those that nobody was trained on.
-    return {each.origin: (each.key, each.label) for each in found[-MOST_LATELY:]}
+    found = await list_labelled(engine, since=datetime.now(UTC) - timedelta(days=days))
+    # All of them are held in memory, hence the limit. The newest are those that no model was trained on.
+    return {each.origin: (each.key, each.label) for each in found[-MAX_RECENT:]}
 
 
-def judged_photos(store: ObjectStore, dataset: DatasetVersion, lately: dict[str, tuple[str, str]]) -> list[Judged]:
-    """The test split, and photos told since it was frozen that resemble none that was trained on.
+def judged_photos(store: ObjectStore, dataset: DatasetVersion, recent: dict[str, tuple[str, str]]) -> list[Judged]:
+    """The test split, and photos labelled since it was frozen that resemble no training photo.
 
     Raises:
-        ObjectStoreError: The store does not answer.
+        ObjectStoreError: The store does not respond.
     """
     found = []
     for record in dataset.photos:
@@ -91,13 +91,13 @@ def judged_photos(store: ObjectStore, dataset: DatasetVersion, lately: dict[str,
                 data = store.get(PROCESSED, record.key)
             except ObjectNotFoundError:
                 continue  # erased
-            is_recent = record.origin in lately
+            is_recent = record.origin in recent
             found.append(Judged(record.sha256, record.label, data, is_recent, prediction_of(record.origin)))
     known = {record.origin for record in dataset.photos}
     learnt = np.array(
         [int(record.perceptual_hash, 16) for record in dataset.photos if record.split != Split.TEST], dtype=np.uint64
     )
-    for origin, (key, label) in lately.items():
+    for origin, (key, label) in recent.items():
         if origin in known:
             continue
         try:
@@ -111,10 +111,10 @@ def judged_photos(store: ObjectStore, dataset: DatasetVersion, lately: dict[str,
 
 
 def golden_photos(store: ObjectStore, comparison: Comparison | None, most_a_class: int) -> list[Golden]:
-    """Photos that serving must know: those that somebody put there, else test photos that both models are sure of.
+    """The golden photos: those uploaded as such, else the test photos that the models classify most confidently.
 
     Raises:
-        ObjectStoreError: The store does not answer.
+        ObjectStoreError: The store does not respond.
     """
     given = [
         Golden(found.key, label_of(found.key.split("/")[1]), store.get(DATA_LAKE, found.key))

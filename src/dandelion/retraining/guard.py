@@ -1,4 +1,4 @@
-"""One retraining at a time, not too often, not for too long, and none forgotten that was killed half-way."""
+"""Guards of a retraining: one at a time, a cooldown, a daily budget, and a heartbeat that reveals killed runs."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ log = structlog.get_logger(__name__)
 
 
 def with_database(settings: Settings, work: Callable[[AsyncEngine], Awaitable[Result]]) -> Result:
-    """Run `work` with connections of its own, in a loop of its own; the tables are brought up to date before.
+    """Run `work` with its own connections in its own event loop, after the tables were upgraded.
 
     Raises:
-        DatabaseError: The database does not answer.
+        DatabaseError: The database does not respond.
     """
 
     async def run() -> Result:
@@ -48,27 +48,27 @@ def with_database(settings: Settings, work: Callable[[AsyncEngine], Awaitable[Re
 
 
 def in_transaction(settings: Settings, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
-    """Run `work` in one transaction of its own.
+    """Run `work` in its own transaction.
 
     Raises:
-        DatabaseError: The database does not answer.
+        DatabaseError: The database does not respond.
     """
     return with_database(settings, lambda engine: transact(engine, work, patience_seconds=PATIENCE_SECONDS))
 
 
 def claim(
-    settings: Settings, run_id: str, asked: RetrainingRequest, is_over: Callable[[str], bool] = lambda _: False
+    settings: Settings, run_id: str, request: RetrainingRequest, is_over: Callable[[str], bool] = lambda _: False
 ) -> Retraining | None:
-    """Begin the run, or go on with one of that id; None while another one runs.
+    """Begin the run, or resume the run of that id; return None while another one is running.
 
     Args:
         settings: Where the database is.
         run_id: A UUID.
-        asked: Why it runs.
-        is_over: Whether a run that holds the lock is known to have been killed, though it told of itself just before.
+        request: Why it runs.
+        is_over: Whether the run that holds the lock is known to have ended, although its heartbeat is recent.
 
     Raises:
-        DatabaseError: The database does not answer.
+        DatabaseError: The database does not respond.
     """
     holder = in_transaction(settings, retrainings.active)
     if holder is not None and holder.id != run_id and is_over(holder.id):
@@ -77,50 +77,50 @@ def claim(
             lambda on: retrainings.finish(on, holder.id, state=retrainings.ABANDONED, message="It was killed."),
         )
     try:
-        return in_transaction(settings, lambda on: retrainings.claim(on, run_id, str(asked)))
-    except RowRefusedError:  # another one began in the same moment
+        return in_transaction(settings, lambda on: retrainings.claim(on, run_id, str(request)))
+    except RowRefusedError:  # another run began at the same moment
         return None
 
 
-def why_not_now(settings: Settings, asked: RetrainingRequest, *, goes_on: bool = False) -> str:
-    """Why a run must wait that nobody insists on: one ended lately, or the day's minutes are used up; else nothing.
+def why_not_now(settings: Settings, request: RetrainingRequest, *, resumes: bool = False) -> str:
+    """Why a run must wait: the cooldown is not over, or the daily budget is used up. Empty if it need not wait.
 
     Args:
-        settings: How long and how much.
-        asked: Whether somebody insists.
-        goes_on: It takes up what another one left, which is part of that one: only the minutes count. Without them,
-            one that is killed each time, for want of memory say, would be begun again for ever.
+        settings: The cooldown and the budget.
+        request: A forced run never waits.
+        resumes: Whether it resumes another run, and so counts as a part of that one: only the budget applies. Without
+            the budget, a run that is killed each time, for example for lack of memory, would restart for ever.
 
     Raises:
-        DatabaseError: The database does not answer.
+        DatabaseError: The database does not respond.
     """
-    if asked.force:
+    if request.force:
         return ""
     limits, now = settings.retraining, datetime.now(UTC)
 
-    async def look(on: AsyncConnection) -> tuple[datetime | None, float]:
+    async def read(on: AsyncConnection) -> tuple[datetime | None, float]:
         return await retrainings.last_trained(on), await retrainings.busy_seconds(on, now - timedelta(days=1))
 
-    ended, busy = in_transaction(settings, look)
+    ended, busy = in_transaction(settings, read)
     again = ended + timedelta(hours=limits.cooldown_hours) if ended else now
-    if again > now and not goes_on:
+    if again > now and not resumes:
         return f"The last one ended at {ended:%H:%M} UTC; the next may begin at {again:%Y-%m-%d %H:%M} UTC."
     if busy >= 60 * limits.budget_minutes:
         return (
-            f"Retrainings took {busy / 60:.0f} minutes in 24 hours, of {limits.budget_minutes:g}; "
-            "`dandelion retrain --force` does not wait."
+            f"Retrainings took {busy / 60:.0f} minutes in 24 hours, of {limits.budget_minutes:g} minutes allowed. "
+            "To retrain now, run `dandelion retrain --force`."
         )
     return ""
 
 
 class Heartbeat:
-    """Tells the database, from a thread, that a run lives; without it, another run may take over."""
+    """Records in the database, from a thread, that a run is alive; without it, another run may take over."""
 
     def __init__(self, settings: Settings, run_id: str) -> None:
         self._settings, self._run_id = settings, run_id
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        self._told = time.monotonic()
+        self._recorded = time.monotonic()
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()
@@ -129,18 +129,18 @@ class Heartbeat:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        self._tell()
+        self._record()
 
     def _beat(self) -> None:
         while not self._stop.wait(BEAT_SECONDS):
-            self._tell()
+            self._record()
 
-    def _tell(self) -> None:
+    def _record(self) -> None:
         now = time.monotonic()
-        seconds = now - self._told
+        seconds = now - self._recorded
         try:
             in_transaction(self._settings, lambda on: retrainings.beat(on, self._run_id, seconds))
         except DatabaseError as error:
             log.warning("heartbeat_failed", reason=str(error))
         else:
-            self._told = now
+            self._recorded = now

@@ -1,8 +1,9 @@
-"""Labels that contradict the photos most like theirs: flipped by mistake or on purpose.
+"""Label noise: labels that contradict the most similar photos, flipped by mistake or on purpose.
 
-Each photo's five nearest neighbours, by the champion's embedding, are asked for their class; a photo is suspect when
-at most one of them shares its own. Some photos of any set are. So it counts how much larger their share is among new
-photos than among old ones, and whether chance explains that (two shares, one-sided, 1 %).
+The label of each photo is compared with the labels of its five nearest neighbours by the champion's embedding. A label
+is suspect when no more than one neighbour shares it. Every set of photos has some suspect labels. So what counts is how
+much larger their share is among new photos than among old ones, and whether chance explains the difference (test of two
+shares, one-sided, 1 %).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from dandelion.domain.arrays import Floats
 
 NEIGHBOURS = 5
 AGREEING = 1
-# Larger sets are sampled: the shares are then known to about two points.
-MOST_OLD, MOST_NEW = 2000, 1000
+# Larger sets are sampled; the shares are then accurate to about two percentage points.
+MAX_OLD, MAX_NEW = 2000, 1000
 _SURE = 2.326  # 99 % of a normal distribution, one-sided
 
 
@@ -28,10 +29,10 @@ class LabelNoise:
     """How many labels contradict their neighbours.
 
     Attributes:
-        new: Indices of new photos that are suspect.
-        new_share: Their share.
+        new: Indices of the new photos with suspect labels.
+        new_share: Their share among new photos.
         old_share: The share among old photos.
-        is_more: Whether chance does not explain the difference.
+        is_more: Whether the share among new photos is larger than chance explains.
     """
 
     new: tuple[int, ...]
@@ -41,7 +42,7 @@ class LabelNoise:
 
 
 def measure_label_noise(old: Floats, old_labels: Sequence[str], new: Floats, new_labels: Sequence[str]) -> LabelNoise:
-    """Doubtful labels among photos with embeddings `old`, float32 [N, D], and `new`, float32 [M, D]."""
+    """Find suspect labels among photos with embeddings `old`, float32 [N, D], and `new`, float32 [M, D]."""
     embeddings = np.concatenate([old, new])
     labels = np.asarray([*old_labels, *new_labels])
     suspect = _agreeing_neighbours(embeddings, labels) <= AGREEING

@@ -1,10 +1,10 @@
-"""Labelled photos in the bucket `data-lake`: those with a label, and those that somebody put there.
+"""Labelled photos in the bucket `data-lake`: predicted photos with feedback, and uploads.
 
-    data-lake/predicted/YEAR/MONTH/DAY/ID.jpg    kept by the API; its class is the feedback's
-    data-lake/uploads/CLASS/NAME.jpg             put there by `dandelion data upload` or any S3 tool
+    data-lake/predicted/YEAR/MONTH/DAY/ID.jpg    stored by the API; feedback gives its label
+    data-lake/uploads/CLASS/NAME.jpg             uploaded by `dandelion data upload` or any S3 tool
 
-An upload is learnt from as long as it lies there; a predicted photo that expires stays in the dataset versions that
-have it, and one that is erased leaves them.
+An upload takes part in training until it is removed from the bucket. A predicted photo that expires stays in the
+dataset versions that contain it; one that is erased is removed from them.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A labelled photo as it lies in the data lake.
+    """A labelled photo in the data lake.
 
     Attributes:
-        key: Its key there.
-        label: Its class.
-        origin: `feedback/<prediction id>` or `uploads/<class>/<name>`: one photo, whatever its label becomes.
+        key: Its key in the bucket.
+        label: Its label.
+        origin: `feedback/<prediction id>` or `uploads/<class>/<name>`; stays the same when the label changes.
     """
 
     key: str
@@ -54,12 +54,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """A photo that was looked at.
+    """A photo that was read and decoded.
 
     Attributes:
-        source: Where it lies.
-        photo: What it is; None when it cannot be read.
-        error: Why not.
+        source: Where it is.
+        photo: Its description; None if it cannot be read.
+        error: Why it cannot be read.
     """
 
     source: Source
@@ -67,11 +67,11 @@ class Inspected:
     error: str = ""
 
 
-async def list_told(engine: AsyncEngine, *, since: datetime | None = None) -> list[Source]:
-    """Every kept photo with a label, or with one given since then, oldest first.
+async def list_labelled(engine: AsyncEngine, *, since: datetime | None = None) -> list[Source]:
+    """Every stored photo that has a label, or a label given after `since`, oldest first.
 
     Raises:
-        DatabaseError: The database does not answer.
+        DatabaseError: The database does not respond.
     """
     found: list[Source] = []
     after: str | None = None
@@ -88,10 +88,10 @@ async def list_told(engine: AsyncEngine, *, since: datetime | None = None) -> li
 
 
 def list_uploads(store: ObjectStore) -> list[Source]:
-    """Every photo that was put under `uploads/`, one folder a class; other files are passed over.
+    """Every photo under `uploads/`, one folder for each class; other files are ignored.
 
     Raises:
-        ObjectStoreError: The store does not answer.
+        ObjectStoreError: The store does not respond.
         DataError: A folder's name is no class.
     """
     found = []
@@ -104,11 +104,11 @@ def list_uploads(store: ObjectStore) -> list[Source]:
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """What an upload did.
+    """The outcome of an upload.
 
     Attributes:
-        sent: Photos that were sent.
-        there: Photos that lay there already.
+        sent: Number of photos that were sent.
+        there: Number of photos that were stored already.
     """
 
     sent: int
@@ -116,16 +116,16 @@ class Uploaded:
 
 
 def upload(store: ObjectStore, folder: Path, *, progress: Callable[[int, int], None]) -> Uploaded:
-    """Put the photos of a folder into the data lake, by class and content, so that a second upload changes nothing.
+    """Upload a folder of photos to the data lake; keys follow class and content, so repeating it changes nothing.
 
     Args:
-        store: Where to.
-        folder: Holds one sub-folder a class.
-        progress: Called with photos done and photos in all.
+        store: The object store.
+        folder: Holds one sub-folder for each class.
+        progress: Called with the number of photos done and the number of all photos.
 
     Raises:
-        DataError: There is no such folder, or a class cannot be named so.
-        ObjectStoreError: The store does not answer; what was sent stays, and a second upload goes on.
+        DataError: There is no such folder, or a folder's name cannot be a class.
+        ObjectStoreError: The store does not respond. Photos that were sent stay; repeat the upload to resume.
     """
     files = [
         (folder_of(classed.name), file)
@@ -151,22 +151,22 @@ def upload(store: ObjectStore, folder: Path, *, progress: Callable[[int, int], N
 
 
 def news(sources: Sequence[Source], parent: DatasetVersion | None) -> list[Source]:
-    """Those that the last version lacks, or knows by another class."""
+    """The photos that the last dataset version lacks, or has with another label."""
     known = {photo.origin: photo.label for photo in parent.photos} if parent else {}
     return [source for source in sources if known.get(source.origin) != source.label]
 
 
 async def list_withdrawn(engine: AsyncEngine, parent: DatasetVersion | None, sources: Sequence[Source]) -> set[str]:
-    """Origins in the last version whose prediction is still there, and whose label no longer is.
+    """Origins in the last version whose label was withdrawn: the prediction is still stored, but its label is not.
 
-    A prediction that was pruned took its label along, which nobody withdrew.
+    A prediction that was pruned does not count: its label was pruned with it, and nobody withdrew it.
 
     Raises:
-        DatabaseError: The database does not answer.
+        DatabaseError: The database does not respond.
     """
-    told = {source.origin for source in sources}
-    untold = [photo.origin for photo in parent.photos if photo.origin not in told] if parent else []
-    ids = [each.removeprefix(f"{FEEDBACK}/") for each in untold if each.startswith(f"{FEEDBACK}/")]
+    labelled = {source.origin for source in sources}
+    unlabelled = [photo.origin for photo in parent.photos if photo.origin not in labelled] if parent else []
+    ids = [each.removeprefix(f"{FEEDBACK}/") for each in unlabelled if each.startswith(f"{FEEDBACK}/")]
     found: set[str] = set()
     for start in range(0, len(ids), ROWS_AT_ONCE):
         some = ids[start : start + ROWS_AT_ONCE]
@@ -180,17 +180,17 @@ def surviving(
     """The last version without photos that were erased, whose upload was removed, or whose label was withdrawn.
 
     Raises:
-        ObjectStoreError: The store does not answer.
+        ObjectStoreError: The store does not respond.
     """
     if parent is None:
         return None
-    lying = {source.origin for source in sources}
-    kept = {found.key for found in store.list_objects(PROCESSED, f"{PHOTOS}/")}
+    present = {source.origin for source in sources}
+    stored = {found.key for found in store.list_objects(PROCESSED, f"{PHOTOS}/")}
     photos = tuple(
         photo
         for photo in parent.photos
-        if photo.key in kept
-        and (photo.origin in lying or not photo.origin.startswith(f"{UPLOADS}/"))
+        if photo.key in stored
+        and (photo.origin in present or not photo.origin.startswith(f"{UPLOADS}/"))
         and photo.origin not in withdrawn
     )
     return DatasetVersion(
@@ -203,12 +203,12 @@ def surviving(
 
 
 def inspect(store: ObjectStore, sources: Sequence[Source]) -> list[Inspected]:
-    """Read, decode and hash photos; what is wrong with one spoils no other.
+    """Read, decode and hash photos; a photo that fails does not affect the others.
 
-    One that expired or was erased is passed over: it says nothing of the photos that came, and for ever so.
+    A photo that expired or was erased is left out: otherwise it would count as a bad photo in every later run.
 
     Raises:
-        ObjectStoreError: The store does not answer.
+        ObjectStoreError: The store does not respond.
     """
     found = []
     for source in sources:
@@ -217,7 +217,7 @@ def inspect(store: ObjectStore, sources: Sequence[Source]) -> list[Inspected]:
             data = _read(store, source)
             found.append(Inspected(source, describe_photo(Path(source.key), source.label, data)))
         except ObjectKeyError as error:
-            found.append(Inspected(source, None, f"{error.message} Upload it by `dandelion data upload`."))
+            found.append(Inspected(source, None, f"{error.message} Upload it with `dandelion data upload`."))
         except ObjectNotFoundError:
             continue
         except PhotoError as error:
@@ -226,7 +226,7 @@ def inspect(store: ObjectStore, sources: Sequence[Source]) -> list[Inspected]:
 
 
 def _read(store: ObjectStore, source: Source) -> bytes:
-    """A photo of the data lake, or its frozen copy once it has expired there: its label may be given anew."""
+    """Read a photo from the data lake, or its frozen copy if it has expired there, since its label may still change."""
     try:
         return store.get(DATA_LAKE, source.key)
     except ObjectNotFoundError:
@@ -237,20 +237,20 @@ def _read(store: ObjectStore, source: Source) -> bytes:
 
 
 def inspect_shard(shard: Sequence[Source]) -> list[Inspected]:
-    """The same with the store that the environment's settings name, wherever it runs."""
+    """`inspect` with the object store of the environment's settings, on whatever machine it runs."""
     return inspect(create_store(load_settings()), shard)
 
 
 def store_shard(shard: Sequence[tuple[str, str, str]]) -> int:
-    """`keep` with the store that the environment's settings name, wherever it runs."""
-    return keep(create_store(load_settings()), shard)
+    """`copy_photos` with the object store of the environment's settings, on whatever machine it runs."""
+    return copy_photos(create_store(load_settings()), shard)
 
 
 def as_labelled(inspected: Inspected) -> Labelled:
-    """A readable photo as a dataset version takes it.
+    """A readable photo in the form that a dataset version takes.
 
     Raises:
-        NotAnImageError: It is not readable.
+        NotAnImageError: The photo cannot be read.
     """
     if inspected.photo is None:
         raise NotAnImageError(inspected.error)
@@ -261,26 +261,26 @@ def as_labelled(inspected: Inspected) -> Labelled:
     return Labelled(photo=photo, origin=source.origin, key=key)
 
 
-def keep(store: ObjectStore, copies: Sequence[tuple[str, str, str]]) -> int:
-    """Copy photos from the data lake into `processed-data`; return how many were copied now.
+def copy_photos(store: ObjectStore, copies: Sequence[tuple[str, str, str]]) -> int:
+    """Copy photos from the data lake into `processed-data`; return how many were copied by this call.
 
-    One that has gone since it was looked at is left out, as a version leaves it out when it is fetched.
+    A photo that was removed since its inspection is skipped; fetching a dataset version skips it as well.
 
     Args:
-        store: Where both lie.
-        copies: Key there, key here and SHA-256 of each.
+        store: The object store with both buckets.
+        copies: For each photo: key in `data-lake`, key in `processed-data`, SHA-256.
 
     Raises:
-        ObjectStoreError: The store does not answer.
-        DataError: A photo was replaced after it was looked at.
+        ObjectStoreError: The store does not respond.
+        DataError: A photo was replaced after its inspection.
     """
     copied: set[str] = set()
     try:
         for source, target, sha256 in copies:
-            if not _is_kept(store, target, sha256) and _copy(store, source, target, sha256):
+            if not _is_stored(store, target, sha256) and _copy(store, source, target, sha256):
                 copied.add(target)
     finally:
-        # An erasure is written down before it deletes: what is not on the list by now is deleted after it was put here.
+        # An erasure is recorded before it deletes. One that is not on the list by now will still delete these copies.
         erased = erased_ids(store)
         gone = {target for _, target, _ in copies if is_photo_of(erased, PROCESSED, target)}
         for target in gone:
@@ -289,16 +289,16 @@ def keep(store: ObjectStore, copies: Sequence[tuple[str, str, str]]) -> int:
 
 
 def prediction_of(origin: str) -> str | None:
-    """The prediction that a photo came by, and by which it may be erased; None of one that somebody put there."""
+    """Id of the prediction that a photo came from, by which it can be erased; None for an upload."""
     kind, _, name = origin.partition("/")
     return name if kind == FEEDBACK else None
 
 
 def folder_of(label: str) -> str:
-    """A class as a folder's name: letters, digits, _ and - as they are, other bytes as `=` and two hex digits.
+    """The folder name of a class: letters, digits, _ and - stay, other bytes become `=` and two hex digits.
 
     Raises:
-        DataError: It cannot be a class.
+        DataError: The label cannot be a class.
     """
     check_label(label)
     quoted = "".join(
@@ -308,25 +308,27 @@ def folder_of(label: str) -> str:
 
 
 def label_of(folder: str) -> str:
-    """The class that a folder's name stands for.
+    """The class of a folder name.
 
     Raises:
-        DataError: It stands for none.
+        DataError: The folder name stands for no class.
     """
     quoted = folder.removeprefix("_")
     try:
         label = re.sub(rb"=([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), quoted.encode()).decode()
     except UnicodeDecodeError as error:
-        raise DataError(f"{DATA_LAKE}/{UPLOADS}/{folder} names no class.", "Use `dandelion data upload`.") from error
+        raise DataError(
+            f"The folder {DATA_LAKE}/{UPLOADS}/{folder} names no class.", "Upload photos with `dandelion data upload`."
+        ) from error
     check_label(label)
     return label
 
 
 def check_label(label: str) -> None:
-    """Refuse what cannot be a class: it becomes a folder's name, a column's value and a page's text.
+    """Check that a label can be a class: it becomes a folder's name, a column's value and a text on a web page.
 
     Raises:
-        DataError: It cannot.
+        DataError: It cannot be a class.
     """
     if (
         not label.strip()
@@ -337,11 +339,11 @@ def check_label(label: str) -> None:
     ):
         raise DataError(
             f"{label[:40]!r} cannot be a class.",
-            f"Name it with at most {LABEL_LENGTH} printable characters, without / and no dot in front.",
+            f"Use up to {LABEL_LENGTH} printable characters, without / and without a dot in front.",
         )
 
 
-def _is_kept(store: ObjectStore, target: str, sha256: str) -> bool:
+def _is_stored(store: ObjectStore, target: str, sha256: str) -> bool:
     try:
         return store.stat(PROCESSED, target).sha256 == sha256
     except ObjectNotFoundError:
@@ -349,12 +351,12 @@ def _is_kept(store: ObjectStore, target: str, sha256: str) -> bool:
 
 
 def _copy(store: ObjectStore, source: str, target: str, sha256: str) -> bool:
-    """Whether there still was something to copy."""
+    """Copy one photo; return False if it was removed from the data lake."""
     try:
         data = store.get(DATA_LAKE, source)
     except ObjectNotFoundError:
         return False
     if store.put(PROCESSED, target, data).sha256 != sha256:
         store.delete(PROCESSED, target)
-        raise DataError(f"{DATA_LAKE}/{source} was replaced during the run.", "Run the retraining again.")
+        raise DataError(f"{DATA_LAKE}/{source} was replaced during the run.", "Rerun the retraining.")
     return True

@@ -1,25 +1,25 @@
-"""A whole retraining in this process, step by step, without Prefect."""
+"""Run a whole retraining in this process, without Prefect."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from dandelion.retraining import steps
-from dandelion.retraining.lake import inspect, keep
+from dandelion.retraining.lake import copy_photos, inspect
 from dandelion.retraining.request import RetrainingRequest
 from dandelion.retraining.run import Run, Step, begin
 from dandelion.settings import Settings
 
 
 def check_data(run: Run) -> Step:
-    """The same as the step, with the photos looked at here."""
+    """Inspect the photos in this process, then run the step."""
     run.inspected = inspect(run.store, run.news)
     return steps.check_data(run)
 
 
 def prepare_data(run: Run) -> Step:
-    """The same as the step, with the photos copied here."""
-    keep(run.store, run.copies)
+    """Copy the photos in this process, then run the step."""
+    copy_photos(run.store, run.copies)
     return steps.prepare_data(run)
 
 
@@ -34,16 +34,16 @@ STEPS: list[Callable[[Run], Step]] = [
 
 
 def run_steps(
-    settings: Settings, run_id: str, asked: RetrainingRequest, *, say: Callable[[str], None]
+    settings: Settings, run_id: str, request: RetrainingRequest, *, say: Callable[[str], None]
 ) -> dict[str, str]:
     """Run the seven steps; return `outcome` and `message`.
 
     Raises:
-        DandelionError: A step failed; people were told.
+        DandelionError: A step failed; people were notified.
     """
-    with begin(settings, run_id, asked) as run:
+    with begin(settings, run_id, request) as run:
         if run is None:
-            return {"outcome": "skipped", "message": "Another retraining goes on."}
+            return {"outcome": "skipped", "message": "Another retraining is running."}
         run.say = say
         run.progress = lambda _, words: say(words)
         try:

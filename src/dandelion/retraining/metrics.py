@@ -1,4 +1,4 @@
-"""Where the figures come from that ask for a retraining: Prometheus, or the database where there is none."""
+"""Query the metrics that trigger a retraining: from Prometheus, or from the database if there is no Prometheus."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ TIMEOUT_SECONDS = 10.0
 _FAILURES = "internal|overloaded|not_ready|journal_full"
 
 
-def ask_prometheus(limits: RetrainingSettings, version: str, *, tested: float | None) -> LiveMetrics:
-    """Metrics of the last window over all pods.
+def query_prometheus(limits: RetrainingSettings, version: str, *, tested: float | None) -> LiveMetrics:
+    """Query Prometheus for the metrics of the last window, over all pods.
 
     Args:
-        limits: Where Prometheus is, and how far back to look.
+        limits: Prometheus's address and the window.
         version: The champion.
-        tested: Its accuracy on test photos.
+        tested: The champion's accuracy on test photos.
 
     Raises:
-        MonitoringError: Prometheus did not answer.
+        MonitoringError: Prometheus did not respond.
     """
     window = limits.window
     failed = f'sum(increase(prediction_errors_total{{reason=~"{_FAILURES}"}}[{window}]))'
-    answered = f"sum(increase(predictions_total[{window}]))"
+    predicted = f"sum(increase(predictions_total[{window}]))"
     buckets = f"sum by (le) (rate(prediction_duration_seconds_bucket[{window}]))"
-    strange = f'sum(increase(predictions_out_of_distribution_total{{version="{version}"}}[{window}]))'
+    unfamiliar = f'sum(increase(predictions_out_of_distribution_total{{version="{version}"}}[{window}]))'
     own = f'sum(increase(predictions_total{{version="{version}"}}[{window}]))'
     with httpx.Client(base_url=str(limits.prometheus_url), timeout=TIMEOUT_SECONDS) as http:
 
-        def ask(query: str) -> tuple[float, dict[str, str]] | None:
-            return _ask(http, query)
+        def query(expression: str) -> tuple[float, dict[str, str]] | None:
+            return _query(http, expression)
 
-        # The champion's alone: a canary's pods tell of another version.
+        # Only pods that serve the champion: a canary's pods report another version.
         serving = f'and on (job, instance) model_info{{version="{version}"}}'
-        accuracy = ask(f'max(model_accuracy{{window="{window}"}} {serving})')
-        true_labels = ask(f'max(model_accuracy_samples{{window="{window}"}} {serving})')
-        outliers = ask(f"{strange} / ({own} > 0)")
-        drift = ask(f'topk(1, max by (feature) (drift_merged_score{{version="{version}"}}))')
-        # Without any failure there is no such series, which is a ratio of 0.
-        errors = ask(f"({failed} or vector(0)) / (({answered} + ({failed} or vector(0))) > 0)")
-        slowest = ask(f"histogram_quantile(0.95, {buckets})")
+        accuracy = query(f'max(model_accuracy{{window="{window}"}} {serving})')
+        true_labels = query(f'max(model_accuracy_samples{{window="{window}"}} {serving})')
+        outliers = query(f"{unfamiliar} / ({own} > 0)")
+        drift = query(f'topk(1, max by (feature) (drift_merged_score{{version="{version}"}}))')
+        # Without any failure there is no such series, which means a ratio of 0.
+        errors = query(f"({failed} or vector(0)) / (({predicted} + ({failed} or vector(0))) > 0)")
+        slowest = query(f"histogram_quantile(0.95, {buckets})")
     return LiveMetrics(
         source="Prometheus",
         accuracy=accuracy[0] if accuracy else None,
@@ -62,17 +62,17 @@ def ask_prometheus(limits: RetrainingSettings, version: str, *, tested: float | 
     )
 
 
-async def ask_database(
+async def query_database(
     engine: AsyncEngine, limits: RetrainingSettings, version: str, *, tested: float | None
 ) -> LiveMetrics:
-    """The same from what is stored; failed photos are not, so the error ratio stays unknown.
+    """Query the same metrics from the database; it stores no failed photos, so the error ratio stays unknown.
 
     Raises:
-        DatabaseError: The database did not answer.
+        DatabaseError: The database did not respond.
     """
     since = datetime.now(UTC) - timedelta(seconds=seconds_of(limits.window))
 
-    async def look(on: AsyncConnection) -> LiveMetrics:
+    async def read(on: AsyncConnection) -> LiveMetrics:
         labelled = {each.version: each for each in await feedback.tally(on, since)}.get(version)
         traffic = await predictions.traffic(on, since, version)
         return LiveMetrics(
@@ -84,20 +84,20 @@ async def ask_database(
             p95_seconds=traffic.p95_ms / 1000 if traffic.p95_ms is not None else None,
         )
 
-    return await transact(engine, look, patience_seconds=PATIENCE_SECONDS)
+    return await transact(engine, read, patience_seconds=PATIENCE_SECONDS)
 
 
-def _ask(http: httpx.Client, query: str) -> tuple[float, dict[str, str]] | None:
-    """The first sample of an instant query with its labels; None without any, or without a number."""
+def _query(http: httpx.Client, expression: str) -> tuple[float, dict[str, str]] | None:
+    """The first sample of an instant query with its labels; None if there is no sample, or its value is no number."""
     try:
-        answer = http.get("/api/v1/query", params={"query": query}).raise_for_status().json()
-        results = answer["data"]["result"]
+        response = http.get("/api/v1/query", params={"query": expression}).raise_for_status().json()
+        results = response["data"]["result"]
         if not results:
             return None
         value = float(results[0]["value"][1])
         return (value, dict(results[0]["metric"])) if math.isfinite(value) else None
     except (httpx.HTTPError, ValueError, KeyError) as error:
         raise MonitoringError(
-            f"Prometheus at {http.base_url} did not answer ({type(error).__name__}: {error}).",
-            "Check DANDELION_RETRAINING__PROMETHEUS_URL; without it the database's figures decide.",
+            f"Prometheus at {http.base_url} did not respond ({type(error).__name__}: {error}).",
+            "Check DANDELION_RETRAINING__PROMETHEUS_URL, or unset it to use metrics from the database.",
         ) from error

@@ -1,4 +1,4 @@
-"""One message a run, to people: what happened, why, and what to do, through whatever Apprise reaches."""
+"""Notify people once a run, through Apprise: what happened, why, and what to do."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What people are told.
+    """A notification.
 
     Attributes:
-        outcome: How it ended; decides whether anybody is told.
-        title: In a few words.
-        body: Why.
-        action: What somebody could do now; may be empty.
+        outcome: How the run ended; decides whether anybody is notified.
+        title: What happened, in a few words.
+        body: Why it happened.
+        action: What the reader can do now; may be empty.
         links: Name to address.
     """
 
@@ -48,23 +48,23 @@ class Notice:
 
 
 def send(notice: Notice, options: NotifySettings) -> str:
-    """Tell everybody; return what came of it. A notice that does not arrive is logged and fails no run."""
+    """Notify everybody; return a summary. A notice that cannot be sent is logged and does not fail the run."""
     if notice.outcome not in options.on:
-        return f"Nobody asked to be told of {notice.outcome!r}."
+        return f"Nobody was notified: DANDELION_NOTIFY__ON does not list {notice.outcome!r}."
     if not options.urls:
-        return "Nobody to tell: DANDELION_NOTIFY__URLS is empty."
+        return "Nobody was notified: DANDELION_NOTIFY__URLS is empty."
     import apprise
 
     reached = 0
     for secret in options.urls:
         where = apprise.Apprise()
-        # Each by itself, so that one that fails is known; its address is a secret, its kind is not.
+        # Each address on its own, so that a failure can be attributed. The address is a secret, its kind is not.
         kind = secret.get_secret_value().partition(":")[0]
         known = where.add(secret.get_secret_value())
-        told = known and where.notify(title=notice.title, body=notice.text, notify_type=_KINDS[notice.outcome])
-        if told:
+        sent = known and where.notify(title=notice.title, body=notice.text, notify_type=_KINDS[notice.outcome])
+        if sent:
             reached += 1
         else:
-            why = "no address of a service that Apprise knows" if not known else "the service did not take it"
+            why = "Apprise does not know such an address" if not known else "the service did not accept it"
             log.error("notice_not_sent", kind=kind, reason=why, title=notice.title)
-    return f"Told {reached} of {len(options.urls)}: {notice.title}"
+    return f"Notified {reached} of {len(options.urls)}: {notice.title}"

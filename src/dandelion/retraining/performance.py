@@ -1,4 +1,4 @@
-"""How the champion does in service, and whether that asks for a retraining."""
+"""The champion's performance in service, and whether it calls for a retraining."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from dandelion.settings import RetrainingSettings
 
 @dataclass(frozen=True, slots=True)
 class LiveMetrics:
-    """What is known of the service; None is unknown.
+    """Metrics of the service; None means unknown.
 
     Attributes:
-        source: Who told.
+        source: Where they come from.
         accuracy: Live accuracy of the champion, from labels given within the window.
-        labels: How many labels it rests on.
+        labels: Number of these labels.
         tested: The champion's accuracy on test photos.
-        outliers: Share of photos that resemble nothing known.
-        drift: The largest drift score of a feature, and which.
-        error_ratio: Share of photos that the service failed to answer.
-        p95_seconds: Time that 95 % of answers take at most.
+        outliers: Share of photos that are out of distribution.
+        drift: The largest drift score, and its feature.
+        error_ratio: Share of photos that the service failed to classify.
+        p95_seconds: 95th percentile of the response time, seconds.
     """
 
     source: str
@@ -47,42 +47,42 @@ class Need:
     message: str
 
 
-def judge_need(metrics: LiveMetrics, asked: RetrainingRequest, limits: RetrainingSettings) -> Need:
-    """Retrain when somebody insists, or when a figure falls while the service itself is well."""
+def judge_need(metrics: LiveMetrics, request: RetrainingRequest, limits: RetrainingSettings) -> Need:
+    """Retrain when the run is forced, an alert triggered it, or a metric fell while the service itself is healthy."""
     falls, faults = list(_falls(metrics, limits)), list(_faults(metrics, limits))
-    told = " ".join([*falls, *faults]) or f"{_summary(metrics)}: nothing fell."
-    if asked.force:
-        return Need(True, f"Forced. {told}")
-    if asked.alert:
-        return Need(True, f"Alert {asked.alert}. {told}")
+    reasons = " ".join([*falls, *faults]) or f"{_summary(metrics)}: no metric fell."
+    if request.force:
+        return Need(True, f"Forced. {reasons}")
+    if request.alert:
+        return Need(True, f"Alert {request.alert}. {reasons}")
     if falls and faults:
-        return Need(False, f"{told} The service is mended first; --force retrains all the same.")
-    return Need(bool(falls), told)
+        return Need(False, f"{reasons} Fix the service first, or use --force to retrain anyway.")
+    return Need(bool(falls), reasons)
 
 
 def _falls(metrics: LiveMetrics, limits: RetrainingSettings) -> Iterator[str]:
-    """What a better model would mend."""
+    """Problems that a better model can solve."""
     accuracy = metrics.accuracy
     if accuracy is not None and metrics.labels >= limits.min_labels:
-        told = f"Live accuracy {accuracy:.1%} ({metrics.labels} labels in {limits.window})"
+        live = f"Live accuracy {accuracy:.1%} ({metrics.labels} labels in {limits.window})"
         if accuracy < limits.min_accuracy:
-            yield f"{told} lies below {limits.min_accuracy:.0%}."
+            yield f"{live} lies below {limits.min_accuracy:.0%}."
         elif metrics.tested is not None and metrics.tested - accuracy > limits.max_accuracy_drop:
             drop = 100 * (metrics.tested - accuracy)
-            yield f"{told} lies {drop:.1f} points below {metrics.tested:.1%} on test photos."
+            yield f"{live} lies {drop:.1f} points below {metrics.tested:.1%} on test photos."
     if metrics.outliers is not None and metrics.outliers > limits.max_outliers:
-        yield f"{metrics.outliers:.1%} of photos resemble nothing known; {limits.max_outliers:.0%} may."
+        yield f"{metrics.outliers:.1%} of photos are out of distribution; the limit is {limits.max_outliers:.0%}."
     if metrics.drift is not None and metrics.drift[0] >= limits.max_drift:
         score, feature = metrics.drift
-        yield f"Photos have drifted: {feature} scores {score:.2f}, and {limits.max_drift:g} is the limit."
+        yield f"Photos have drifted: {feature} scores {score:.2f}; the limit is {limits.max_drift:g}."
 
 
 def _faults(metrics: LiveMetrics, limits: RetrainingSettings) -> Iterator[str]:
-    """What no model mends."""
+    """Problems that no model can solve."""
     if metrics.error_ratio is not None and metrics.error_ratio > limits.max_error_ratio:
-        yield f"{metrics.error_ratio:.1%} of photos fail; {limits.max_error_ratio:.0%} may."
+        yield f"{metrics.error_ratio:.1%} of photos fail; the limit is {limits.max_error_ratio:.0%}."
     if metrics.p95_seconds is not None and metrics.p95_seconds > limits.max_p95_seconds:
-        yield f"95 % of answers take up to {metrics.p95_seconds:.2f} s; {limits.max_p95_seconds:g} s may pass."
+        yield f"95 % of responses take up to {metrics.p95_seconds:.2f} s; the limit is {limits.max_p95_seconds:g} s."
 
 
 def _summary(metrics: LiveMetrics) -> str:

@@ -1,4 +1,4 @@
-"""Whether labelled photos allow a retraining: enough, of every class, readable, and labelled with some sense."""
+"""Data quality: whether the labelled photos allow a retraining. Enough of each class, readable, with sound labels."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from dandelion.training.checks import CheckReport, Severity, judge_photos
 from dandelion.training.run import MIN_PHOTOS_A_SPLIT
 from dandelion.training.versions import DatasetVersion, Labelled, draft_version
 
-# Warnings of the data check that make a photo useless, beside its errors.
+# Warnings of the data check that exclude a photo from training, as its errors do.
 _USELESS = frozenset({"blank", "tiny"})
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What new photos bring.
+    """The quality of the new photos.
 
     Attributes:
-        draft: The dataset version that they would make with those that were there.
+        draft: The dataset version of the old photos and the good new ones.
         report: Findings over all photos, old and new.
-        new: New photos that are good.
-        bad: New photos that are left out, with the reason.
-        stops: Why there should be no run; empty when there may be one.
+        new: The good new photos.
+        bad: The new photos that are left out, with the reason.
+        stops: Reasons to stop the run; empty if it may continue.
     """
 
     draft: DatasetVersion
@@ -40,7 +40,7 @@ class Quality:
 
     @property
     def message(self) -> str:
-        """Counts, and what stops the run."""
+        """Why the run stops, or else the number of photos."""
         if self.stops:
             return " ".join(self.stops)
         total = Counter(photo.label for photo in self.draft.photos)
@@ -57,14 +57,14 @@ def judge_quality(
     known_classes: Sequence[str],
     force: bool,
 ) -> Quality:
-    """Sort new photos into good and bad, draft the next version, and say what stops a run.
+    """Sort the new photos into good and bad, draft the next dataset version, and find reasons to stop the run.
 
     Args:
-        inspected: The new photos, looked at.
-        parent: The last version, without what was erased.
-        limits: How few and how bad is too much.
+        inspected: The new photos.
+        parent: The last version, without erased photos.
+        limits: The minimum numbers and maximum shares.
         known_classes: Classes of the champion.
-        force: Take few new photos, or none.
+        force: Accept few new photos, or none.
     """
     old = [record.as_photo() for record in parent.photos] if parent else []
     readable = [each.photo for each in inspected if each.photo is not None]
@@ -85,12 +85,12 @@ def judge_quality(
 
 
 def stop_for_label_noise(noise: LabelNoise, limits: RetrainingSettings) -> str:
-    """Why suspect labels stop a run; nothing when they do not."""
+    """Why suspect labels stop the run; empty if they do not."""
     if not noise.is_more or noise.new_share - noise.old_share <= limits.max_label_noise:
         return ""
     return (
         f"{noise.new_share:.0%} of new photos carry a label that hardly any similar photo shares, against "
-        f"{noise.old_share:.0%} of those before: look at them, and tell their classes again."
+        f"{noise.old_share:.0%} of old photos. Review these photos and correct their labels."
     )
 
 
@@ -98,24 +98,24 @@ def _stops(
     draft: DatasetVersion, good: int, bad: int, wanted: Sequence[str], limits: RetrainingSettings, *, force: bool
 ) -> Iterator[str]:
     if not draft.photos:
-        yield "No labelled photo. Bring some by `dandelion data upload photos/`, or label stored photos."
+        yield "No labelled photo. Upload some with `dandelion data upload photos/`, or label stored photos."
         return
     if good + bad and bad / (good + bad) > limits.max_bad_share:
         yield f"{bad} of {good + bad} new photos are unreadable, blank, tiny or labelled twice."
     if good < limits.min_new_photos and not force:
-        yield f"{good} new photos since the last version; {limits.min_new_photos} make a run worth while."
+        yield f"{good} new photos since the last version; a retraining needs {limits.min_new_photos}."
     counts = Counter(photo.label for photo in draft.photos)
     for label in sorted({*wanted, *counts}):
         if counts[label] < limits.min_photos_per_class:
             yield f"Class {label!r} has {counts[label]} photos; {limits.min_photos_per_class} are needed."
     if len(counts) < 2:
-        yield f"There is one class only, {next(iter(counts))!r}."
+        yield f"There is only one class, {next(iter(counts))!r}. Add photos of a second class."
     for label, splits in draft.counts().items():
         for split in Split:
             if counts[label] >= limits.min_photos_per_class and splits[split] < MIN_PHOTOS_A_SPLIT:
                 yield (
                     f"{splits[split]} photos of {label!r} fell into the {split} split; {MIN_PHOTOS_A_SPLIT} are "
-                    "needed. Add photos: their content decides."
+                    "needed. Add photos of this class: their content decides their split."
                 )
 
 

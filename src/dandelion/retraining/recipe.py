@@ -1,4 +1,4 @@
-"""What a retraining trains: the champion's architecture from the champion's weights, unless the settings say else."""
+"""The recipe of a retraining: the champion's architecture and weights, unless the settings name others."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A training run to be.
+    """The plan of a training run.
 
     Attributes:
-        config: All of it.
-        start: Where the first weights come from, in words.
-        digest: Equal for equal recipes, whatever machine runs them.
+        config: The training configuration.
+        start: Where the initial weights come from, in words.
+        digest: Equal for equal recipes on every machine.
     """
 
     config: TrainingConfig
@@ -48,23 +48,23 @@ def plan_recipe(
     folder: Path,
     photos: Callable[[ModelPackage], npt.NDArray[np.uint8]],
 ) -> Recipe:
-    """The recipe that the settings and the champion make.
+    """Plan the recipe from the settings and the champion.
 
     Args:
-        limits: What the settings say.
-        champion: What serves, if anything.
-        folder: Where its weights are put when they must be rebuilt from its graph.
+        limits: The settings.
+        champion: The serving model, if there is one.
+        folder: Where the champion's weights are stored if they must be rebuilt from its graph.
         photos: Training photos as the champion sees them, for that case.
 
     Raises:
-        TrainingError: The settings name no model that timm has, or no file.
+        TrainingError: timm has no such model, or the weights file does not exist.
     """
     defaults = TrainingConfig()
     own = champion.manifest.architecture if champion else defaults.architecture
     architecture = own if limits.architecture == CHAMPION else limits.architecture
     weights, start = limits.weights, limits.weights
     if limits.weights == CHAMPION:
-        weights, start = "auto", "the hub's weights, where it answers"
+        weights, start = "auto", "the hub's weights, where it is reachable"
         if champion is not None and architecture == own and (found := _weights_of(champion, folder, photos)):
             weights, start = str(found), f"the champion's weights ({champion.digest[:12]})"
     side = champion.manifest.input.height if champion else defaults.image_size
@@ -87,7 +87,7 @@ def plan_recipe(
 def _weights_of(
     champion: ModelPackage, folder: Path, photos: Callable[[ModelPackage], npt.NDArray[np.uint8]]
 ) -> Path | None:
-    """A file of the champion's weights; None where its package has none and they cannot be rebuilt."""
+    """A file with the champion's weights; None if its package has none and they cannot be rebuilt."""
     if champion.weights.exists():
         return champion.weights
     from dandelion.training.unfold import unfold

@@ -1,4 +1,4 @@
-"""The gate's decision as a page for people: metrics, classes side by side, and the photos whose answer changed."""
+"""The report on the gate's decision: metrics, classes side by side, and the photos whose prediction changed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from dandelion.retraining.compare import Comparison
 from dandelion.training.report import thumbnail
 
-MOST_PHOTOS = 60
+MAX_PHOTOS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +17,9 @@ class ClassRow:
     """One class under both models.
 
     Attributes:
-        label: Which.
-        photos: How many.
-        champion: Share that the champion gets right; None without one.
+        label: The class.
+        photos: Number of its photos.
+        champion: Share that the champion gets right; None without a champion.
         candidate: Share that the candidate gets right.
     """
 
@@ -35,7 +35,7 @@ class ClassRow:
 
 
 def class_rows(comparison: Comparison) -> Iterator[ClassRow]:
-    """Every class by name, with how many of its photos each model gets right."""
+    """Every class, sorted by name, with the share of its photos that each model gets right."""
     true_labels = [photo.label for photo in comparison.photos]
     for label in sorted(set(true_labels)):
         of_class = [index for index, true_label in enumerate(true_labels) if true_label == label]
@@ -49,14 +49,15 @@ def class_rows(comparison: Comparison) -> Iterator[ClassRow]:
 
 
 def render_report(comparison: Comparison, *, candidate: str, champion: str | None) -> str:
-    """The page as HTML that needs nothing beside it; what comes from labels is escaped.
+    """Render the report as one self-contained HTML file; labels are escaped.
 
-    It stays in MLflow, where no erasure comes: photos that may be erased are named rather than shown.
+    The report is stored in MLflow, where erasures do not reach it. So it names photos that can be erased instead of
+    showing them.
 
     Args:
-        comparison: What was compared.
-        candidate: Its version.
-        champion: The version before it, if any.
+        comparison: The comparison of both models.
+        candidate: The candidate's version.
+        champion: The champion's version, if there is one.
     """
     from dandelion.files.templates import create_environment
 
@@ -73,19 +74,19 @@ def render_report(comparison: Comparison, *, candidate: str, champion: str | Non
             {
                 "prediction": photo.prediction_id,
                 "thumbnail": None if photo.prediction_id else thumbnail(photo.data),
-                "true-label": photo.label,
+                "true_label": photo.label,
                 "before": before.labels[index] if before else "",
                 "after": comparison.candidate.labels[index],
             }
-            for index, photo in ((index, comparison.photos[index]) for index in changed[:MOST_PHOTOS])
+            for index, photo in ((index, comparison.photos[index]) for index in changed[:MAX_PHOTOS])
         ],
-        left_out=max(0, len(changed) - MOST_PHOTOS),
+        left_out=max(0, len(changed) - MAX_PHOTOS),
         now=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
 
 
 def render_markdown(comparison: Comparison, *, candidate: str, champion: str | None) -> str:
-    """The same in short, for the page of the flow run."""
+    """Render a short report as Markdown, for the artifact of the flow run."""
     decision = comparison.decision
     rows = [
         f"| {row.label} | {row.photos} | {_percent(row.champion)} | {_percent(row.candidate)} "
@@ -106,12 +107,12 @@ def render_markdown(comparison: Comparison, *, candidate: str, champion: str | N
             "|---|---|---|---|---|",
             *rows,
             "",
-            "| holds | check | figures |",
+            "| passed | check | result |",
             "|---|---|---|",
             *checks,
             "",
-            f"{len(comparison.changed)} of {len(comparison.photos)} answers changed; `gate/report.html` of the MLflow "
-            "run shows the photos.",
+            f"{len(comparison.changed)} of {len(comparison.photos)} predictions changed. The artifact "
+            "`gate/report.html` of the MLflow run shows the photos.",
         ]
     )
 

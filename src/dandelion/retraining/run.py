@@ -1,4 +1,4 @@
-"""One retraining while it goes on: what it has found so far, and what of that outlives its process."""
+"""The state of a running retraining: what its steps share, and what outlives its process."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step says when it is over.
+    """The outcome of a step.
 
     Attributes:
-        message: In a sentence or two.
-        skipped: It had nothing to do, since the run had ended before.
+        message: What it did, in a sentence or two.
+        skipped: Whether it had nothing to do.
     """
 
     message: str
@@ -47,7 +47,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """What serves while a run goes on.
+    """The model in service while a run is running.
 
     Attributes:
         version: Its number; `starter` while the registry has no champion.
@@ -59,39 +59,39 @@ class Champion:
 
     @property
     def is_starter(self) -> bool:
-        """Whether it is the bundled model, whose classes nobody here chose."""
+        """Whether it is the bundled model, whose classes the user did not choose."""
         return self.package.digest == digest_of(starter_path())
 
 
 class Run:
-    """What the steps share. Steps set what they found; `end` says how the run ended.
+    """What the steps share. Steps set what they found; `end` sets how the run ended.
 
     Args:
-        settings: All of them.
-        record: The run's row.
-        asked: Why it runs.
-        earlier: A run that failed or was killed after it had frozen its photos, to go on from.
+        settings: All settings.
+        record: The run's row in the database.
+        request: Why it runs.
+        earlier: A run to resume, which failed or was killed after it had frozen its photos.
 
     Attributes:
-        registered: Number of the version that it, or the run that it goes on from, registered before a kill.
-        say: Told what goes on, a line each.
-        progress: Told how far training is: percent, and a line.
-        outcome: How it ended; None while it goes on.
+        registered: Number of the version that this run, or the run that it resumes, registered before it was killed.
+        say: Called with a line about what the run does.
+        progress: Called with the progress of training: percent, and a line.
+        outcome: How it ended; None while it is running.
         message: Why it ended so.
-        links: Name to address, for whoever is told.
-        page: The gate's decision as Markdown.
+        links: Name to address, for the notification.
+        report: The gate's decision as Markdown.
     """
 
     def __init__(
         self,
         settings: Settings,
         record: Retraining,
-        asked: RetrainingRequest,
+        request: RetrainingRequest,
         earlier: Retraining | None = None,
     ) -> None:
         self.settings = settings
         self.id = record.id
-        self.asked = asked
+        self.request = request
         self.earlier = earlier
         self.say: Callable[[str], None] = log.info
         self.progress: Callable[[float, str], None] = lambda percent, words: log.info(words, percent=percent)
@@ -111,23 +111,23 @@ class Run:
         self.dataset: DatasetVersion | None = None
         self.candidate: ModelVersion | None = None
         self.comparison: Comparison | None = None
-        self.page = ""
+        self.report = ""
 
     @cached_property
     def store(self) -> ObjectStore:
-        """Where photos and datasets are."""
+        """The object store with photos and dataset versions."""
         store = create_store(self.settings)
         store.prepare()
         return store
 
     @cached_property
     def registry(self) -> Registry:
-        """Where versions are."""
+        """The registry of model versions."""
         return create_registry(self.settings)
 
     @cached_property
     def champion(self) -> Champion | None:
-        """What served when the run first asked; the starter counts while the registry has none."""
+        """The champion when the run first read it, or the starter if the registry has no champion."""
         found = self.registry.find_alias(CHAMPION)
         if found is not None:
             return Champion(found.version, self.registry.download(found, self.settings.cache))
@@ -135,7 +135,7 @@ class Run:
 
     @property
     def frozen(self) -> DatasetVersion:
-        """The dataset version that the run rests on."""
+        """The frozen dataset version."""
         if self.dataset is None:
             raise RuntimeError("prepare_data comes first")
         return self.dataset
@@ -148,48 +148,48 @@ class Run:
         return self.candidate
 
     def end(self, outcome: Outcome, message: str) -> Step:
-        """The run ends with what a step found."""
+        """End the run with the result of a step."""
         self.outcome, self.message = outcome, message
         return Step(message)
 
     def skip(self) -> Step | None:
-        """What a step says whose run has ended already."""
+        """The outcome of a step if the run has ended already; None if the run is still running."""
         return None if self.outcome is None else Step(f"Nothing to do: the run was {self.outcome}.", skipped=True)
 
     def remember(self, *, dataset: str | None = None, version: str | None = None) -> None:
-        """Write down what the run rests on from now on."""
+        """Record the dataset version and the model version, so that another run can resume from them."""
         in_transaction(self.settings, lambda on: retrainings.note(on, self.id, dataset=dataset, version=version))
 
 
 @contextmanager
 def begin(
-    settings: Settings, run_id: str, asked: RetrainingRequest, *, is_over: Callable[[str], bool] = lambda _: False
+    settings: Settings, run_id: str, request: RetrainingRequest, *, is_over: Callable[[str], bool] = lambda _: False
 ) -> Iterator[Run | None]:
-    """A run under its lock, written down when it ends; None while another one runs.
+    """Begin a run under its lock and record how it ends; yield None while another run is running.
 
     Args:
-        settings: All of them.
-        run_id: A UUID; one that was begun before is gone on with.
-        asked: Why it runs.
+        settings: All settings.
+        run_id: A UUID; a run of that id that was begun before is resumed.
+        request: Why it runs.
         is_over: Whether a run that holds the lock is known to have been killed.
 
     Raises:
-        DatabaseError: The database does not answer.
+        DatabaseError: The database does not respond.
     """
-    record = claim(settings, run_id, asked, is_over)
+    record = claim(settings, run_id, request, is_over)
     if record is None:
         yield None
         return
-    # As long as a run's photos are not worth a run of their own, the next one goes on with them.
+    # Within the cooldown, a run resumes an earlier one that did not finish, and uses its photos.
     since = datetime.now(UTC) - timedelta(hours=settings.retraining.cooldown_hours)
     earlier = in_transaction(settings, lambda on: retrainings.unfinished(on, since))
-    run = Run(settings, record, asked, earlier)
+    run = Run(settings, record, request, earlier)
     with Heartbeat(settings, run_id):
         try:
             _remove_left(run)
             yield run
         except BaseException as error:
-            # Whatever stops a run between two steps, an interrupt too, leaves it to be gone on with.
+            # Whatever stops a run between two steps, including an interrupt, leaves it in a state that can be resumed.
             run.outcome = run.outcome or "failed"
             run.message = run.message or f"{type(error).__name__}: {error}"
             raise
@@ -199,7 +199,7 @@ def begin(
 
 
 def _remove_left(run: Run) -> None:
-    """Remove what killed runs left: photos that no erasure finds. Checkpoints to go on from are in the store."""
+    """Remove files of killed runs: photos that no erasure would find. Their checkpoints are in the object store."""
     for folder in run.folder.parent.glob("*"):
         if folder != run.folder and _is_run(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
@@ -213,12 +213,12 @@ def _is_run(name: str) -> bool:
 
 
 def _finish(run: Run) -> None:
-    outcome, message = run.outcome or "failed", run.message or "It ended without a word."
+    outcome, message = run.outcome or "failed", run.message or "It ended without a message."
     detail = {
         "outcome": "failed" if outcome in {"failed", "rolled_back"} else "succeeded",
         "decision": outcome,
         "seconds": round(time.monotonic() - run.started, 1),
-        "asked": str(run.asked),
+        "asked": str(run.request),
         "message": message,
     }
     subject = f"version {run.candidate.version}" if run.candidate else "no candidate"

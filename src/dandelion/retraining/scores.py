@@ -1,4 +1,4 @@
-"""What a model answers to labelled photos, and how it answers: calibration, time, agreement with its own graph."""
+"""Score a model on labelled photos: its predictions, calibration, latency and agreement with its float32 graph."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ UNREADABLE = ""
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A labelled photo that both models are asked about.
+    """A labelled photo that both models classify.
 
     Attributes:
-        sha256: Of its bytes.
-        label: Its class.
+        sha256: Hash of its bytes.
+        label: Its label.
         data: Its bytes.
-        recent: Whether it came from traffic of late.
-        prediction_id: The prediction that it came by, and by which it may be erased; None of one that was put there.
+        recent: Whether it came from recent traffic.
+        prediction_id: Id of the prediction that it came from, by which it can be erased; None for an upload.
     """
 
     sha256: str
@@ -42,11 +42,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """One model's answers.
+    """One model's predictions and metrics.
 
     Attributes:
-        labels: What it said of each photo; `UNREADABLE` where it could not decode it.
-        confidences: How sure it was.
+        labels: The predicted label of each photo; `UNREADABLE` if the photo could not be decoded.
+        confidences: The confidence of each prediction.
         metrics: Its other metrics.
     """
 
@@ -56,41 +56,41 @@ class Scores:
 
 
 def score(package: ModelPackage, photos: Sequence[Judged], settings: InferenceSettings) -> Scores:
-    """Ask the model of `package`, run as serving runs it on this machine, about every photo."""
+    """Classify every photo with the model of `package`, with the runtime that serving uses on this machine."""
     classifier = Classifier.load(package, settings)
-    answers = _ask(classifier, photos)
+    predictions = _predict(classifier, photos)
     exact = Classifier.load(package, settings.model_copy(update={"runtime": "openvino", "precision": "float32"}))
-    same = [_label(one) == _label(other) for one, other in zip(answers, _ask(exact, photos), strict=True)]
+    same = [_label(one) == _label(other) for one, other in zip(predictions, _predict(exact, photos), strict=True)]
     metrics = ModelMetrics(
-        ece=_calibration(answers, photos),
+        ece=_calibration(predictions, photos),
         latency_ms=_median_ms(classifier, photos),
         size_bytes=sum(file.stat().st_size for file in package.path.rglob("*") if file.is_file()),
         agreement=sum(same) / len(same) if same else 1.0,
     )
     return Scores(
-        labels=tuple(_label(answer) for answer in answers),
-        confidences=tuple(answer.confidence if isinstance(answer, Answer) else 0.0 for answer in answers),
+        labels=tuple(_label(each) for each in predictions),
+        confidences=tuple(each.confidence if isinstance(each, Answer) else 0.0 for each in predictions),
         metrics=metrics,
     )
 
 
-def _ask(classifier: Classifier, photos: Sequence[Judged]) -> list[Answer | PhotoError]:
+def _predict(classifier: Classifier, photos: Sequence[Judged]) -> list[Answer | PhotoError]:
     found: list[Answer | PhotoError] = []
     for start in range(0, len(photos), AT_ONCE):
         found += classifier.classify([photo.data for photo in photos[start : start + AT_ONCE]])
     return found
 
 
-def _label(answer: Answer | PhotoError) -> str:
-    return answer.label if isinstance(answer, Answer) else UNREADABLE
+def _label(prediction: Answer | PhotoError) -> str:
+    return prediction.label if isinstance(prediction, Answer) else UNREADABLE
 
 
-def _calibration(answers: Sequence[Answer | PhotoError], photos: Sequence[Judged]) -> float:
-    known = [(answer, photo) for answer, photo in zip(answers, photos, strict=True) if isinstance(answer, Answer)]
+def _calibration(predictions: Sequence[Answer | PhotoError], photos: Sequence[Judged]) -> float:
+    known = [(each, photo) for each, photo in zip(predictions, photos, strict=True) if isinstance(each, Answer)]
     if not known:
         return 1.0
     classes = list(known[0][0].probabilities)
-    probabilities = np.array([list(answer.probabilities.values()) for answer, _ in known], dtype=np.float32)
+    probabilities = np.array([list(each.probabilities.values()) for each, _ in known], dtype=np.float32)
     targets = np.array([classes.index(photo.label) if photo.label in classes else -1 for _, photo in known])
     return calibration_error(probabilities, targets)
 

@@ -1,4 +1,4 @@
-"""A candidate out of a frozen dataset version; a run that was killed goes on from its last epoch, on any machine."""
+"""Train a candidate on a frozen dataset version; a killed run resumes from its last epoch, on any machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dandelion.training.tracking import Tracker
 from dandelion.training.versions import DatasetVersion, fetch_version, known_splits, path_in
 
 CHECKPOINTS = "training"
-# On a version: which data and recipe it came from, so that no run trains it twice.
+# Tag of a version: its dataset and recipe, so that no run trains the same version twice.
 KEY_TAG = "dandelion.training_key"
 _CARRIED = ("*.ckpt", "run.json")
 
@@ -33,11 +33,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What training brought.
+    """The result of training.
 
     Attributes:
-        version: The registered version, on which no alias points yet.
-        message: Where it came from, and its metrics.
+        version: The registered version; no alias points at it yet.
+        message: Where it came from, and its accuracy.
     """
 
     version: ModelVersion
@@ -55,23 +55,23 @@ def train_candidate(
     command: str,
     on_epoch: Callable[[Stage, Epoch], None] = lambda stage, epoch: None,
 ) -> Candidate:
-    """Train on `dataset` and register the result; one that was registered for the same data and recipe is taken again.
+    """Train on `dataset` and register the result, or return the version registered before for this data and recipe.
 
     Args:
-        settings: The recipe.
-        store: Where photos are, and checkpoints go after every epoch.
-        registry: Where the candidate goes.
-        dataset: What to learn from.
-        champion: What to start from, if anything.
-        folder: For photos and checkpoints.
-        command: For the model card.
+        settings: The settings, which contain the recipe.
+        store: The object store with the photos, which also stores a checkpoint after every epoch.
+        registry: Where the candidate is registered.
+        dataset: What to train on.
+        champion: The model to start from, if there is one.
+        folder: Folder for photos and checkpoints.
+        command: The command, for the model card.
         on_epoch: Called after each epoch.
 
     Raises:
-        DataError: The photos do not suffice any more.
-        TrainingError: The recipe or the disk is at fault; ParityError when the export is.
-        RegistryError: MLflow did not answer.
-        ObjectStoreError: The store did not, before training began.
+        DataError: The photos no longer suffice.
+        TrainingError: The recipe is invalid or the disk is full; ParityError if the exported graph differs.
+        RegistryError: MLflow did not respond.
+        ObjectStoreError: The store did not respond before training began.
     """
     photos = fetch_version(store, dataset, folder / "photos")
 
@@ -82,7 +82,7 @@ def train_candidate(
     recipe = plan_recipe(settings.retraining, champion, settings.home / "retraining" / "weights", served)  # type: ignore[arg-type]
     key = f"{dataset.digest[:16]}-{recipe.digest[:8]}"
     if found := next((each for each in registry.list_versions() if each.tags.get(KEY_TAG) == key), None):
-        return Candidate(found, f"Version {found.version} was trained on these photos by this recipe before.")
+        return Candidate(found, f"Version {found.version} was trained on these photos with this recipe before.")
     output = folder / key
     carried = _Carried(store, f"{CHECKPOINTS}/{key}", output)
     carried.fetch()
@@ -110,15 +110,15 @@ def train_candidate(
 
 
 def _message(recipe: Recipe, version: ModelVersion, accuracy: float, resumed: bool) -> str:
-    went_on = ", went on after it was killed" if resumed else ""
+    note = ", resumed after it was killed" if resumed else ""
     return (
         f"Version {version.version}: {recipe.config.architecture} at {recipe.config.image_size} px from {recipe.start}"
-        f"{went_on}; {accuracy:.1%} of test photos right."
+        f"{note}; {accuracy:.1%} of test photos right."
     )
 
 
 class _Carried:
-    """Checkpoints in the object store, so that another machine can go on from them."""
+    """Checkpoints in the object store, so that another machine can resume from them."""
 
     def __init__(self, store: ObjectStore, prefix: str, output: Path) -> None:
         self._store, self._prefix, self._output = store, prefix, output
@@ -126,7 +126,7 @@ class _Carried:
         self.resumed = False
 
     def fetch(self) -> None:
-        """Bring what was saved; files that are here already stay, for they are as new."""
+        """Download saved checkpoints; local files stay, because they are at least as new."""
         self._output.mkdir(parents=True, exist_ok=True)
         for found in self._store.list_objects(PROCESSED, f"{self._prefix}/"):
             path = self._output / found.key.rsplit("/", 1)[1]
@@ -135,7 +135,7 @@ class _Carried:
                 self._store.get_file(PROCESSED, found.key, path)
 
     def save(self) -> None:
-        """Save what changed; a store that is down costs the chance to resume, not the run."""
+        """Save what changed. If the store is down, the run continues but cannot be resumed elsewhere."""
         for path in (each for pattern in _CARRIED for each in self._output.glob(pattern)):
             changed_ns = path.stat().st_mtime_ns
             if self._saved.get(path.name) == changed_ns:
@@ -148,7 +148,7 @@ class _Carried:
                 self._saved[path.name] = changed_ns
 
     def forget(self) -> None:
-        """Remove what was saved, here and there: the run is done."""
+        """Remove the checkpoints from the store and from this machine."""
         try:
             for found in list(self._store.list_objects(PROCESSED, f"{self._prefix}/")):
                 self._store.delete(PROCESSED, found.key)

@@ -1,4 +1,4 @@
-"""One log, structured: JSON for machines, coloured lines for people."""
+"""Structured logs: JSON for machines, coloured lines for people."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def configure_logging(settings: LogSettings) -> None:
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.level.upper())),
-        # No logger is cached: one used before would go on with the level of an earlier call.
+        # Loggers are not cached: one that was used before would stay at the level of an earlier call.
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -44,10 +44,10 @@ def configure_logging(settings: LogSettings) -> None:
     root.setLevel(settings.level.upper())
     for noisy in ("httpx", "httpcore", "alembic", "PIL"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # It warns of every retry; who asked says once what does not answer.
+    # It warns of every retry; its caller logs once what does not respond.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 def _tracebacks() -> structlog.processors.ExceptionRenderer:
-    # Without local variables: they hold photos and may hold secrets.
+    # Without local variables, which hold photos and may hold secrets.
     return structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))

@@ -1,4 +1,4 @@
-"""Figures that are kept elsewhere, in the database: the same in every process, and there again after a restart."""
+"""Series that come from the database: the same in every process, and unaffected by a restart."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily
 
 
 class Recorded(Collector):
-    """Figures that are kept elsewhere and told as a whole, again and again: none until then, none that is over.
+    """A metric family whose values are replaced as a whole: none before the first call of `tell`, none out of date.
 
     Args:
         family: `CounterMetricFamily` or `GaugeMetricFamily`.
-        name: Without `_total`.
-        documentation: What it says.
-        labels: Names.
+        name: Name, without `_total`.
+        documentation: Description for users.
+        labels: Names of the labels.
     """
 
     def __init__(
@@ -37,15 +37,15 @@ class Recorded(Collector):
         registry.register(self)
 
     def tell(self, values: Mapping[tuple[str, ...], float]) -> None:
-        """Label values to figures, all that there are."""
+        """Replace all values; the keys are label values."""
         self._values = dict(values)
 
     def describe(self) -> Iterable[Metric]:
-        """What it is, without figures."""
+        """The family without values."""
         return [self._create()]
 
     def collect(self) -> Iterable[Metric]:
-        """What was told last."""
+        """The family with its current values."""
         found: Any = self._create()  # the client types neither family's methods
         for labels, value in self._values.items():
             found.add_metric(labels, value)

@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry: a span a request and one a stage within it. Off, it costs a comparison with None."""
+"""OpenTelemetry traces: one span a request and one a stage. Switched off, a span costs a comparison with None."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SERVICE = "dandelion-api"
 
 
 class _Active:
-    """What `start` made."""
+    """What `start` created."""
 
     provider: TracerProvider | None = None
     tracer: Tracer | None = None
 
 
 def start(settings: TracingSettings) -> None:
-    """Begin to send spans where the settings say; does nothing where they name nobody."""
+    """Start to send spans to the collector in the settings; without one, do nothing."""
     if settings.url is None:
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -42,7 +42,7 @@ def start(settings: TracingSettings) -> None:
 
 
 def stop() -> None:
-    """Send what waits, then no more. Blocks."""
+    """Send the waiting spans, then stop. Blocks."""
     if _Active.provider is not None:
         _Active.provider.shutdown()
     _Active.provider = _Active.tracer = None
@@ -50,7 +50,7 @@ def stop() -> None:
 
 @contextmanager
 def request(name: str, headers: Mapping[str, str], **attributes: str) -> Iterator[None]:
-    """The span of a request, which goes on from the caller's `traceparent` if there is one."""
+    """The span of a request; it continues the trace of the caller's `traceparent`, if there is one."""
     if _Active.tracer is None:
         yield
         return
@@ -64,7 +64,7 @@ def request(name: str, headers: Mapping[str, str], **attributes: str) -> Iterato
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """A span of what happens now within the request."""
+    """A span of a stage of the current request."""
     if _Active.tracer is None:
         yield
         return
@@ -73,13 +73,13 @@ def stage(name: str) -> Iterator[None]:
 
 
 def stage_at(name: str, start_ns: int, end_ns: int, **attributes: int) -> None:
-    """A span of what happened within the request in another thread, nanoseconds since the epoch."""
+    """A span of a stage that ran in another thread; times in nanoseconds since the epoch."""
     if _Active.tracer is not None:
         _Active.tracer.start_span(name, start_time=start_ns, attributes=attributes).end(end_ns)
 
 
 def trace_id() -> str:
-    """Which trace the request belongs to, 32 hexadecimal digits; empty where none is kept."""
+    """The id of the request's trace, 32 hexadecimal digits; empty if the trace is not sampled."""
     if _Active.tracer is None:
         return ""
     from opentelemetry.trace import format_trace_id, get_current_span

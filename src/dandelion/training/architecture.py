@@ -1,4 +1,4 @@
-"""The timm model that a run starts from."""
+"""Create the timm model that a training run starts from."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from dandelion.training.config import TrainingConfig
 
 SCRATCH = "from scratch"
 
-# The hub's own defaults wait ten seconds for each of many tries; a machine without network should hear of it at once.
+# By default the hub's client waits ten seconds for each of many tries. A machine without network should fail fast.
 os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "5")
 os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "15")
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a run starts from.
+    """The model that a run starts from.
 
     Attributes:
-        classifier: On the CPU, the same for the same seed.
+        classifier: The network, on the CPU; the same for the same seed.
         weights: Where its weights came from, in words.
-        pretrained: Whether they were learnt elsewhere, so that they should change gently.
+        pretrained: Whether the weights are pretrained, so that they learn at a lower rate.
     """
 
     classifier: nn.Module
@@ -38,10 +38,10 @@ class Start:
 
 
 def create_classifier(config: TrainingConfig, classes: int) -> Start:
-    """A fresh model with a last layer for `classes` classes.
+    """Create a model with a new last layer for `classes` classes.
 
     Raises:
-        UnknownModelError: timm has no such model; the nearest names are given.
+        UnknownModelError: timm has no such model; the error names the nearest ones.
         TrainingError: The weights file does not fit the model.
     """
     check_architecture(config.architecture)
@@ -57,7 +57,7 @@ def create_classifier(config: TrainingConfig, classes: int) -> Start:
 
 
 def input_spec(config: TrainingConfig) -> InputSpec:
-    """The model's input: photos are normalised as the architecture's published weights expect it."""
+    """The model's input; photos are normalised as the architecture's published weights expect."""
     check_architecture(config.architecture)
     published = timm.get_pretrained_cfg(config.architecture)
     side = config.image_size
@@ -67,26 +67,26 @@ def input_spec(config: TrainingConfig) -> InputSpec:
 
 
 def check_architecture(name: str) -> None:
-    """Make sure that timm knows `name`.
+    """Check that timm has a model `name`.
 
     Raises:
-        UnknownModelError: It does not; the nearest names are given.
+        UnknownModelError: timm has no such model; the error names the nearest ones.
     """
     if timm.is_model(name.split(".", maxsplit=1)[0]):
         return
     nearest = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.4)
-    remedy = f"The nearest names: {', '.join(nearest)}." if nearest else "timm.list_models() lists all of them."
+    remedy = f"The nearest names: {', '.join(nearest)}." if nearest else "List all names with timm.list_models()."
     raise UnknownModelError(f"timm has no model {name!r}.", remedy)
 
 
 def last_layer(model: nn.Module) -> nn.Module:
-    """The layer that turns an embedding into logits; the only one that belongs to a task."""
+    """The layer that turns an embedding into logits; the only layer that is specific to a task."""
     layer: nn.Module = model.get_classifier()  # type: ignore[operator]
     return layer
 
 
 def _calm_last_layer(model: nn.Module) -> None:
-    """Start from even odds: some architectures begin with logits so large for few classes that learning suffers."""
+    """Start with equal probabilities: with few classes, the initial logits of some architectures are too large."""
     for layer in last_layer(model).modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
             nn.init.normal_(layer.weight, std=0.01)
@@ -99,14 +99,14 @@ def _from_hub(config: TrainingConfig, classes: int) -> Start:
         model = timm.create_model(config.architecture, pretrained=True, num_classes=classes)
     except Exception as error:  # noqa: BLE001 -- the hub's client raises what its transport raises
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        reason = f"{SCRATCH} (the hub did not answer: {type(error).__name__}: {first[:120]})"
+        reason = f"{SCRATCH} (the hub did not respond: {type(error).__name__}: {first[:120]})"
         torch.manual_seed(config.seed)
         return Start(timm.create_model(config.architecture, num_classes=classes), reason, pretrained=False)
     return Start(model, "weights from the hub", pretrained=True)
 
 
 def _from_file(config: TrainingConfig, classes: int) -> Start:
-    """Everything but the last layer from the file; timm's own loader would pass over weights that do not fit."""
+    """Load all layers but the last from the file; timm's own loader would ignore weights that do not fit."""
     path = Path(config.pretrained)
     model = timm.create_model(config.architecture, num_classes=classes)
     try:
@@ -114,19 +114,19 @@ def _from_file(config: TrainingConfig, classes: int) -> Start:
     except Exception as error:
         raise TrainingError(
             f"The weights {path} cannot be read ({str(error).strip().splitlines()[0]}).",
-            "Give a .safetensors or .pth file.",
+            "Give a readable .safetensors or .pth file.",
         ) from error
     own = model.state_dict()
     if not given.keys() & own.keys() and len(given) == len(own):
-        given = dict(zip(own, given.values(), strict=True))  # another library's names for the same layers in order
+        given = dict(zip(own, given.values(), strict=True))  # same layers, in order, under another library's names
     fitting = {name: value for name, value in given.items() if name in own and value.shape == own[name].shape}
     last = model.default_cfg["classifier"]
     missing = [name for name in own if name not in fitting and not name.startswith(last)]
     if missing:
         raise TrainingError(
             f"The weights {path} do not fit {config.architecture}: {len(missing)} of its {len(own)} tensors are "
-            f"missing or of another shape, {missing[0]} for one.",
-            "Give the weights of that timm model.",
+            f"missing or have another shape, for example {missing[0]}.",
+            f"Give weights of the timm model {config.architecture}.",
         )
     model.load_state_dict(fitting, strict=False)
     return Start(model, f"weights from {path.name}", pretrained=True)

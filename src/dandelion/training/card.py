@@ -1,4 +1,4 @@
-"""The model card: what the model is for, what it was made from, and how good it is, in the words of its figures."""
+"""The model card: what the model is for, what it was trained on, and how good it is."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from dandelion.training.graphs import Parity
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a card tells.
+    """The content of a card.
 
     Attributes:
-        manifest: The package's facts.
-        config: The recipe.
-        command: What was typed.
+        manifest: The package's manifest.
+        config: The training configuration.
+        command: The command that trained the model.
         counts: Split to class to number of photos.
-        metrics: Figures on the test split, and of cross-validation where it was done.
-        parity: float32 graph against torch.
-        int8: int8 graph against float32, and whether it is in the package.
-        pretrained: Where the first weights came from.
-        epochs: Epochs done, and the one that was kept.
+        metrics: Metrics on the test split, and of cross-validation if there was any.
+        parity: The float32 graph compared with torch.
+        int8: The int8 graph compared with float32, and whether it is in the package.
+        pretrained: Where the initial weights came from.
+        epochs: Number of epochs done.
         minutes: Wall-clock time of the run.
     """
 
@@ -40,21 +40,21 @@ class Facts:
 
 
 def write_card(facts: Facts) -> str:
-    """The card as Markdown."""
+    """Write the card as Markdown."""
     manifest, metrics = facts.manifest, facts.metrics
     spec = manifest.input
-    int8, kept = facts.int8
+    int8, is_packaged = facts.int8
     classes = ", ".join(manifest.classes)
     lines = [
         f"# {manifest.architecture}: {classes}",
         "",
-        f"Tells photos of {classes} apart. Made by Dandelion {__version__} with `{facts.command}`.",
+        f"Classifies photos of {classes}. Created by Dandelion {__version__} with `{facts.command}`.",
         "",
-        "## Figures",
+        "## Metrics",
         "",
         "On test photos that took no part in training, in choosing the epoch, or in calibration:",
         "",
-        "| figure | value |",
+        "| metric | value |",
         "|---|---|",
         *(f"| {name.replace('_', ' ')} | {_format(name, value)} |" for name, value in metrics.items()),
         "",
@@ -71,23 +71,24 @@ def write_card(facts: Facts) -> str:
         "",
         "## Training",
         "",
-        f"- Start: {facts.pretrained}; {facts.epochs} epochs of at most {facts.config.epochs}, "
+        f"- Start: {facts.pretrained}; {facts.epochs} epochs of a maximum of {facts.config.epochs}, "
         f"seed {facts.config.seed}, {facts.minutes:.1f} minutes.",
         f"- Input {spec.height} x {spec.width} pixels, the middle {spec.crop_fraction:.0%}, {spec.interpolation}.",
-        f"- Temperature {manifest.temperature:.3f}; photos beyond an outlier score of "
-        f"{manifest.outlier_threshold:.3f} are said to be out of distribution (5 % of known photos are, wrongly).",
+        f"- Temperature {manifest.temperature:.3f}; photos with an outlier score above "
+        f"{manifest.outlier_threshold:.3f} count as out of distribution (5 % of photos of known kinds do, wrongly).",
         f"- The float32 graph matches torch: same label on {facts.parity.agreement:.1%}, probabilities within "
         f"{facts.parity.max_difference:.4f}.",
-        f"- The int8 graph {'is in the package' if kept else 'was left out'}: same label as float32 on "
+        f"- The int8 graph {'is in the package' if is_packaged else 'was left out'}: same label as float32 on "
         f"{int8.agreement:.1%} of the held-out photos, accuracy lower by {100 * int8.accuracy_loss:.1f} points.",
         "",
         "## Limits",
         "",
-        f"- It knows {classes} and nothing else: every photo gets one of these labels, and `in_distribution` is the "
-        "only sign that it shows something else.",
-        f"- {int(metrics.get('photos', 0))} test photos leave an uncertainty of about "
-        f"{100 * _margin(metrics):.1f} points on the accuracy (95 % interval).",
-        "- It is as biased as its photos: places, seasons and cameras that they lack are unmeasured.",
+        f"- The model knows only {classes}: it gives every photo one of these labels. Only `in_distribution` shows "
+        "that a photo may show something else.",
+        f"- With {int(metrics.get('photos', 0))} test photos, the accuracy is uncertain by about "
+        f"{100 * _margin(metrics):.1f} points (95 % interval).",
+        "- The model is as biased as its photos. Its accuracy for places, seasons and cameras that they lack is "
+        "unknown.",
         "",
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""One file that a killed run goes on from, replaced as a whole after each epoch."""
+"""The checkpoint from which a killed run resumes: one file, replaced as a whole after each epoch."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from dandelion.files.replacing import replacing
 from dandelion.training.config import TrainingConfig
 from dandelion.training.epoch import Epoch
 
-# What may differ between a run and the run that goes on from it.
+# Options that may differ between a run and the run that resumes it.
 _FREE = {"device", "compact", "folds"}
 
 
 @dataclass(slots=True)
 class Checkpoint:
-    """How far a run has come.
+    """The progress of a run.
 
     Attributes:
         history: Epochs done.
-        best_epoch: Number of the best of them, 0 before the first.
-        best_loss: Its validation loss.
-        best: Its averaged weights.
+        best_epoch: Number of the best epoch, 0 before the first.
+        best_loss: Validation loss of the best epoch.
+        best: Averaged weights of the best epoch.
     """
 
     history: list[Epoch] = field(default_factory=list)
@@ -37,12 +37,12 @@ class Checkpoint:
 
     @classmethod
     def fresh(cls) -> Checkpoint:
-        """A run that has not begun."""
+        """The checkpoint of a run that has not begun."""
         return cls()
 
 
 def save_checkpoint(path: Path, state: Checkpoint, training: dict[str, object], config: TrainingConfig) -> None:
-    """Replace `path` atomically: a reader finds the old checkpoint or the new one, never half of one.
+    """Replace `path` atomically: a reader finds either the old checkpoint or the new one, never a partial one.
 
     Raises:
         TrainingError: The disk is full or the folder cannot be written.
@@ -70,10 +70,10 @@ def save_checkpoint(path: Path, state: Checkpoint, training: dict[str, object], 
 
 
 def load_checkpoint(path: Path, config: TrainingConfig) -> tuple[Checkpoint, dict[str, object]] | None:
-    """The checkpoint at `path` with the optimiser's state, or None when there is none.
+    """Load the checkpoint at `path` with the optimiser's state; return None if there is none.
 
     Raises:
-        TrainingError: It cannot be read, or was written by a run with another configuration.
+        TrainingError: The checkpoint cannot be read, or comes from a run with another configuration.
     """
     if not path.exists():
         return None
@@ -87,7 +87,7 @@ def load_checkpoint(path: Path, config: TrainingConfig) -> tuple[Checkpoint, dic
     for name in sorted(ours.keys() - _FREE):
         if ours[name] != theirs.get(name):
             raise TrainingError(
-                f"The checkpoint {path} is of a run with {name}={theirs.get(name)}, this one has {ours[name]}.",
+                f"The checkpoint {path} is from a run with {name}={theirs.get(name)}, this one has {ours[name]}.",
                 "Use the same options, or start without --resume.",
             )
     history = [Epoch(**epoch) for epoch in content["history"]]

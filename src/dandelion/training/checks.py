@@ -1,4 +1,4 @@
-"""What is wrong with a data folder, before an hour of training is spent on it.
+"""Check a data folder before training: find unreadable, duplicate, blank and mislabelled photos.
 
 Exit statuses, for scripts: 0 nothing or only notes, 1 warnings, 2 errors.
 """
@@ -16,14 +16,14 @@ from dandelion.errors import DataError, PhotoError
 from dandelion.training.photos import PHOTO_SUFFIXES, SUFFIXES, Photo, list_class_folders, scan_photos
 from dandelion.training.splits import NEAR_BITS, group_near_duplicates
 
-MIN_SIDE = 32  # pixels; every model here looks at five to seven times as many
+MIN_SIDE = 32  # pixels; the input of every model here is five to seven times as large
 BLANK_CONTRAST = 2.0  # of 127.5; the flattest of 300 real photos has 6.3
-MIN_PHOTOS = 20  # a class; 15 % of fewer leaves less than three photos to test with
+MIN_PHOTOS = 20  # for each class; with fewer, 15 % are less than three test photos
 MAX_IMBALANCE = 3.0  # largest class to smallest; beyond it accuracy says little about the small one
 
 
 class Severity(IntEnum):
-    """How bad a finding is; its value is the exit status that it asks for."""
+    """How bad a finding is; the value is the exit status."""
 
     INFO = 0
     WARNING = 1
@@ -32,12 +32,12 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, and what to do about it.
+    """One problem of a data folder, and its remedy.
 
     Attributes:
-        severity: Errors hinder or falsify training; warnings cost quality; notes cost nothing.
-        kind: One word for it, listed in docs/data.md.
-        paths: The files or folders concerned; may be many.
+        severity: Errors prevent or falsify training; warnings reduce quality; notes are harmless.
+        kind: Its name, listed in docs/data.md.
+        paths: The affected files or folders; may be many.
         message: What is wrong.
         remedy: What to do about it.
     """
@@ -51,13 +51,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        folder: What was checked.
-        photos: Every readable photo.
-        classes: Class to its number of readable photos, sorted by name.
-        findings: Worst first.
+        folder: The folder that was checked.
+        photos: All readable photos.
+        classes: Class to number of its readable photos, sorted by name.
+        findings: All findings, worst first.
     """
 
     folder: Path
@@ -71,24 +71,24 @@ class CheckReport:
         return max((int(finding.severity) for finding in self.findings), default=0)
 
     def count(self, severity: Severity) -> int:
-        """How many findings have this severity."""
+        """The number of findings of this severity."""
         return sum(finding.severity is severity for finding in self.findings)
 
 
 def check_photos(folder: Path, *, progress: Callable[[int, int], None] | None = None) -> CheckReport:
-    """Look at every file of a data folder and say what is wrong with it; nothing is changed.
+    """Check every file of a data folder; nothing is changed.
 
     Args:
-        folder: Holds one sub-folder a class.
-        progress: Called with files done and files in all.
+        folder: Holds one sub-folder for each class.
+        progress: Called with the number of files done and the number of all files.
 
     Raises:
-        DataError: There is no such folder, it is empty, or it has one class only.
+        DataError: There is no such folder, it is empty, or it has only one class.
     """
     class_folders = list_class_folders(folder)
     if len(class_folders) == 1:
         raise DataError(
-            f"{folder} has one class only, {class_folders[0].name!r}; there is nothing to tell it from.",
+            f"{folder} has only one class, {class_folders[0].name!r}.",
             "Add a second sub-folder with photos of something else.",
         )
     unreadable: list[tuple[Path, PhotoError]] = []
@@ -104,13 +104,13 @@ def judge_photos(
     unreadable: Sequence[tuple[Path, PhotoError]],
     layout: Sequence[Finding] = (),
 ) -> CheckReport:
-    """What is wrong with photos that were described already, wherever they lie.
+    """Find problems of photos that were described before, wherever they are stored.
 
     Args:
-        folder: Where their paths begin.
-        labels: Every class that there should be.
-        photos: The readable ones.
-        unreadable: The others, with what is wrong.
+        folder: The folder that holds them.
+        labels: All classes.
+        photos: The readable photos.
+        unreadable: The other files, with their errors.
         layout: Findings about the folder itself.
     """
     counts = Counter(photo.label for photo in photos)
@@ -133,15 +133,15 @@ def _judge_unreadable(unreadable: Sequence[tuple[Path, PhotoError]]) -> Iterator
             yield Finding(Severity.ERROR, "unreadable", (path,), error.message, remedy)
     others = tuple(path for path, _ in unreadable if path.suffix.lower() not in PHOTO_SUFFIXES)
     if others:
-        message = f"{_files(len(others))} in class folders that cannot be read as a photo; training passes over them."
-        remedy = "Nothing, unless some were meant as photos: then convert them to JPEG or PNG."
+        message = f"{_files(len(others))} in class folders cannot be read as photos; training ignores them."
+        remedy = "Nothing to do, unless some were meant as photos: then convert them to JPEG or PNG."
         yield Finding(Severity.INFO, "not-a-photo", others, message, remedy)
 
 
 def _judge_layout(folder: Path, class_folders: Sequence[Path]) -> Iterator[Finding]:
     loose = tuple(p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix.lower() in PHOTO_SUFFIXES)
     if loose:
-        message = f"{_files(len(loose))} outside any class folder; training does not see them."
+        message = f"{_files(len(loose))} outside any class folder; training ignores them."
         yield Finding(Severity.WARNING, "no-class", loose, message, "Move them into the folder of their class.")
     nested = tuple(
         child
@@ -150,16 +150,16 @@ def _judge_layout(folder: Path, class_folders: Sequence[Path]) -> Iterator[Findi
         if child.is_dir() and not child.name.startswith(".")
     )
     if nested:
-        message = f"{len(nested)} folder(s) inside class folders; training does not look into them."
-        remedy = "Move the photos up into the class folder, or point at the folder whose sub-folders are the classes."
+        message = f"{len(nested)} folder(s) inside class folders; training ignores them."
+        remedy = "Move the photos up into the class folder, or name the folder whose sub-folders are the classes."
         yield Finding(Severity.WARNING, "nested-folder", nested, message, remedy)
 
 
 def _judge_classes(folder: Path, classes: dict[str, int]) -> Iterator[Finding]:
     for label, count in classes.items():
         if len(label) > LABEL_LENGTH:
-            message = f"Class {label[:40]!r}... has a name of {len(label)} characters; no answer of it could be stored."
-            remedy = f"Name the folder with at most {LABEL_LENGTH}."
+            message = f"Class {label[:40]!r}... has a name of {len(label)} characters; no prediction could be stored."
+            remedy = f"Rename the folder; a name has up to {LABEL_LENGTH} characters."
             yield Finding(Severity.ERROR, "long-name", (folder / label,), message, remedy)
         if count == 0:
             message = f"Class {label!r} has no readable photo."
@@ -168,7 +168,7 @@ def _judge_classes(folder: Path, classes: dict[str, int]) -> Iterator[Finding]:
             )
         elif count < MIN_PHOTOS:
             message = f"Class {label!r} has {count} photos; its accuracy cannot be measured with so few."
-            remedy = f"Add photos: at least {MIN_PHOTOS}, better 100."
+            remedy = f"Add photos until there are {MIN_PHOTOS} or more; 100 are better."
             yield Finding(Severity.WARNING, "few-photos", (folder / label,), message, remedy)
     small, large = min(classes, key=classes.__getitem__), max(classes, key=classes.__getitem__)
     if classes[small] and classes[large] > MAX_IMBALANCE * classes[small]:
@@ -176,22 +176,22 @@ def _judge_classes(folder: Path, classes: dict[str, int]) -> Iterator[Finding]:
             f"Class {large!r} has {classes[large]} photos and {small!r} {classes[small]}: "
             f"{classes[large] / classes[small]:.1f} to 1."
         )
-        remedy = f"Add photos of {small!r}, or judge the model by its figures for each class."
+        remedy = f"Add photos of {small!r}, or judge the model by its metrics for each class."
         yield Finding(Severity.WARNING, "imbalance", (folder / large, folder / small), message, remedy)
 
 
 def _judge_each(photos: Sequence[Photo]) -> Iterator[Finding]:
     for photo in photos:
         if photo.path.suffix.lower() not in SUFFIXES.get(photo.format, ()):
-            message = f"The file is {photo.format}, which its name does not say."
-            remedy = f"Rename it to end in {SUFFIXES[photo.format][0]}; Dandelion reads it, other tools may not."
+            message = f"The file is {photo.format}, which does not match its name {photo.path.name!r}."
+            remedy = f"Rename it to end in {SUFFIXES[photo.format][0]}; Dandelion reads it, but other tools may not."
             yield Finding(Severity.WARNING, "wrong-extension", (photo.path,), message, remedy)
         if min(photo.width, photo.height) < MIN_SIDE:
             message = f"The photo is {photo.width} x {photo.height} pixels; below {MIN_SIDE} there is little to learn."
             yield Finding(Severity.WARNING, "tiny", (photo.path,), message, "Replace it with a larger one.")
         if photo.contrast < BLANK_CONTRAST:
             message = f"The photo is blank: its contrast is {photo.contrast:.1f} of 127.5."
-            yield Finding(Severity.WARNING, "blank", (photo.path,), message, "Look at it, and remove it.")
+            yield Finding(Severity.WARNING, "blank", (photo.path,), message, "Review it, and remove it.")
 
 
 def _judge_copies(photos: Sequence[Photo]) -> Iterator[Finding]:
@@ -201,7 +201,7 @@ def _judge_copies(photos: Sequence[Photo]) -> Iterator[Finding]:
     for copies in same.values():
         if len(copies) > 1:
             yield _copies(copies, exact=True)
-    # A blank photo has no looks to compare, and an exact copy has been told already.
+    # A blank photo resembles all blank photos, and exact copies are reported above.
     distinct = [copies[0] for copies in same.values() if copies[0].contrast >= BLANK_CONTRAST]
     for group in group_near_duplicates(distinct):
         if len(group) > 1:
@@ -214,16 +214,16 @@ def _copies(copies: Sequence[Photo], *, exact: bool) -> Finding:
     classes = " and ".join(repr(label) for label in labels)
     if exact and len(labels) > 1:
         message = f"The same file is in classes {classes}."
-        return Finding(Severity.ERROR, "label-conflict", paths, message, "Keep it in the class that is right.")
+        return Finding(Severity.ERROR, "label-conflict", paths, message, "Keep it only in the right class.")
     if exact:
-        message = f"The same file is there {len(copies)} times."
-        return Finding(Severity.WARNING, "exact-duplicate", paths, message, "Keep one; copies count more than others.")
+        message = f"The same file exists {len(copies)} times."
+        return Finding(Severity.WARNING, "exact-duplicate", paths, message, "Keep one; copies gain too much weight.")
     if len(labels) > 1:
         message = f"{len(copies)} photos of classes {classes} look alike."
-        remedy = "Look at them; if they show the same thing, keep them in one class."
+        remedy = "Review them; if they show the same thing, move them into one class."
         return Finding(Severity.WARNING, "near-label-conflict", paths, message, remedy)
-    message = f"{len(copies)} photos look alike (at most {NEAR_BITS} of 64 bits of their perceptual hashes differ)."
-    remedy = "Nothing: they share a split. Remove some if they are copies of one photo."
+    message = f"{len(copies)} photos look alike (up to {NEAR_BITS} of 64 bits of their perceptual hashes differ)."
+    remedy = "Nothing to do: they share a split. Remove some if they are copies of one photo."
     return Finding(Severity.INFO, "near-duplicate", paths, message, remedy)
 
 

@@ -1,4 +1,4 @@
-"""What a training run is told, all of it: the same configuration and photos make the same model."""
+"""The configuration of a training run: the same configuration and photos make the same model."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Device = Literal["auto", "cpu", "cuda"]
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How training photos are varied, so that few photos teach much.
+    """Augmentation of training photos, so that the model learns much from few photos.
 
     Attributes:
-        min_area: Smallest share of a photo that a random crop keeps.
+        min_area: Smallest share of a photo's area in a random crop.
         colour: Strength of brightness, contrast and saturation jitter.
-        hue: Strength of hue jitter, as a share of the colour circle; small, for colour tells flowers from lawns.
+        hue: Strength of hue jitter, as a share of the colour circle; small, since colour distinguishes flowers.
         trivial: Whether TrivialAugment (Mueller and Hutter 2021) is applied.
         erasing: Probability that a rectangle is erased.
         mixing: Share of batches that are mixed, half by mixup (Zhang et al. 2018), half by CutMix (Yun et al. 2019).
@@ -43,27 +43,27 @@ class TrainingConfig:
 
     Attributes:
         architecture: timm model name.
-        pretrained: `auto` takes the hub's weights where the hub answers, `off` starts from scratch, anything else
-            is the path of a weights file.
+        pretrained: `auto` uses the hub's weights if the hub is reachable, `off` starts from scratch, anything else is
+            the path of a weights file.
         image_size: Side of the model's input, pixels.
-        training_scale: Side of the varied crops in training, as a share of `image_size`. Random crops show things
-            larger than they are served, which smaller crops make up for (Touvron et al. 2019), at half the cost.
-        epochs: Most passes over the training photos.
-        batch_size: Photos a step.
+        training_scale: Side of the random crops in training, as a share of `image_size`. Random crops show objects
+            larger than serving does; smaller crops compensate for that (Touvron et al. 2019), at half the cost.
+        epochs: Maximum number of passes over the training photos.
+        batch_size: Photos in a step.
         learning_rate: Peak of the cosine schedule (Loshchilov and Hutter 2017), AdamW.
         features_rate: Share of it at which pretrained weights below the last layer learn (discriminative fine-tuning,
             Howard and Ruder 2018); weights from scratch learn at the full rate.
         warmup_epochs: Epochs of linear warm-up.
         weight_decay: Decoupled weight decay; not applied to biases and norms.
         label_smoothing: Share of the target that is spread over all classes.
-        ema_decay: Decay a step of the averaged weights, which are what is evaluated and exported.
-        clip_norm: Largest gradient norm.
+        ema_decay: Decay in each step of the averaged weights, which are evaluated and exported.
+        clip_norm: Maximum gradient norm.
         patience: Epochs without a better validation loss after which a run stops early.
-        augmentation: How training photos are varied.
-        seed: Of everything random.
-        folds: Folds of cross-validation before the final fit; 0 is none.
-        device: `auto` takes a GPU when there is one.
-        compact: Leave the torch weights out of the package, which then runs on OpenVINO only.
+        augmentation: How training photos are augmented.
+        seed: Seed of everything random.
+        folds: Folds of cross-validation before the final fit; 0 means none.
+        device: `auto` uses a GPU if there is one.
+        compact: Leave the torch weights out of the package, which then runs only on OpenVINO.
     """
 
     architecture: str = "resnet10t"
@@ -99,16 +99,17 @@ class TrainingConfig:
             raise TrainingError(f"folds is {self.folds}.", "Set it to 0, or to 2 or more.")
         if self.pretrained not in {"auto", "off"} and not Path(self.pretrained).is_file():
             raise TrainingError(
-                f"The weights file {self.pretrained} does not exist.", "Give a path, or `auto`, or `off`."
+                f"The weights file {self.pretrained} does not exist.",
+                "Give the path of a weights file, `auto` or `off`.",
             )
 
     @property
     def training_size(self) -> int:
-        """Side of the varied crops in training, pixels; a multiple of 32, the stride of common networks."""
+        """Side of the random crops in training, pixels; a multiple of 32, the stride of common networks."""
         return max(32, round(self.image_size * self.training_scale / 32) * 32)
 
     def as_params(self) -> dict[str, str]:
-        """The configuration as flat text, for tracking and for comparing with a checkpoint's."""
+        """The configuration as flat text, for tracking and for comparison with a checkpoint."""
         flat: dict[str, str] = {}
         for name, value in dataclasses.asdict(self).items():
             if isinstance(value, dict):

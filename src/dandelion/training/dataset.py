@@ -1,4 +1,4 @@
-"""Photos as tensors: varied for training, exactly as served for everything else."""
+"""Photos as tensors: augmented for training, prepared exactly as in serving for everything else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dandelion.imaging import decode, prepare
 from dandelion.imaging.statistics import measure_size
 from dandelion.training.config import Augmentation
 
-# Decoded photos are kept while they fit; a larger set is decoded anew each epoch.
+# Decoded photos are cached up to this size; the rest is decoded again in each epoch.
 CACHE_BYTES = 2 * 1024**3
 
 
@@ -26,8 +26,8 @@ class PhotoSet:
     """Photos of one split with their class indices.
 
     Attributes:
-        paths: Files, in a fixed order.
-        targets: int64 [N], index into the classes.
+        paths: The files, in a fixed order.
+        targets: Class indices, int64 [N].
     """
 
     def __init__(self, paths: Sequence[Path], targets: Sequence[int], spec: InputSpec) -> None:
@@ -41,10 +41,10 @@ class PhotoSet:
         return len(self.paths)
 
     def decoded(self, index: int) -> Tensor:
-        """Photo `index`, uint8 RGB [3, H, W], its short side at least one and a half times the input's if it was.
+        """Photo `index`, uint8 RGB [3, H, W]; a large photo shrinks to a short side of 1.5 times the input or more.
 
         Raises:
-            DataError: The file is gone or cannot be read any more.
+            DataError: The file is gone or can no longer be read.
         """
         if (known := self._decoded.get(index)) is not None:
             return known
@@ -64,10 +64,10 @@ class PhotoSet:
         return photo
 
     def sizes(self) -> npt.NDArray[np.float32]:
-        """Every photo's size as `measure_size` has it, float32 [N].
+        """The size of every photo by `measure_size`, float32 [N].
 
         Raises:
-            DataError: A file is gone or cannot be read any more.
+            DataError: A file is gone or can no longer be read.
         """
         return np.array([measure_size(read_photo(path)) for path in self.paths], dtype=np.float32)
 
@@ -75,7 +75,7 @@ class PhotoSet:
         """Every photo as serving prepares it, uint8 RGB [N, H, W, 3].
 
         Raises:
-            DataError: A file is gone or cannot be read any more.
+            DataError: A file is gone or can no longer be read.
         """
         inputs = np.empty((len(self), self._spec.height, self._spec.width, 3), np.uint8)
         for index, path in enumerate(self.paths):
@@ -96,13 +96,13 @@ def read_photo(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"{path} cannot be read any more ({error.strerror}).",
-            "Put the data folder back and continue with --resume.",
+            f"{path} can no longer be read ({error.strerror}).",
+            "Restore the data folder, then continue with --resume.",
         ) from error
 
 
 def create_transform(spec: InputSpec, augmentation: Augmentation) -> v2.Transform:
-    """Uint8 RGB [3, H, W] of any size to a varied float32 [3, spec.height, spec.width], normalised."""
+    """Create the augmentation: uint8 RGB [3, H, W] of any size to normalised float32 [3, spec.height, spec.width]."""
     steps: list[torch.nn.Module] = [
         v2.RandomResizedCrop(
             (spec.height, spec.width),
@@ -128,8 +128,8 @@ def training_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch in random order: inputs float32 [B, 3, H, W] and soft targets float32 [B, K].
 
-    Randomness comes from torch's global generator, so an epoch is reproduced by seeding it. A last batch of one
-    photo is left out, for batch statistics need two.
+    Randomness comes from torch's global generator, so seeding it reproduces an epoch. A last batch of one photo is
+    left out, because batch statistics need two photos.
     """
     mixers = [
         v2.MixUp(alpha=augmentation.mixup_alpha, num_classes=classes),

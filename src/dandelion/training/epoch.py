@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What one epoch brought.
+    """The metrics of one epoch.
 
     Attributes:
-        number: From 1.
-        loss: Mean training loss, on varied and mixed photos.
+        number: Its number, from 1.
+        loss: Mean training loss, on augmented and mixed photos.
         validation_loss: Cross-entropy of the averaged weights on the validation photos; NaN without any.
         validation_accuracy: Their accuracy there; NaN without any.
-        learning_rate: At the end of the epoch.
-        seconds: Wall-clock time.
+        learning_rate: Learning rate at the end of the epoch.
+        seconds: Wall-clock time, seconds.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""Download an archive of photos and unpack it, trusting neither the network nor the archive."""
+"""Download an archive of photos and unpack it safely: neither the network nor the archive is trusted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dandelion.errors import DataError
 
 MAX_MEMBERS = 2_000_000
 MAX_UNPACKED_BYTES = 200 * 1024**3
-# Photos hardly compress; more than this is an archive made to fill a disk.
+# Photos hardly compress; an archive that expands more is meant to fill a disk.
 MAX_EXPANSION = 100
 
 Progress = Callable[[int, int | None], None]
@@ -33,17 +33,17 @@ def fetch_archive(
 ) -> Path:
     """Download the archive at `url` and unpack it as `folder`, which must not exist or be empty.
 
-    An interrupted download lies beside `folder` as `NAME.part` and is gone on with. Nothing of an archive that is
-    refused stays.
+    An interrupted download stays beside `folder` as `NAME.part`; call this again to resume it. Nothing of a refused
+    archive stays.
 
     Args:
-        url: http or https; zip, tar, tar.gz, tar.bz2 or tar.xz.
-        folder: Where its content shall lie.
-        sha256: What the archive must hash to, hexadecimal.
-        progress: Called with bytes done and bytes in all, where the server says how many.
+        url: http or https address of a zip, tar, tar.gz, tar.bz2 or tar.xz archive.
+        folder: Where to unpack it.
+        sha256: Expected checksum of the archive, hexadecimal.
+        progress: Called with the number of bytes done and of all bytes, if the server sends it.
 
     Raises:
-        DataError: The address, the checksum, the archive or the disk is at fault.
+        DataError: The address, the checksum or the archive is wrong, or the disk cannot be written.
     """
     if folder.exists() and any(folder.iterdir()):
         raise DataError(f"{folder} is not empty.", "Choose another folder, or empty it.")
@@ -66,24 +66,26 @@ def _download(url: str, partial: Path, progress: Progress) -> None:
     mark = partial.with_name(partial.name + ".etag")
     headers = {"Accept-Encoding": "identity"}
     if done and mark.exists():
-        # A file that changed meanwhile comes whole: two halves of different files are no file.
+        # If the file changed meanwhile, the server sends all of it, so that parts of different files never mix.
         headers |= {"Range": f"bytes={done}-", "If-Range": mark.read_text()}
     try:
-        with httpx.stream("GET", url, headers=headers, follow_redirects=True, timeout=30) as answer:
-            if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+        with httpx.stream("GET", url, headers=headers, follow_redirects=True, timeout=30) as response:
+            if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
                 progress(done, done)
                 mark.unlink(missing_ok=True)
-                return  # all of it was there already
-            if not answer.is_success:
-                raise DataError(f"{url} answered {answer.status_code} {answer.reason_phrase}.", "Check the address.")
-            resumed = answer.status_code == httpx.codes.PARTIAL_CONTENT
+                return  # the download was complete already
+            if not response.is_success:
+                raise DataError(
+                    f"{url} returned {response.status_code} {response.reason_phrase}.", "Check the address."
+                )
+            resumed = response.status_code == httpx.codes.PARTIAL_CONTENT
             done = done if resumed else 0
-            if identity := answer.headers.get("etag") or answer.headers.get("last-modified"):
+            if identity := response.headers.get("etag") or response.headers.get("last-modified"):
                 mark.write_text(identity)
-            length = answer.headers.get("content-length")
+            length = response.headers.get("content-length")
             total = done + int(length) if length else None
             with partial.open("ab" if resumed else "wb") as stream:
-                for chunk in answer.iter_raw():
+                for chunk in response.iter_raw():
                     stream.write(chunk)
                     done += len(chunk)
                     progress(done, total)
@@ -92,13 +94,13 @@ def _download(url: str, partial: Path, progress: Progress) -> None:
     except httpx.HTTPError as error:
         raise DataError(
             f"The download of {url} broke off after {done} bytes ({type(error).__name__}: {error}).",
-            "Run the same command again: it goes on from there.",
+            "Rerun the command to resume.",
         ) from error
     mark.unlink(missing_ok=True)
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """Unpack beside `folder`, then move there whole."""
+    """Unpack beside `folder`, then move the content there as a whole."""
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
         target = Path(name) / "content"
         target.mkdir()
@@ -108,7 +110,7 @@ def _unpack(archive: Path, folder: Path) -> None:
             _unpack_tar(archive, target)
         else:
             archive.unlink()
-            raise DataError("What was downloaded is neither a zip nor a tar archive.", "Check the address.")
+            raise DataError("The downloaded file is neither a zip nor a tar archive.", "Check the address.")
         if folder.exists():
             folder.rmdir()
         target.rename(folder)
@@ -165,7 +167,7 @@ def _check_amount(members: int, unpacked: int, archive: Path) -> None:
     if members > MAX_MEMBERS or unpacked > MAX_UNPACKED_BYTES or unpacked > MAX_EXPANSION * max(packed, 1024):
         raise DataError(
             f"The archive would unpack its {packed:,} bytes to {unpacked:,} in {members:,} files.",
-            "That is no archive of photos; nothing was unpacked.",
+            "Nothing was unpacked: photos do not expand like this. Check the address.",
         )
 
 
@@ -186,5 +188,5 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         free = shutil.disk_usage(next(each for each in folder.absolute().parents if each.exists())).free
         raise DataError(
             f"{folder} cannot be written ({error.strerror or error}; {free:,} bytes are free).",
-            "Free some disk space or choose another folder, then run the same command again.",
+            "Free some disk space or choose another folder, then rerun the command.",
         ) from error

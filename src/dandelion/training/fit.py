@@ -1,7 +1,7 @@
-"""Fit a network to photos: AdamW, cosine schedule, averaged weights, early stopping, a checkpoint an epoch.
+"""Fit a network to photos: AdamW, cosine schedule, averaged weights, early stopping, a checkpoint after each epoch.
 
-Every epoch seeds torch's generators from the run's seed and its own number. So a run on the CPU repeats bit for bit
-(with the same number of threads), and a resumed run goes on exactly as the uninterrupted one would have.
+Each epoch seeds torch's generators with the run's seed and its own number. So a run on the CPU repeats bit for bit
+(with the same number of threads), and a resumed run continues exactly as the uninterrupted one would have.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ def fit(
 ) -> list[Epoch]:
     """Train the classifier in place and leave in it the averaged weights of the best epoch.
 
-    With validation photos the best epoch is the one of lowest validation loss, and a run stops early when
-    `config.patience` epochs brought none better; without any it is the last.
+    With validation photos, the best epoch is the one with the lowest validation loss, and the run stops early when
+    `config.patience` epochs bring no improvement. Without validation photos, the best epoch is the last one.
 
     Args:
-        start: The fresh classifier.
-        train: Photos to learn from.
-        validation: Photos to choose the epoch by, if any.
+        start: The new classifier.
+        train: Training photos.
+        validation: Photos to choose the best epoch by, if any.
         classes: Number of classes.
         spec: The model's input.
-        config: The recipe.
-        on_epoch: Called after each epoch, after its checkpoint is written.
+        config: The training configuration.
+        on_epoch: Called after each epoch, after its checkpoint was written.
         checkpoint: File that is replaced after each epoch, if given.
-        resume: Go on from `checkpoint` when it exists.
+        resume: Resume from `checkpoint` if it exists.
 
     Raises:
         DataError: A photo vanished.
-        TrainingError: The loss is no number any more, the checkpoint cannot be written, or it is of another run.
+        TrainingError: The loss is no longer a number, or the checkpoint cannot be written or is from another run.
     """
     run = _Run(
         start,
@@ -101,7 +101,7 @@ def predict_logits(model: nn.Module, inputs: npt.NDArray[np.uint8], spec: InputS
 
 
 def predict_embeddings(model: nn.Module, inputs: npt.NDArray[np.uint8], spec: InputSpec) -> npt.NDArray[np.float32]:
-    """Embeddings float32 [N, D], what the classifier sees, of prepared photos, uint8 RGB [N, H, W, 3]."""
+    """Embeddings float32 [N, D], the input of the last layer, of prepared photos, uint8 RGB [N, H, W, 3]."""
 
     def embed(batch: Tensor) -> Tensor:
         embedding: Tensor = model.forward_head(model.forward_features(batch), pre_logits=True)  # type: ignore[operator]
@@ -111,16 +111,16 @@ def predict_embeddings(model: nn.Module, inputs: npt.NDArray[np.uint8], spec: In
 
 
 def pick_device(device: str) -> torch.device:
-    """`auto` is the first GPU, or the CPU where there is none."""
+    """The torch device; `auto` is the first GPU, or the CPU if there is none."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(device)
 
 
 def accelerates_bfloat16(device: torch.device) -> bool:
-    """Whether bf16 autocast is faster there: with AMX tiles, or on a GPU of compute capability 8 or more.
+    """Whether bf16 autocast is faster: on a CPU with AMX tiles, or on a GPU of compute capability 8 or more.
 
-    Without AMX it took twice as long as float32 on a CPU with AVX-512.
+    On a CPU with AVX-512 but without AMX it took twice as long as float32.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
@@ -128,7 +128,7 @@ def accelerates_bfloat16(device: torch.device) -> bool:
 
 
 class _Run:
-    """Everything that changes from step to step."""
+    """The state of a run that changes from step to step."""
 
     def __init__(
         self, start: Start, *, classes: int, spec: InputSpec, config: TrainingConfig, steps_per_epoch: int
@@ -158,7 +158,7 @@ class _Run:
         return float(self._schedule.get_last_lr()[0])
 
     def train_epoch(self, photos: PhotoSet, number: int) -> float:
-        """One pass over `photos`; the mean loss."""
+        """Train for one pass over `photos`; return the mean loss."""
         torch.manual_seed(self._config.seed * 100_003 + number)
         self._model.train()
         losses: list[float] = []
@@ -230,7 +230,7 @@ def _forward(
 
 
 def _parameter_groups(start: Start, config: TrainingConfig) -> list[dict[str, object]]:
-    """The last layer and the features, each with and without weight decay, which norms and biases go without."""
+    """Parameter groups: the last layer and the features, each with weight decay and, for norms and biases, without."""
     last = {id(parameter) for parameter in last_layer(start.classifier).parameters()}
     features_rate = config.learning_rate * (config.features_rate if start.pretrained else 1.0)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}

@@ -1,4 +1,4 @@
-"""From a trained network to the graphs that serving runs, and the proof that they answer alike."""
+"""Convert a trained network into the graphs for serving, and check that they predict the same."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _BATCH = 8
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How far a graph's answers are from those it must match.
+    """How much a graph's predictions differ from those of the reference.
 
     Attributes:
         agreement: Share of photos with the same label, in [0, 1].
         max_difference: Largest difference of a probability.
-        accuracy_loss: By how much its accuracy is lower, in [-1, 1].
+        accuracy_loss: The reference's accuracy minus the graph's, in [-1, 1].
     """
 
     agreement: float
@@ -44,7 +44,7 @@ def convert(network: Network, height: int, width: int) -> ov.Model:
     """The graph of `network`: input uint8 [-1, height, width, 3]; outputs `logits`, `embedding`, `activation`."""
     example = torch.zeros(2, height, width, 3, dtype=torch.uint8)
     with torch.inference_mode(), warnings.catch_warnings():
-        # The tracer warns of every shape that it fixes; all are fixed but the batch, which stays open.
+        # The tracer warns about every shape that it fixes. All are fixed except the batch size.
         warnings.simplefilter("ignore")
         graph = ov.convert_model(network, example_input=example, input=[([-1, height, width, 3], ov.Type.u8)])
     for output, name in zip(graph.outputs, OUTPUTS, strict=True):
@@ -53,7 +53,7 @@ def convert(network: Network, height: int, width: int) -> ov.Model:
 
 
 def halve(graph: ov.Model) -> ov.Model:
-    """The graph as it is read back from a package: its weights rounded to float16, computed with as float32."""
+    """The graph as a package stores it: weights rounded to float16, computation in float32."""
     with tempfile.TemporaryDirectory() as folder:
         save(graph, Path(folder) / "model.xml")
         return ov.Core().read_model(Path(folder) / "model.xml")
@@ -87,21 +87,21 @@ def compare(reference: Floats, candidate: Floats, targets: Ints, temperature: fl
 
 
 def require_parity(parity: Parity) -> None:
-    """Refuse a float32 graph that answers differently from torch.
+    """Check that a float32 graph predicts the same as torch.
 
     Raises:
-        ParityError: A label differs, or a probability by more than `MAX_DIFFERENCE`.
+        ParityError: A label differs, or a probability differs by more than `MAX_DIFFERENCE`.
     """
     if parity.agreement < 1 or parity.max_difference > MAX_DIFFERENCE:
         raise ParityError(
             f"The exported graph differs from torch: same label on {parity.agreement:.1%} of the photos, "
-            f"probabilities by up to {parity.max_difference:.4f} ({MAX_DIFFERENCE} is allowed).",
-            "Nothing was registered. Another architecture or a newer OpenVINO may export exactly.",
+            f"probabilities differ by up to {parity.max_difference:.4f} (the limit is {MAX_DIFFERENCE}).",
+            "Nothing was registered. Try another architecture or a newer OpenVINO.",
         )
 
 
 def keeps_quality(parity: Parity) -> bool:
-    """Whether an int8 graph may stand in for the float32 one."""
+    """Whether an int8 graph is good enough to replace the float32 graph."""
     return parity.agreement >= MIN_AGREEMENT and parity.accuracy_loss <= MAX_ACCURACY_LOSS
 
 

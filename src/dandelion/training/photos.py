@@ -1,4 +1,4 @@
-"""Every photo of a data folder, with what tells it from the others: its content's hash and its looks."""
+"""Scan the photos of a data folder: content hash, perceptual hash, size, format and contrast of each."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ SUFFIXES = {
 }
 PHOTO_SUFFIXES = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
 
-# The perceptual hash looks at 32 x 32 pixels; JPEGs are decoded at the smallest scale that leaves twice that.
+# The perceptual hash uses 32 x 32 pixels; JPEGs are decoded at the smallest scale that leaves twice that.
 _HASHED_SIDE = 64
 
-_LAYOUT = "Make one sub-folder a class, for instance photos/dandelion and photos/grass, with the photos right inside."
+_LAYOUT = "Create one sub-folder for each class, such as photos/dandelion and photos/grass, and put the photos in it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,15 @@ class Photo:
     """One readable photo of a data folder.
 
     Attributes:
-        path: Where the file is.
-        label: Its class: the name of its folder.
-        sha256: Of the file's bytes, 64 hexadecimal digits.
+        path: Path of the file.
+        label: Its label: the name of its folder.
+        sha256: Hash of the file's bytes, 64 hexadecimal digits.
         perceptual_hash: 64 bits that change little when a photo is resized, recompressed or brightened (pHash).
         width: Columns as stored, pixels.
         height: Rows as stored, pixels.
-        format: What the bytes are, whatever the name says; a key of `SUFFIXES`.
+        format: Format of the content, whatever the name says; a key of `SUFFIXES`.
         contrast: Standard deviation of its grey values, in [0, 127.5]; near 0 for a blank photo.
-        split: None until `assign_splits` has decided.
+        split: Its split; None before `assign_splits`.
     """
 
     path: Path
@@ -67,17 +67,17 @@ def scan_photos(
     progress: Callable[[int, int], None] | None = None,
     on_unreadable: Callable[[Path, PhotoError], None] | None = None,
 ) -> list[Photo]:
-    """Every photo under `folder`, sorted by path; a sub-folder is a class, hidden files are passed over.
+    """Every photo under `folder`, sorted by path. Each sub-folder is a class; hidden files are ignored.
 
     Args:
-        folder: Holds one sub-folder a class.
-        workers: Threads; as many as there are cores when None.
-        progress: Called from the calling thread with files done and files in all.
+        folder: Holds one sub-folder for each class.
+        workers: Number of threads; None means the number of cores.
+        progress: Called in the calling thread with the number of files done and of all files.
         on_unreadable: Called for each file that is no readable photo, instead of raising.
 
     Raises:
-        DataError: There is no such folder, no class folder in it, or a file with a photo's name cannot be read and
-            nobody asked to hear of it.
+        DataError: There is no such folder, it has no class folder, or a file with a photo's name cannot be read and
+            `on_unreadable` is None.
     """
     files = [path for classed in list_class_folders(folder) for path in list_files(classed)]
     photos = []
@@ -102,24 +102,24 @@ def list_class_folders(folder: Path) -> list[Path]:
     """The class folders of a data folder, sorted by name.
 
     Raises:
-        DataError: There is no such folder, or nothing in it that could be a class.
+        DataError: There is no such folder, or it has no class folder.
     """
     try:
         children = sorted(folder.iterdir())
     except FileNotFoundError as error:
         raise DataError(f"There is no folder {folder}.", "Check the path.") from error
     except OSError as error:
-        raise DataError(f"{folder} cannot be listed ({error.strerror}).", "Give a folder that you may read.") from error
+        raise DataError(f"{folder} cannot be listed ({error.strerror}).", "Give a folder that you can read.") from error
     classes = [child for child in children if child.is_dir() and not child.name.startswith(".")]
     if not classes:
         loose = sum(child.suffix.lower() in PHOTO_SUFFIXES for child in children)
-        state = f"holds {loose} photos but no class folder" if loose else "is empty: it holds no class folder"
+        state = f"has {loose} photos but no class folder" if loose else "has no class folder"
         raise DataError(f"{folder} {state}.", _LAYOUT)
     return classes
 
 
 def list_files(classed: Path) -> list[Path]:
-    """The files right inside a class folder, sorted by name, without hidden ones."""
+    """The files directly in a class folder, sorted by name, without hidden ones."""
     return sorted(child for child in classed.iterdir() if not child.name.startswith(".") and not child.is_dir())
 
 
@@ -127,8 +127,8 @@ def read_photo(path: Path) -> Photo:
     """Read, decode and hash one photo.
 
     Raises:
-        PhotoError: The file cannot be read, or is no complete photo of a format that is read here.
-        DataError: The libraries of training are not installed.
+        PhotoError: The file cannot be read, or is no complete photo of a supported format.
+        DataError: The libraries for training are not installed.
     """
     try:
         data = path.read_bytes()
@@ -138,11 +138,11 @@ def read_photo(path: Path) -> Photo:
 
 
 def describe_photo(path: Path, label: str, data: bytes) -> Photo:
-    """Decode and hash the photo in `data`; `path` is only its name.
+    """Decode and hash the photo in `data`; `path` only names it.
 
     Raises:
-        PhotoError: It is no complete photo of a format that is read here.
-        DataError: The libraries of training are not installed.
+        PhotoError: It is no complete photo of a supported format.
+        DataError: The libraries for training are not installed.
     """
     header = probe(data)
     image = Image.fromarray(decode(data, min_side=_HASHED_SIDE))

@@ -1,4 +1,4 @@
-"""What people look at after a run: curves, confusion, calibration, and the worst mistakes."""
+"""The plots of a training run: learning curves, confusion matrix, ROC, calibration and the worst mistakes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def plot_all(
     paths: Sequence[Path],
     sent: Sequence[str | None],
 ) -> Iterator[tuple[str, Figure]]:
-    """Every figure of a run with its file name; `scored`, `photos`, `paths` and `sent` are of the test split."""
+    """Every plot of a run with its file name; `scored`, `photos`, `paths` and `sent` belong to the test split."""
     yield "learning_curves.png", plot_learning_curves(history)
     yield "confusion_matrix.png", plot_confusion(scored, temperature, classes)
     yield "roc.png", plot_roc(scored, temperature, classes)
@@ -38,11 +38,11 @@ def plot_all(
 
 
 def plot_learning_curves(history: Sequence[Epoch]) -> Figure:
-    """Loss and accuracy by epoch."""
+    """Plot loss and accuracy by epoch."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     epochs = [epoch.number for epoch in history]
-    left.plot(epochs, [epoch.loss for epoch in history], label="training (varied photos)")
+    left.plot(epochs, [epoch.loss for epoch in history], label="training (augmented photos)")
     left.plot(epochs, [epoch.validation_loss for epoch in history], label="validation")
     left.set(title="Loss", xlabel="epoch", ylabel="cross-entropy")
     left.legend()
@@ -52,7 +52,7 @@ def plot_learning_curves(history: Sequence[Epoch]) -> Figure:
 
 
 def plot_confusion(scored: Scored, temperature: float, classes: tuple[str, ...]) -> Figure:
-    """True against predicted classes."""
+    """Plot true labels against predicted labels."""
     figure = Figure(figsize=(3 + len(classes), 3 + len(classes)), layout="constrained")
     axes = figure.subplots()
     ConfusionMatrixDisplay.from_predictions(
@@ -69,7 +69,7 @@ def plot_confusion(scored: Scored, temperature: float, classes: tuple[str, ...])
 
 
 def plot_roc(scored: Scored, temperature: float, classes: tuple[str, ...]) -> Figure:
-    """One curve a class, each against the others."""
+    """Plot one ROC curve for each class against the others."""
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
     probabilities = scored.probabilities(temperature)
@@ -83,7 +83,7 @@ def plot_roc(scored: Scored, temperature: float, classes: tuple[str, ...]) -> Fi
 
 
 def plot_reliability(scored: Scored, temperature: float) -> Figure:
-    """How often the model is right at each confidence, before and after calibration."""
+    """Plot how often the model is right at each confidence, before and after calibration."""
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="perfect")
@@ -114,7 +114,7 @@ def plot_worst(
     paths: Sequence[Path],
     sent: Sequence[str | None],
 ) -> Figure:
-    """The wrong answers that the model was surest of, as pictures; of photos that were sent, the predictions' ids."""
+    """Plot the wrong predictions of highest confidence; a photo in `sent` appears as the id of its prediction."""
     probabilities = scored.probabilities(temperature)
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != scored.targets)
@@ -131,6 +131,6 @@ def plot_worst(
             else:
                 axes.text(0.5, 0.5, f"prediction\n{prediction}", ha="center", va="center", fontsize=8)
             sure = probabilities[index].max()
-            true_label, taken = classes[scored.targets[index]], classes[predicted[index]]
-            axes.set_title(f"{true_label}, taken for\n{taken} ({sure:.0%}); {paths[index].name}", fontsize=9)
+            true_label, label = classes[scored.targets[index]], classes[predicted[index]]
+            axes.set_title(f"{true_label}, predicted as\n{label} ({sure:.0%}); {paths[index].name}", fontsize=9)
     return figure

@@ -1,4 +1,4 @@
-"""The findings of a check as one HTML page with the photos in it, to look at or to send on."""
+"""The report of a data check: one HTML file with the findings and their photos."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dandelion.imaging import decode
 from dandelion.training.checks import CheckReport, Finding, Severity
 from dandelion.training.splits import assign_splits
 
-# A page of ten thousand thumbnails helps nobody; at about 4 kB each these stay below two megabytes.
+# Limits for a report that stays readable; at about 4 kB each, these thumbnails take less than two megabytes.
 MAX_THUMBNAILS_A_FINDING = 12
 MAX_THUMBNAILS = 400
 _SIDE = 128
@@ -23,7 +23,7 @@ _TITLES = {Severity.ERROR: "Errors", Severity.WARNING: "Warnings", Severity.INFO
 
 
 def write_report(report: CheckReport, file: Path) -> None:
-    """Write the report to `file` as one HTML page that needs nothing beside it.
+    """Write the report to `file` as self-contained HTML.
 
     Raises:
         DataError: The file cannot be written.
@@ -33,12 +33,12 @@ def write_report(report: CheckReport, file: Path) -> None:
         file.write_text(render_report(report), encoding="utf-8")
     except OSError as error:
         raise DataError(
-            f"The report cannot be written to {file} ({error.strerror}).", "Give a path that you may write to."
+            f"The report cannot be written to {file} ({error.strerror}).", "Give a path that you can write to."
         ) from error
 
 
 def render_report(report: CheckReport) -> str:
-    """The report as an HTML page; whatever comes from file names is escaped."""
+    """Render the report as HTML; file names are escaped."""
     from dandelion.files.templates import create_environment
 
     template = create_environment("dandelion.training").get_template("report.html.jinja")
@@ -91,7 +91,7 @@ def _thumbnail(path: Path) -> str | None:
 
 
 def thumbnail(data: bytes) -> str | None:
-    """A small JPEG of an encoded photo as a data: URI; None for what cannot be decoded."""
+    """A small JPEG of an encoded photo as a data: URI; None if the photo cannot be decoded."""
     try:
         image = Image.fromarray(decode(data, min_side=_SIDE))
     except DandelionError:

@@ -1,4 +1,4 @@
-"""One training run from a folder of photos to a registered version; reads top to bottom."""
+"""One training run, from a folder of photos to a registered version; read it from top to bottom."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One fit of a run, for whoever shows progress.
+    """One fit of a run, for progress displays.
 
     Attributes:
         name: `fold 2 of 5` or `model`.
-        epochs: Most epochs it takes.
+        epochs: Maximum number of epochs.
     """
 
     name: str
@@ -67,13 +67,13 @@ OnEpoch = Callable[[Stage, Epoch], None]
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a run made.
+    """The result of a run.
 
     Attributes:
-        package: The sealed package's folder.
-        metrics: Figures on the test split.
-        int8: Whether the package holds an int8 graph.
-        version: What was registered, if anything.
+        package: Folder of the sealed package.
+        metrics: Metrics on the test split.
+        int8: Whether the package contains an int8 graph.
+        version: The registered version; None if none was registered.
     """
 
     package: Path
@@ -110,20 +110,21 @@ def train(
     """Train, calibrate, measure, export, package and register; a run that fails registers nothing.
 
     Args:
-        folder: One sub-folder a class.
-        config: The recipe.
-        output: Folder of checkpoints and of the package.
-        tracker: MLflow, or a stand-in that keeps nothing.
-        command: What was typed, for the model card.
-        known: SHA-256 to the split that was recorded for a photo; takes precedence over what its content says.
-        sent: SHA-256 to the prediction by which a photo came and may be erased: figures, which stay, name it instead.
-        resume: Go on from the checkpoints in `output`.
+        folder: Holds one sub-folder for each class.
+        config: The training configuration.
+        output: Folder for the checkpoints and the package.
+        tracker: MLflow, or a stand-in that records nothing.
+        command: The command, for the model card.
+        known: SHA-256 to the split recorded for a photo; takes precedence over the split by content.
+        sent: SHA-256 to the id of the prediction that a photo came from. Such a photo can be erased but plots are
+            permanent, so they show the id instead of the photo.
+        resume: Resume from the checkpoints in `output`.
         on_epoch: Called after each epoch.
 
     Raises:
         DataError: The photos cannot be used, or vanished.
-        TrainingError: The recipe or the disk is at fault; ParityError when the export is.
-        RegistryError: MLflow did not answer.
+        TrainingError: The configuration is invalid or the disk is full; ParityError if the exported graph differs.
+        RegistryError: MLflow did not respond.
     """
     started = time.monotonic()
     _prepare_output(output, resume=resume)
@@ -180,32 +181,31 @@ def train(
         tracked.log_metrics(metrics)
         named = [(sent or {}).get(photo.sha256) for photo in data.splits[Split.TEST]]
         plots = plot_all(history, tested, temperature, data.classes, test.served(), test.paths, named)
-        for name, figure in plots:
-            tracked.log_figure(name, figure)
+        for name, plot in plots:
+            tracked.log_plot(name, plot)
         version = tracked.register(package)
     for checkpoint in output.glob("*.ckpt"):
-        checkpoint.unlink()  # the run is done; what it made is the package
+        checkpoint.unlink()  # the run is done, and the package is its result
     return Trained(package, metrics, exported.int8 is not None, version)
 
 
 def load_data(folder: Path, known: Mapping[str, Split] | None = None) -> _Data:
-    """The photos of a folder, split; `known` are splits that were recorded before, by SHA-256.
+    """Load the photos of a folder and split them; `known` maps SHA-256 to the split recorded before.
 
     Raises:
-        DataError: A photo cannot be read, a class has too long a name, or there are too few photos or classes to train
-            and to test on.
+        DataError: A photo cannot be read, the name of a class is too long, or there are too few photos or classes.
     """
     photos = assign_splits(scan_photos(folder), known)
     classes = tuple(sorted({photo.label for photo in photos}))
     if len(classes) < 2:
         raise DataError(
             f"{folder} has {len(classes)} class{'' if len(classes) == 1 else 'es'} with photos.",
-            "Make one sub-folder a class, at least two, with the photos right inside.",
+            "Create one sub-folder for each class, two or more, and put the photos in it.",
         )
     if long := next((name for name in classes if len(name) > LABEL_LENGTH), ""):
         raise DataError(
             f"Class {long[:40]!r}... of {folder} has a name of {len(long)} characters.",
-            f"Name its folder with at most {LABEL_LENGTH}.",
+            f"Rename its folder; a name has up to {LABEL_LENGTH} characters.",
         )
     splits = {split: [photo for photo in photos if photo.split is split] for split in Split}
     for split, members in splits.items():
@@ -214,7 +214,7 @@ def load_data(folder: Path, known: Mapping[str, Split] | None = None) -> _Data:
             if found < MIN_PHOTOS_A_SPLIT:
                 raise DataError(
                     f"The {split.value} split of {folder} has {found} photos of {name!r}.",
-                    f"It needs {MIN_PHOTOS_A_SPLIT}; 40 photos a class or more fill all three splits.",
+                    f"It needs {MIN_PHOTOS_A_SPLIT}. Add photos: 40 or more of each class fill all three splits.",
                 )
     return _Data(classes, dataset_digest(photos), splits)
 
@@ -222,7 +222,7 @@ def load_data(folder: Path, known: Mapping[str, Split] | None = None) -> _Data:
 def _cross_validate(
     data: _Data, spec: InputSpec, config: TrainingConfig, output: Path, resume: bool, note: OnEpoch
 ) -> tuple[dict[str, float], Scored | None]:
-    """Figures over the folds, and every photo outside the test split scored by a model that never saw it."""
+    """Metrics over the folds, and scores of every photo outside the test split by a model that never saw it."""
     if not config.folds:
         return {}, None
     photos = [*data.splits[Split.TRAIN], *data.splits[Split.VALIDATION]]
@@ -254,7 +254,7 @@ def _cross_validate(
 def _fit_final(
     data: _Data, spec: InputSpec, config: TrainingConfig, output: Path, resume: bool, note: OnEpoch
 ) -> tuple[Start, list[Epoch]]:
-    """The model itself: with cross-validation it learns from validation photos too, and runs to its last epoch."""
+    """Fit the model; after cross-validation it also trains on validation photos, and runs all epochs."""
     start = create_classifier(config, len(data.classes))
     learnt = _final_photos(data, config)
     validation = None if config.folds else data.photo_set(data.splits[Split.VALIDATION], spec)
@@ -300,8 +300,8 @@ def _fit(
 
 
 def _final_photos(data: _Data, config: TrainingConfig) -> list[Photo]:
-    held = data.splits[Split.VALIDATION] if config.folds else []
-    return [*data.splits[Split.TRAIN], *held]
+    more = data.splits[Split.VALIDATION] if config.folds else []
+    return [*data.splits[Split.TRAIN], *more]
 
 
 def _looks(served: Pixels, sizes: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
@@ -335,22 +335,22 @@ def _export(
     learnt: Pixels,
     temperature: float,
 ) -> _Exported:
-    """The graphs, proven on photos that were not trained on."""
+    """Export the graphs, and check them on photos outside the training set."""
     photos, targets = judged.served(), judged.targets.numpy()
     exact = graphs.convert(Network(classifier, spec).eval(), spec.height, spec.width)
     float32 = graphs.halve(exact)
-    answers = predict_logits(classifier, photos, spec)
-    parity = graphs.compare(answers, graphs.run_graph(float32, photos), targets, temperature)
+    logits = predict_logits(classifier, photos, spec)
+    parity = graphs.compare(logits, graphs.run_graph(float32, photos), targets, temperature)
     graphs.require_parity(parity)
     quantised = graphs.quantise(exact, learnt)
-    int8_parity = graphs.compare(answers, graphs.run_graph(quantised, photos), targets, temperature)
-    kept = graphs.keeps_quality(int8_parity)
-    log.info("int8_graph", kept=kept, agreement=int8_parity.agreement, accuracy_loss=int8_parity.accuracy_loss)
-    return _Exported(float32, parity, quantised if kept else None, int8_parity)
+    int8_parity = graphs.compare(logits, graphs.run_graph(quantised, photos), targets, temperature)
+    is_good = graphs.keeps_quality(int8_parity)
+    log.info("int8_graph", kept=is_good, agreement=int8_parity.agreement, accuracy_loss=int8_parity.accuracy_loss)
+    return _Exported(float32, parity, quantised if is_good else None, int8_parity)
 
 
 def _write_package(output: Path, facts: Facts, exported: _Exported, classifier: nn.Module, around: Reference) -> Path:
-    """Write and seal the package beside its place, then move it there whole."""
+    """Write and seal the package in a temporary folder, then move it into place as a whole."""
     with _disk_errors(output), tempfile.TemporaryDirectory(dir=output) as name:
         folder = Path(name) / PACKAGE
         folder.mkdir()

@@ -1,4 +1,4 @@
-"""A small drawn set of photos, for tests and for trying out where there is no network."""
+"""Create a small set of synthetic photos, for tests and for a first try without network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OVERSAMPLING = 2
 Generator = np.random.Generator
 
 
-def draw_sample(
+def create_sample(
     folder: Path,
     *,
     per_class: int = 40,
@@ -27,22 +27,22 @@ def draw_sample(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Draw lawns with and without dandelions, JPEG, and return their paths; the same seed draws the same photos.
+    """Create JPEG photos of lawns with and without dandelions, and return their paths; a seed gives the same photos.
 
-    Light, blades, blur and noise vary alike in both classes, so that only the flowers and seed heads tell them apart.
+    Light, blades, blur and noise vary alike in both classes, so that only flowers and seed heads distinguish them.
 
     Args:
-        folder: Gets one sub-folder a class.
-        per_class: Photos of each class.
+        folder: Gets one sub-folder for each class.
+        per_class: Number of photos of each class.
         size: Mean side, pixels.
-        seed: Of everything random.
-        progress: Called with photos done and photos in all.
+        seed: Seed of everything random.
+        progress: Called with the number of photos done and the number of all photos.
 
     Raises:
         DataError: The folder cannot be written, or a number is too small.
     """
     if per_class < 1 or size < 32:
-        raise DataError(f"per_class is {per_class} and size {size}.", "Draw 1 photo or more, of 32 pixels or more.")
+        raise DataError(f"per_class is {per_class} and size {size}.", "Create 1 photo or more, of 32 pixels or more.")
     paths = []
     try:
         for label in CLASSES:
@@ -50,7 +50,7 @@ def draw_sample(
             for number in range(per_class):
                 rng = np.random.default_rng([seed, CLASSES.index(label), number])
                 path = folder / label / f"drawn-{seed}-{number:04d}.jpg"
-                draw_photo(label, size, rng).save(path, "JPEG", quality=int(rng.integers(70, 95)))
+                create_photo(label, size, rng).save(path, "JPEG", quality=int(rng.integers(70, 95)))
                 paths.append(path)
                 if progress is not None:
                     progress(len(paths), per_class * len(CLASSES))
@@ -59,8 +59,8 @@ def draw_sample(
     return paths
 
 
-def draw_photo(label: str, size: int, rng: Generator) -> Image.Image:
-    """One drawn photo of a class, RGB, sides between 0.8 and 1.2 times `size`."""
+def create_photo(label: str, size: int, rng: Generator) -> Image.Image:
+    """Create one synthetic photo of a class, RGB, with sides between 0.8 and 1.2 times `size`."""
     width, height = (int(size * rng.uniform(0.8, 1.2)) for _ in range(2))
     canvas = Image.new("RGB", (width * _OVERSAMPLING, height * _OVERSAMPLING), _soil(rng))
     _draw_blades(canvas, rng, int(rng.integers(250, 600)))
@@ -82,7 +82,7 @@ def _soil(rng: Generator) -> tuple[int, int, int]:
 
 def _draw_blades(canvas: Image.Image, rng: Generator, count: int) -> None:
     draw = ImageDraw.Draw(canvas)
-    # Dry lawns have yellow blades: the colour alone must not give a flower away.
+    # Dry lawns have yellow blades, so that colour alone does not reveal a flower.
     dryness = rng.uniform(0, 0.5)
     for _ in range(count):
         x, y = rng.uniform(0, canvas.width), rng.uniform(0, canvas.height * 1.2)
@@ -123,7 +123,7 @@ def _draw_seed_head(canvas: Image.Image, rng: Generator, place: tuple[float, flo
 
 
 def _photograph(photo: Image.Image, rng: Generator) -> Image.Image:
-    """The drawing as a camera might have taken it: focus, light, a cast, noise."""
+    """Make the drawing look like a photo: blur, light, colour cast and noise."""
     blurred = photo.filter(ImageFilter.GaussianBlur(float(rng.uniform(0, 1.4))))
     pixels = np.asarray(blurred).astype(np.float32)
     cast = rng.uniform(0.88, 1.12, 3)

@@ -1,4 +1,4 @@
-"""How good a model is: accuracy and calibration."""
+"""Metrics of a model: accuracy and calibration."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dandelion.package import softmax
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Photos that the model was not fitted to, with what it says of them.
+    """A model's outputs for photos that it was not fitted to.
 
     Attributes:
-        targets: int64 [N], true class.
-        logits: float32 [N, K].
-        outlier_scores: float32 [N], distance from what the model knows.
+        targets: True classes, int64 [N].
+        logits: Logits, float32 [N, K].
+        outlier_scores: Distances from the training photos, float32 [N].
     """
 
     targets: Ints
@@ -33,7 +33,7 @@ class Scored:
 
 
 def find_temperature(logits: Floats, targets: Ints) -> float:
-    """The temperature in [0.05, 10] of least cross-entropy (Guo et al. 2017)."""
+    """The temperature in [0.05, 10] with the lowest cross-entropy (Guo et al. 2017)."""
     labels = np.arange(logits.shape[1])
 
     def loss(log_temperature: float) -> float:
@@ -54,22 +54,22 @@ def calibration_error(probabilities: Floats, targets: Ints, bins: int = CALIBRAT
 
 
 def measure(scored: Scored, temperature: float, classes: tuple[str, ...]) -> dict[str, float]:
-    """Every figure by name: accuracy, F1, ROC AUC, ECE, log loss, and precision and recall a class."""
+    """Every metric by name: accuracy, F1, ROC AUC, ECE, log loss, and precision and recall of each class."""
     probabilities, targets = scored.probabilities(temperature), scored.targets
     predicted = probabilities.argmax(axis=1)
     labels = list(range(len(classes)))
     precision, recall, _, _ = precision_recall_fscore_support(targets, predicted, labels=labels, zero_division=0)
-    figures = {
+    metrics = {
         "photos": float(len(targets)),
         "accuracy": float((predicted == targets).mean()),
         "f1": float(f1_score(targets, predicted, labels=labels, average="macro", zero_division=0)),
         "ece": calibration_error(probabilities, targets),
         "log_loss": float(log_loss(targets, probabilities, labels=labels)),
     }
-    if len(np.unique(targets)) == len(classes):  # else a class without photos has no curve
+    if len(np.unique(targets)) == len(classes):  # a class without photos has no ROC curve
         scores = probabilities[:, 1] if len(classes) == 2 else probabilities
-        figures["roc_auc"] = float(roc_auc_score(targets, scores, multi_class="ovr"))
+        metrics["roc_auc"] = float(roc_auc_score(targets, scores, multi_class="ovr"))
     for index, name in enumerate(classes):
-        figures[f"precision_{name}"] = float(precision[index])
-        figures[f"recall_{name}"] = float(recall[index])
-    return figures
+        metrics[f"precision_{name}"] = float(precision[index])
+        metrics[f"recall_{name}"] = float(recall[index])
+    return metrics

@@ -1,4 +1,4 @@
-"""What a run writes of itself to MLflow while it goes on, and its registration at the end."""
+"""Track a training run in MLflow: its parameters, metrics and plots, and the registration of its version."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ _NOTE = "run.json"
 
 
 class Tracked(Protocol):
-    """One run that is being written down."""
+    """A run that is being tracked."""
 
     def log_epoch(self, stage: str, epoch: Epoch) -> None:
-        """An epoch's figures."""
+        """Log the metrics of an epoch."""
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """The figures on the test split."""
+        """Log the metrics on the test split."""
 
-    def log_figure(self, name: str, figure: Figure) -> None:
-        """A plot."""
+    def log_plot(self, name: str, figure: Figure) -> None:
+        """Log a plot."""
 
     def register(self, package: Path) -> ModelVersion | None:
-        """Make the package a version."""
+        """Register the package as a version."""
 
 
 class Tracker:
-    """Writes runs to MLflow, or only to their output folder when there is no registry.
+    """Tracks runs in MLflow, or only in their output folder if there is no registry.
 
     Args:
-        registry: Where to, if anywhere.
-        tags: Written on the version.
-        on_trial: Let `challenger` point at the version, and `champion` while there is none; else others decide.
+        registry: The registry, if there is one.
+        tags: Tags for the version.
+        on_trial: Point `challenger` at the version, and also `champion` while there is none; otherwise move no alias.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Tracker:
 
     @contextmanager
     def run(self, config: TrainingConfig, digest: str, output: Path, *, resume: bool) -> Iterator[Tracked]:
-        """A run, marked as finished or failed when the block ends; a resumed one goes on where it was written."""
+        """Begin or resume a run; it is marked as finished or failed when the block ends."""
         if self._registry is None:
             yield _Unregistered(output)
             return
@@ -89,18 +89,18 @@ class _Unregistered:
         self._plots = output / PLOTS
 
     def log_epoch(self, stage: str, epoch: Epoch) -> None:
-        """Nothing to write: the checkpoint has it."""
+        """Log nothing: the checkpoint contains the epoch."""
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Nothing to write: the package has them."""
+        """Log nothing: the package contains the metrics."""
 
-    def log_figure(self, name: str, figure: Figure) -> None:
+    def log_plot(self, name: str, figure: Figure) -> None:
         """Save the plot in the output folder."""
         self._plots.mkdir(parents=True, exist_ok=True)
         figure.savefig(self._plots / name, dpi=120)
 
     def register(self, package: Path) -> ModelVersion | None:
-        """Register nothing: nobody asked for it."""
+        """Register nothing: there is no registry."""
         del package
         return None
 
@@ -116,33 +116,33 @@ class _Registered(_Unregistered):
         self._on_trial = on_trial
 
     def log_epoch(self, stage: str, epoch: Epoch) -> None:
-        """An epoch's figures, under the stage's name."""
+        """Log the metrics of an epoch, under the stage's name."""
         prefix = stage.replace(" ", "_")
-        figures = {
+        metrics = {
             "loss": epoch.loss,
             "validation_loss": epoch.validation_loss,
             "validation_accuracy": epoch.validation_accuracy,
             "learning_rate": epoch.learning_rate,
         }
-        with self._registry.asking("write an epoch's figures"):
-            for name, value in figures.items():
+        with self._registry.asking("log the metrics of an epoch"):
+            for name, value in metrics.items():
                 if math.isfinite(value):
                     self._registry.client.log_metric(self._run_id, f"{prefix}.{name}", value, step=epoch.number)
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """The figures on the test split."""
-        with self._registry.asking("write the figures"):
+        """Log the metrics on the test split."""
+        with self._registry.asking("log the metrics"):
             for name, value in metrics.items():
                 self._registry.client.log_metric(self._run_id, f"test.{_plain(name)}", value)
 
-    def log_figure(self, name: str, figure: Figure) -> None:
+    def log_plot(self, name: str, figure: Figure) -> None:
         """Save the plot in the output folder and with the run."""
-        super().log_figure(name, figure)
-        with self._registry.asking("write a plot"):
+        super().log_plot(name, figure)
+        with self._registry.asking("log a plot"):
             self._registry.client.log_artifact(self._run_id, str(self._plots / name), PLOTS)
 
     def register(self, package: Path) -> ModelVersion:
-        """A new version; where it is on trial, in service too when nothing serves yet."""
+        """Register a new version; on trial, it also becomes the champion if there is none."""
         version = self._registry.register_package(package, run_id=self._run_id, tags=self._tags)
         if not self._on_trial:
             return version
@@ -158,9 +158,9 @@ def _recall(output: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (msgspec.MsgspecError, KeyError) as error:
-        raise RegistryError(f"{output / _NOTE} is damaged.", "Delete it; the run goes on under a new id.") from error
+        raise RegistryError(f"{output / _NOTE} is damaged.", "Delete it; the run continues under a new id.") from error
 
 
 def _plain(name: str) -> str:
-    """A name that MLflow takes: letters, digits and a few signs."""
+    """A name that MLflow accepts: letters, digits and a few signs."""
     return "".join(letter if letter.isalnum() or letter in "_-. /" else "_" for letter in name)

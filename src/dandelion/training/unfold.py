@@ -1,9 +1,9 @@
-"""Torch weights out of a package that holds only graphs, so that the next model can start from them.
+"""Rebuild torch weights from a package that contains only graphs, so that the next model can start from them.
 
-OpenVINO folds each batch normalisation into the convolution before it. Any split of the product gives the same answers,
-but training renormalises every batch: so the split is chosen whose normalisation has the mean and variance that photos
-really cause, and the unfolded model behaves in training like one that was never folded. The last layer is left out,
-since a new task begins with a new one. The result is compared with the graph, embedding for embedding.
+OpenVINO folds each batch normalisation into the convolution before it. Every way to split the product gives the same
+predictions, but training normalises every batch anew. So the split is chosen whose normalisation has the mean and
+variance of real photos; then the unfolded model trains like one that was never folded. The last layer is left out,
+because training starts with a new one. The result is verified: its embeddings must match those of the graph.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _NORMALISED = "/aten::batch_norm"
 
 
 def unfold(package: ModelPackage, photos: Pixels) -> dict[str, Tensor]:
-    """The weights of the package's float32 graph as a state of its timm model.
+    """The weights of the package's float32 graph as a state dict of its timm model.
 
     Args:
-        package: What to unfold.
-        photos: Some dozen photos as the model sees them, uint8 RGB [N, H, W, 3]: their statistics are normalised.
+        package: The package to unfold.
+        photos: A few dozen photos as the model sees them, uint8 RGB [N, H, W, 3], for the batch statistics.
 
     Raises:
-        TrainingError: The graph is not made of folded convolutions, or the result answers differently.
+        TrainingError: The graph does not consist of folded convolutions, or the result does not match the graph.
     """
     manifest = package.manifest
     graph = ov.Core().read_model(package.graph("float32"))
@@ -54,7 +54,7 @@ def unfold(package: ModelPackage, photos: Pixels) -> dict[str, Tensor]:
 
 
 def _folded(graph: ov.Model) -> dict[str, tuple[Floats, Floats]]:
-    """Name of each batch normalisation to the weight and the bias that it became."""
+    """Name of each batch normalisation to the weight and the bias that it was folded into."""
     found = {}
     for node in graph.get_ordered_ops():
         name = node.get_friendly_name()
@@ -77,13 +77,13 @@ def _constant(node: ov.Node) -> Floats | None:
 
 def _feeds(network: Network, photos: Pixels) -> dict[str, str]:
     """Name of each batch normalisation to the convolution whose output it normalises."""
-    made: dict[int, tuple[str, Tensor]] = {}  # the tensor is held, else its identity would be given to another
+    made: dict[int, tuple[str, Tensor]] = {}  # holds the tensor, so that no other gets its id
     feeds: dict[str, str] = {}
 
     def note(name: str) -> Callable[..., None]:
         return lambda _module, _inputs, output: made.__setitem__(id(output), (name, output))
 
-    def look(name: str) -> Callable[..., None]:
+    def find(name: str) -> Callable[..., None]:
         return lambda _module, inputs: feeds.__setitem__(name, made[id(inputs[0])][0])
 
     hooks = []
@@ -91,7 +91,7 @@ def _feeds(network: Network, photos: Pixels) -> dict[str, str]:
         if isinstance(module, nn.Conv2d):
             hooks.append(module.register_forward_hook(note(name)))
         elif isinstance(module, nn.BatchNorm2d):
-            hooks.append(module.register_forward_pre_hook(look(name)))
+            hooks.append(module.register_forward_pre_hook(find(name)))
     with torch.inference_mode():
         network.features(torch.from_numpy(photos))
     for hook in hooks:
@@ -113,15 +113,15 @@ def _take_over(model: nn.Module, folded: dict[str, tuple[Floats, Floats]], feeds
 
 
 def _renormalise(network: Network, photos: Pixels) -> Floats:
-    """Give every normalisation the statistics that `photos` cause, its answer unchanged; return their embeddings."""
+    """Give every normalisation the statistics of `photos` without changing its output; return their embeddings."""
     norms = [module for module in network.classifier.modules() if isinstance(module, nn.BatchNorm2d)]
     seen: dict[nn.BatchNorm2d, list[tuple[Tensor, Tensor]]] = {norm: [] for norm in norms}
 
-    def watch(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def record(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         variance, mean = torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0)
         seen[module].append((mean, variance))  # type: ignore[index]
 
-    hooks = [norm.register_forward_pre_hook(watch) for norm in norms]
+    hooks = [norm.register_forward_pre_hook(record) for norm in norms]
     whole = len(photos) // _BATCH * _BATCH or len(photos)  # batches of one size, so that all weigh alike
     with torch.inference_mode():
         batches = [torch.from_numpy(photos[start : start + _BATCH]) for start in range(0, whole, _BATCH)]
@@ -153,5 +153,5 @@ def _embeddings_of(graph: ov.Model, photos: Pixels) -> Floats:
 def _refusal(package: ModelPackage, why: str) -> TrainingError:
     return TrainingError(
         f"{package.manifest.architecture} cannot be rebuilt from its graph ({why}).",
-        "Train without --compact next time; its package then holds the weights.",
+        "Train without --compact next time, so that the package contains the weights.",
     )

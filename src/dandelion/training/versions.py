@@ -1,13 +1,12 @@
-"""Dataset versions: which photos, of which class, in which split, from where; frozen in the bucket `processed-data`.
+"""Dataset versions: the photos with their labels, splits and origins, frozen in the bucket `processed-data`.
 
-    processed-data/datasets/<time>-<digest>/manifest.json    one a version, the newest time is the current one
+    processed-data/datasets/<time>-<digest>/manifest.json    one for each version; the newest is the current one
     processed-data/photos/feedback/<prediction id>.jpg       photos, copied so that a version outlives the data lake
     processed-data/photos/uploads/<sha256>.jpg
 
-The manifest is written last and names its photos by SHA-256, so a version is there whole or not at all. A photo keeps
-its split for ever, and near duplicates never cross splits (`dandelion.training.splits` is the rule), so the test split
-only grows and no training run ever saw a photo of it. What is erased from the store is left out when a version is
-fetched.
+The manifest is written last and names its photos by SHA-256, so a version exists as a whole or not at all. A photo
+keeps its split for ever, and near duplicates never cross splits (see `dandelion.training.splits`). So the test split
+only grows, and no training run ever saw one of its photos. Fetching a version leaves out photos that were erased.
 """
 
 from __future__ import annotations
@@ -34,15 +33,15 @@ class PhotoRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One photo of a version.
 
     Attributes:
-        sha256: Of its bytes.
-        label: Its class.
+        sha256: Hash of its bytes.
+        label: Its label.
         split: `train`, `validation` or `test`.
         origin: Where it came from: `feedback/<prediction id>` or `uploads/<key>`.
-        key: Where it lies in `processed-data`.
-        perceptual_hash: What near duplicates are told by, 16 hexadecimal digits.
-        width: Pixels.
-        height: Pixels.
-        format: What its bytes are.
+        key: Its key in `processed-data`.
+        perceptual_hash: Hash that identifies near duplicates, 16 hexadecimal digits.
+        width: Width in pixels.
+        height: Height in pixels.
+        format: Format of its content.
         contrast: Standard deviation of its grey values.
     """
 
@@ -58,7 +57,7 @@ class PhotoRecord(msgspec.Struct, frozen=True, kw_only=True):
     contrast: float
 
     def as_photo(self) -> Photo:
-        """As checks and splits look at it."""
+        """The photo in the form that checks and splits use."""
         return Photo(
             path=Path(self.key),
             label=self.label,
@@ -79,8 +78,8 @@ class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
         digest: SHA-256 of content, class and split of every photo.
         created_at: When it was frozen, UTC.
         parent: Digest of the version before, if any.
-        classes: Sorted.
-        photos: Sorted by SHA-256, each once.
+        classes: All classes, sorted.
+        photos: All photos, sorted by SHA-256, each once.
     """
 
     digest: str
@@ -91,7 +90,7 @@ class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Its folder: sorts by time."""
+        """Name of its folder; names sort by time."""
         return f"{self.created_at:%Y-%m-%dT%H-%M-%SZ}-{self.digest[:_DIGEST_DIGITS]}"
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -100,17 +99,17 @@ class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
         return {label: {split.value: found[label, split.value] for split in Split} for label in self.classes}
 
     def splits(self) -> dict[str, Split]:
-        """SHA-256 to split: the record that the next version keeps."""
+        """SHA-256 to split: the record for the next version."""
         return {photo.sha256: Split(photo.split) for photo in self.photos}
 
 
 class Labelled(msgspec.Struct, frozen=True, kw_only=True):
-    """A photo that may go into a version.
+    """A labelled photo that may become part of a version.
 
     Attributes:
-        photo: What is known of it.
+        photo: Its description, with its label.
         origin: Where it came from.
-        key: Where it will lie in `processed-data`.
+        key: Its future key in `processed-data`.
     """
 
     photo: Photo
@@ -121,12 +120,12 @@ class Labelled(msgspec.Struct, frozen=True, kw_only=True):
 def draft_version(
     photos: Iterable[Labelled], parent: DatasetVersion | None, *, classes: Sequence[str] = ()
 ) -> DatasetVersion:
-    """The next version: the parent's photos and the new ones, each once, the latest label of an origin first.
+    """Draft the next version: the parent's photos and the new ones, each once, with the latest label of each origin.
 
     Args:
-        photos: Labelled now; one of an origin that the parent has replaces it.
+        photos: New photos; a photo replaces one of the same origin in the parent.
         parent: The version before, whose splits stay.
-        classes: Only these, if any are named.
+        classes: Only these classes; empty means all.
     """
     by_origin: dict[str, Labelled] = {}
     if parent is not None:
@@ -137,7 +136,7 @@ def draft_version(
     known = parent.splits() if parent is not None else {}
     wanted = {
         each.photo.sha256: each
-        for _, each in sorted(by_origin.items(), reverse=True)  # of copies, the first origin by name
+        for _, each in sorted(by_origin.items(), reverse=True)  # among copies, the first origin by name wins
         if not classes or each.photo.label in classes
     }
     chosen = [wanted[sha256] for sha256 in sorted(wanted)]
@@ -153,7 +152,7 @@ def draft_version(
 
 
 def freeze_version(store: ObjectStore, version: DatasetVersion) -> None:
-    """Write the manifest; the photos must be there already."""
+    """Write the manifest; the photos must be stored before."""
     store.put(
         PROCESSED,
         f"{DATASETS}/{version.name}/{_MANIFEST}",
@@ -163,7 +162,7 @@ def freeze_version(store: ObjectStore, version: DatasetVersion) -> None:
 
 
 def last_version(store: ObjectStore) -> DatasetVersion | None:
-    """The newest version, if there is any.
+    """The newest version; None if there is none.
 
     Raises:
         DataError: Its manifest cannot be read.
@@ -173,15 +172,15 @@ def last_version(store: ObjectStore) -> DatasetVersion | None:
 
 
 def find_version(store: ObjectStore, digest: str) -> DatasetVersion:
-    """The version of that digest.
+    """The version with this digest.
 
     Raises:
-        DataError: There is none, or its manifest cannot be read.
+        DataError: There is no such version, or its manifest cannot be read.
     """
     for name in reversed(_names(store)):
         if name.endswith(f"-{digest[:_DIGEST_DIGITS]}"):
             return _read(store, name)
-    raise DataError(f"There is no dataset version {digest[:_DIGEST_DIGITS]}.", "Freeze it again by a new retraining.")
+    raise DataError(f"There is no dataset version {digest[:_DIGEST_DIGITS]}.", "Start a new retraining.")
 
 
 def fetch_version(
@@ -192,18 +191,18 @@ def fetch_version(
     splits: Sequence[Split] = tuple(Split),
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, PhotoRecord]:
-    """Bring a version's photos to `folder/<class>/<sha256>.<ext>`; those that are there already stay.
+    """Download a version's photos to `folder/<class>/<sha256>.<ext>`, except those that are there already.
 
     Returns:
         The photos by SHA-256, without those that were erased meanwhile.
 
     Raises:
-        ObjectStoreError: The store does not answer.
+        ObjectStoreError: The store does not respond.
     """
     wanted = [photo for photo in version.photos if Split(photo.split) in splits]
     expected = {path_in(folder, photo) for photo in wanted}
     for stray in {path for path in folder.glob("*/*") if path.is_file()} - expected:
-        stray.unlink()  # erased since the folder was filled, or of another version
+        stray.unlink()  # erased since the last download, or from another version
     found = {}
     for done, photo in enumerate(wanted, start=1):
         path = path_in(folder, photo)
@@ -225,7 +224,7 @@ def path_in(folder: Path, photo: PhotoRecord) -> Path:
 
 
 def known_splits(photos: Mapping[str, PhotoRecord]) -> dict[str, Split]:
-    """SHA-256 to split, as training takes it."""
+    """SHA-256 to split, in the form that training takes."""
     return {sha256: Split(photo.split) for sha256, photo in photos.items()}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from dandelion.errors import SettingsError
-from dandelion.training.sample import draw_photo
+from dandelion.training.sample import create_photo
 
 MAX_EXAMPLES = 12
 SIDE = 320
@@ -35,7 +35,7 @@ def find_examples(named: Path | None, folder: Path) -> list[Path]:
 
 def _draw(folder: Path) -> list[Path]:
     drawn = {
-        f"{number}-{label}": draw_photo(label, SIDE, np.random.default_rng(seed))
+        f"{number}-{label}": create_photo(label, SIDE, np.random.default_rng(seed))
         for number, (label, seed) in enumerate(_DRAWN, 1)
     }
     drawn[f"{len(_DRAWN) + 1}-cat"] = _draw_cat()

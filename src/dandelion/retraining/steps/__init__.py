@@ -1,7 +1,7 @@
-"""The seven steps, in order, each safe to repeat. They know no Prefect: `flows/retrain.py` calls them.
+"""The seven steps, in order, each safe to repeat. They do not depend on Prefect: `flows/retrain.py` calls them.
 
-What a run comes to rest on (dataset version, model version) is written down as soon as it is there, so a run that is
-called again under its id goes on from there, and so does the next one after a run that was killed or failed.
+A run records its dataset version and its model version as soon as they exist. A run that is started again under its id
+resumes from there, and so does the next run after one that was killed or failed.
 """
 
 from dandelion.retraining.steps.data import check_data, prepare_data

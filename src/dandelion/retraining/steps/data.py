@@ -1,4 +1,4 @@
-"""Steps 2 and 3: are there photos worth training on, and which exactly?"""
+"""Steps 2 and 3: check whether the photos are worth training on, and freeze them as a dataset version."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dandelion.imaging import prepare
 from dandelion.inference.engines import create_runtime
 from dandelion.objects import DATA_LAKE, PROCESSED
 from dandelion.package import ModelPackage
-from dandelion.retraining.label_noise import MOST_NEW, MOST_OLD, LabelNoise, measure_label_noise
+from dandelion.retraining.label_noise import MAX_NEW, MAX_OLD, LabelNoise, measure_label_noise
 from dandelion.retraining.quality import Quality, judge_quality, stop_for_label_noise
 from dandelion.retraining.run import Run, Step
 from dandelion.settings import InferenceSettings
@@ -25,10 +25,10 @@ _ENOUGH = 20
 
 
 def check_data(run: Run) -> Step:
-    """Judge the photos that were inspected, and draft the dataset version that they make.
+    """Judge the inspected photos, and draft the next dataset version.
 
     Raises:
-        DandelionError: The object store or MLflow did not answer.
+        DandelionError: The object store or MLflow did not respond.
     """
     if skipped := run.skip():
         return skipped
@@ -37,25 +37,25 @@ def check_data(run: Run) -> Step:
         return Step(f"{len(run.dataset.photos)} photos were checked before.", skipped=True)
     limits, champion = run.settings.retraining, run.champion
     known = () if champion is None or champion.is_starter else champion.package.manifest.classes
-    quality = judge_quality(run.inspected, run.parent, limits, known_classes=known, force=run.asked.force)
+    quality = judge_quality(run.inspected, run.parent, limits, known_classes=known, force=run.request.force)
     if quality.stops:
         return run.end("stopped", quality.message)
     noise = _measure_label_noise(run, champion.package, quality) if champion else None
-    if noise and (told := stop_for_label_noise(noise, limits)):
-        return run.end("stopped", told)
-    lying = {source.origin: source.key for source in run.sources}
+    if noise and (reason := stop_for_label_noise(noise, limits)):
+        return run.end("stopped", reason)
+    keys = {source.origin: source.key for source in run.sources}
     chosen = {photo.origin for photo in quality.draft.photos}
     run.draft = quality.draft
-    run.copies = [(lying[each.origin], each.key, each.photo.sha256) for each in quality.new if each.origin in chosen]
+    run.copies = [(keys[each.origin], each.key, each.photo.sha256) for each in quality.new if each.origin in chosen]
     shares = f" {noise.new_share:.0%} of new labels are suspect, {noise.old_share:.0%} of old." if noise else ""
     return Step(quality.message + shares)
 
 
 def prepare_data(run: Run) -> Step:
-    """Freeze the drafted version, whose photos were copied; the same photos make the same version.
+    """Freeze the drafted version, whose photos were copied before; the same photos make the same version.
 
     Raises:
-        DandelionError: The object store or the database did not answer.
+        DandelionError: The object store or the database did not respond.
     """
     if skipped := run.skip():
         return skipped
@@ -69,17 +69,17 @@ def prepare_data(run: Run) -> Step:
     dataset = run.frozen
     run.remember(dataset=dataset.digest)
     splits = {name: sum(each.split == name for each in dataset.photos) for name in ("train", "validation", "test")}
-    told = ", ".join(f"{count} {name}" for name, count in splits.items())
-    return Step(f"Dataset version {dataset.name}: {told}.")
+    counts = ", ".join(f"{count} {name}" for name, count in splits.items())
+    return Step(f"Dataset version {dataset.name}: {counts}.")
 
 
 def _measure_label_noise(run: Run, package: ModelPackage, quality: Quality) -> LabelNoise | None:
-    """Labels that contradict their neighbours, where there are old photos to compare new ones with."""
+    """Measure label noise among the new photos; None without old photos to compare them with."""
     if run.parent is None or not run.parent.photos or not quality.new:
         return None
-    draw = random.Random(run.settings.retraining.seed)  # noqa: S311 -- a sample, not a secret
-    old = draw.sample(run.parent.photos, min(MOST_OLD, len(run.parent.photos)))
-    new = draw.sample(quality.new, min(MOST_NEW, len(quality.new)))
+    sampler = random.Random(run.settings.retraining.seed)  # noqa: S311 -- a sample, not a secret
+    old = sampler.sample(run.parent.photos, min(MAX_OLD, len(run.parent.photos)))
+    new = sampler.sample(quality.new, min(MAX_NEW, len(quality.new)))
     old_labels, old_embeddings = _embed(
         package, run.settings.inference, [(each.label, _reader(run, PROCESSED, each.key)) for each in old]
     )

@@ -1,4 +1,4 @@
-"""Step 6: into service, and back when it does not serve as it should."""
+"""Step 6: put the candidate in service, and roll it back if it does not serve as it should."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ TOKEN_LASTS = timedelta(hours=1)
 
 
 def deploy_model(run: Run) -> Step:
-    """Move the alias, wait for every pod, ask the golden photos, and move it back when one answers wrongly.
+    """Move the alias, wait for every pod, check the golden photos, and roll back when a pod gets one wrong.
 
     Raises:
-        DandelionError: No pod could follow, or MLflow did not answer: nothing is moved then.
+        DandelionError: No pod could follow, or MLflow did not respond; nothing was moved.
     """
     if skipped := run.skip():
         return skipped
@@ -50,26 +50,26 @@ def deploy_model(run: Run) -> Step:
     state = releases.SERVING if done.serves else releases.ROLLED_BACK
     _end(run, release_id, state, done.message)
     run.registry.tag_version(candidate.version, {RELEASE_TAG: state})
-    return run.end("promoted" if done.serves else "rolled_back", _told(done, candidate.version))
+    return run.end("promoted" if done.serves else "rolled_back", _message(done, candidate.version))
 
 
 def _overtaken(run: Run) -> str:
-    """Why the gate's decision no longer holds, or nothing: training takes long, and others may have moved meanwhile."""
+    """Why the gate's decision is out of date; empty if it is not. Aliases may have moved during a long training."""
     if not in_transaction(run.settings, lambda on: retrainings.beat(on, run.id, 0.0)):
-        return "Another run took over, since this one was not heard of for too long. Nothing was moved."
+        return "Another run took over, because this one sent no heartbeat for too long. Nothing was moved."
     found = run.registry.find_alias(CHAMPION)
     now = found.version if found is not None else STARTER
     judged = run.champion.version if run.champion is not None else STARTER
     if now in {judged, run.trained.version}:
         return ""
     return (
-        f"Version {now} became champion meanwhile, and the gate compared with {judged}. Nothing was moved: "
-        "`dandelion retrain` compares the candidate with what serves now."
+        f"Version {now} became champion meanwhile, but the gate compared the candidate with {judged}. Nothing was "
+        "moved. Run `dandelion retrain` to compare the candidate with the serving model."
     )
 
 
 def _begin(run: Run) -> tuple[str, str | None]:
-    """The release's id, and where the alias pointed before it; one that was begun by a killed run is gone on with."""
+    """Begin a release, or resume one that a killed run began; return its id and where the alias pointed before it."""
     name, version, options = run.trained.name, run.trained.version, run.settings.release
     begun = in_transaction(run.settings, lambda on: releases.find_begun(on, name, version))
     if begun is not None:
@@ -91,7 +91,7 @@ def _end(run: Run, release_id: str, state: str, reason: str) -> None:
 
 
 def _key(settings: Settings) -> str | None:
-    """What the API is asked with: the key of the settings, or a token that we sign ourselves."""
+    """The credential for the API: the key of the settings, or a token that we sign ourselves."""
     if settings.release.api_key is not None:
         return settings.release.api_key.get_secret_value()
     if settings.access.enabled and settings.access.jwt_secrets:
@@ -99,5 +99,5 @@ def _key(settings: Settings) -> str | None:
     return None
 
 
-def _told(done: Deployment, version: str) -> str:
-    return done.message if done.serves else f"Version {version} was taken back: {done.message}"
+def _message(done: Deployment, version: str) -> str:
+    return done.message if done.serves else f"Version {version} was rolled back: {done.message}"

@@ -1,4 +1,4 @@
-"""Step 7: people hear of it."""
+"""Step 7: notify people of the outcome."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ from dandelion.retraining.request import Outcome
 from dandelion.retraining.run import Run, Step
 
 _TITLES: dict[Outcome, str] = {
-    "promoted": "version {version} serves",
+    "promoted": "version {version} is in service",
     "rejected": "version {version} was rejected",
     "stopped": "the photos do not allow a retraining",
     "skipped": "no retraining",
     "failed": "a retraining failed",
-    "rolled_back": "version {version} was taken back",
+    "rolled_back": "version {version} was rolled back",
 }
 _ACTIONS: dict[Outcome, str] = {
-    "promoted": "Way back: dandelion models rollback",
-    "rejected": "The champion stays. Look at gate/report.html of the candidate's MLflow run; if you know better: "
-    "dandelion models promote {version}",
-    "stopped": "Bring photos (dandelion data upload photos/) or label photos, then: dandelion retrain",
+    "promoted": "To roll back, run: dandelion models rollback",
+    "rejected": "The champion stays in service. Read gate/report.html among the artifacts of the candidate's MLflow "
+    "run. To promote the candidate anyway, run: dandelion models promote {version}",
+    "stopped": "Upload photos (dandelion data upload photos/) or label photos, then run: dandelion retrain",
     "skipped": "",
-    "failed": "Mend the cause, then: dandelion retrain. It goes on where it stopped.",
-    "rolled_back": "The champion of before serves. Look at the golden photos and at the log of the pods.",
+    "failed": "Fix the cause, then run: dandelion retrain. It resumes where it stopped.",
+    "rolled_back": "The previous champion is in service again. Check the golden photos and the logs of the pods.",
 }
 
 
-# Where a candidate is on trial first, `models rollback` would take back the champion, which is not what moved.
+# When a candidate is on trial first, `models rollback` would roll back the champion, which did not move.
 _TRIAL_TITLE = "version {version} is on trial"
 _TRIAL_ACTION = (
-    "The champion stays. Give the trial its share of requests, and promote it or take the share back: docs/releases.md"
+    "The champion stays in service. Route a share of requests to the trial, then promote it or withdraw the share: "
+    "docs/releases.md"
 )
 
 
 def notify(run: Run) -> Step:
-    """Tell whoever the settings name how the run ended; never fails a run."""
+    """Notify the addresses of the settings how the run ended; never fails a run."""
     outcome = run.outcome or "failed"
     names = {"version": run.candidate.version if run.candidate else "?"}
     is_trial = outcome == "promoted" and run.settings.release.alias != CHAMPION
@@ -42,7 +43,7 @@ def notify(run: Run) -> Step:
     notice = Notice(
         outcome=outcome,
         title=f"{run.settings.model.name}: {title.format(**names)}",
-        body=f"{run.message}\nAsked for by: {run.asked}.",
+        body=f"{run.message}\nTrigger: {run.request}.",
         action=action.format(**names),
         links=run.links,
     )

@@ -1,4 +1,4 @@
-"""Step 4: a candidate."""
+"""Step 4: train a candidate."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from dandelion.training.run import Stage
 
 
 def train_model(run: Run) -> Step:
-    """Train on the frozen photos, from the checkpoint of a run that was killed where there is one, and register.
+    """Train on the frozen photos and register the candidate; resume from the checkpoint of a killed run, if any.
 
     Raises:
-        DandelionError: Photos, recipe, disk, MLflow or the object store are at fault.
+        DandelionError: The photos, the recipe, the disk, MLflow or the object store caused a failure.
     """
     if skipped := run.skip():
         return skipped
     if run.registered is not None and run.champion is not None and run.champion.version == run.registered:
-        # Killed between the move and its proof. To train on from there would leave what serves unproven.
+        # A run was killed after it moved the alias and before it checked the golden photos. Training another candidate
+        # would leave the serving model unchecked.
         run.candidate = run.registry.get_version(run.registered)
-        return Step(f"Version {run.registered} was moved by a run that was killed before it had proven it.")
+        return Step(f"Version {run.registered} was put in service by a run that was killed before it had checked it.")
 
-    def tell(stage: Stage, epoch: Epoch) -> None:
+    def report(stage: Stage, epoch: Epoch) -> None:
         left = (stage.epochs - epoch.number) * epoch.seconds
         accuracy = f", validation accuracy {epoch.validation_accuracy:.1%}" if epoch.validation_accuracy >= 0 else ""
         run.progress(
             100 * epoch.number / stage.epochs,
-            f"{stage.name}: epoch {epoch.number} of {stage.epochs}{accuracy}, {left:.0f} s left at most",
+            f"{stage.name}: epoch {epoch.number} of {stage.epochs}{accuracy}, up to {left:.0f} s left",
         )
 
     done = train_candidate(
@@ -37,7 +38,7 @@ def train_model(run: Run) -> Step:
         run.champion.package if run.champion else None,
         run.folder,
         command="dandelion retrain",
-        on_epoch=tell,
+        on_epoch=report,
     )
     run.candidate = done.version
     run.remember(version=done.version.version)

@@ -1,11 +1,11 @@
-"""Step 5: is the candidate good enough?"""
+"""Step 5: let the promotion gate decide whether the candidate is good enough."""
 
 from __future__ import annotations
 
 import json
 
 from dandelion.registry import Registry
-from dandelion.retraining.compare import Comparison, compare, judged_photos, told_lately
+from dandelion.retraining.compare import Comparison, compare, judged_photos, recently_labelled
 from dandelion.retraining.guard import with_database
 from dandelion.retraining.report import render_markdown, render_report
 from dandelion.retraining.run import Run, Step
@@ -14,25 +14,25 @@ from dandelion.retraining.scores import score
 GATE_TAG = "dandelion.gate"
 REASON_TAG = "dandelion.gate_reason"
 AGAINST_TAG = "dandelion.gate_against"
-PAGE = "gate/report.html"
+REPORT = "gate/report.html"
 DECISION = "gate/decision.json"
 
 
 def validate_model(run: Run) -> Step:
-    """Ask both models the same photos, let the gate decide, and write its decision on the version.
+    """Classify the same photos with both models, let the gate decide, and record its decision on the version.
 
     Raises:
-        DandelionError: The database, the object store or MLflow did not answer.
+        DandelionError: The database, the object store or MLflow did not respond.
     """
     if skipped := run.skip():
         return skipped
     candidate, champion = run.trained, run.champion
     if champion is not None and champion.version == candidate.version:
-        # It was deployed already by a run that was killed right after.
-        return Step(f"Version {candidate.version} serves already.", skipped=True)
+        # A run that was killed right afterwards deployed it.
+        return Step(f"Version {candidate.version} is in service already.", skipped=True)
     days = run.settings.release.recent_days
-    lately = with_database(run.settings, lambda engine: told_lately(engine, days))
-    photos = judged_photos(run.store, run.frozen, lately)
+    recent = with_database(run.settings, lambda engine: recently_labelled(engine, days))
+    photos = judged_photos(run.store, run.frozen, recent)
     package = run.registry.download(candidate, run.settings.cache)
     inference = run.settings.inference
     run.comparison = comparison = compare(
@@ -42,17 +42,15 @@ def validate_model(run: Run) -> Step:
         run.settings.release,
     )
     against = champion.version if champion else None
-    run.page = render_markdown(comparison, candidate=candidate.version, champion=against)
-    _write_down(run.registry, candidate.version, candidate.run_id, comparison, against)
+    run.report = render_markdown(comparison, candidate=candidate.version, champion=against)
+    _record(run.registry, candidate.version, candidate.run_id, comparison, against)
     decision = comparison.decision
     if decision.promote:
         return Step(f"Promote. {decision.reason}")
     return run.end("rejected", decision.reason)
 
 
-def _write_down(
-    registry: Registry, version: str, run_id: str | None, comparison: Comparison, against: str | None
-) -> None:
+def _record(registry: Registry, version: str, run_id: str | None, comparison: Comparison, against: str | None) -> None:
     decision = comparison.decision
     registry.tag_version(
         version,
@@ -64,13 +62,13 @@ def _write_down(
     )
     if run_id is None:
         return
-    page = render_report(comparison, candidate=version, champion=against)
-    metrics = {
+    report = render_report(comparison, candidate=version, champion=against)
+    details = {
         "promote": decision.promote,
         "reason": decision.reason,
         "difference": decision.difference,
         "checks": [{"name": each.name, "passed": each.passed, "message": each.message} for each in decision.checks],
     }
-    with registry.asking("write the gate's page"):
-        registry.client.log_text(run_id, page, PAGE)
-        registry.client.log_text(run_id, json.dumps(metrics, indent=2), DECISION)
+    with registry.asking("write the gate's report"):
+        registry.client.log_text(run_id, report, REPORT)
+        registry.client.log_text(run_id, json.dumps(details, indent=2), DECISION)
