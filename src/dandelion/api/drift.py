@@ -10,13 +10,12 @@ from litestar import Request, get
 
 from dandelion.api.access import needs
 from dandelion.api.problems import documented
+from dandelion.concurrency.patience import REQUEST_PATIENCE_SECONDS
 from dandelion.db import drift, transact
 from dandelion.domain import Drift, FeatureDrift, MergedDrift
 from dandelion.inference.service import PredictionService
 from dandelion.journal import Journal
 from dandelion.monitoring import MERGED_FOR, DriftMonitor
-
-PATIENCE_SECONDS = 2.0
 
 
 @get(
@@ -36,7 +35,7 @@ async def get_drift(request: Request[Any, Any, Any]) -> Drift:
     await journal.prepare()
     since = datetime.now(UTC) - MERGED_FOR
     saved = await transact(
-        request.app.state.engine, lambda on: drift.last_drift(on, since), patience_seconds=PATIENCE_SECONDS
+        request.app.state.engine, lambda on: drift.last_drift(on, since), patience_seconds=REQUEST_PATIENCE_SECONDS
     )
     return Drift(
         version=version,

@@ -21,6 +21,7 @@ from dandelion.api.bodies import LabelFileOperation
 from dandelion.api.problems import BODY_REFUSALS, documented
 from dandelion.api.uploads import read_body
 from dandelion.concurrency.executor import BoundedExecutor
+from dandelion.concurrency.patience import REQUEST_PATIENCE_SECONDS
 from dandelion.db import feedback, predictions, transact
 from dandelion.db.arrivals import wait_for_arrival
 from dandelion.domain import LABEL_LENGTH, BulkVerdict, Page, StoredPrediction
@@ -32,7 +33,6 @@ from dandelion.telemetry import instruments
 
 Result = TypeVar("Result")
 
-PATIENCE_SECONDS = 2.0
 KINDS: dict[str, Kind] = {"text/csv": "csv", "application/x-ndjson": "jsonl", "application/jsonl": "jsonl"}
 # Litestar checks the limits, but leaves them out of the schema of optional parameters.
 _Probability = Annotated[float | None, Parameter(ge=0, le=1, schema_extra={"minimum": 0, "maximum": 1})]
@@ -224,21 +224,21 @@ async def _fresh(
         request.app.state.engine,
         [str(prediction_id)],
         ship_seconds=request.app.state.settings.journal.ship_seconds,
-        patience_seconds=PATIENCE_SECONDS,
+        patience_seconds=REQUEST_PATIENCE_SECONDS,
     )
     return await _transact(request, work)
 
 
 async def _ship(journal: Journal) -> None:
     with contextlib.suppress(TimeoutError):  # a long backlog: the prediction may be far behind
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(REQUEST_PATIENCE_SECONDS):
             await journal.ship()
 
 
 async def _transact(request: Request[Any, Any, Any], work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
     journal: Journal = request.app.state.journal
     await journal.prepare()
-    return await transact(request.app.state.engine, work, patience_seconds=PATIENCE_SECONDS)
+    return await transact(request.app.state.engine, work, patience_seconds=REQUEST_PATIENCE_SECONDS)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

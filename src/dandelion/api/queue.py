@@ -13,8 +13,9 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, Parameter
 
 from dandelion.api.access import caller_of, needs
-from dandelion.api.history import PATIENCE_SECONDS, existing, send_photo
+from dandelion.api.history import existing, send_photo
 from dandelion.api.problems import documented
+from dandelion.concurrency.patience import REQUEST_PATIENCE_SECONDS
 from dandelion.db import labelling, transact
 from dandelion.domain import Labeller, Queue, StoredPrediction
 from dandelion.errors import ObjectNotFoundError
@@ -49,7 +50,7 @@ async def list_queue(
             await labelling.labellers(on, since),
         )
 
-    found, waiting, who = await transact(state.engine, query, patience_seconds=PATIENCE_SECONDS)
+    found, waiting, who = await transact(state.engine, query, patience_seconds=REQUEST_PATIENCE_SECONDS)
     opinions: SecondOpinions = state.second_opinions
     return Queue(photos=rank(found, await opinions.of(found))[:limit], waiting=waiting, labellers=list(who))
 
@@ -74,7 +75,7 @@ async def get_queued_photo(request: Request[Any, Any, Any], prediction_id: FromP
         found = await existing(on, str(prediction_id))
         return found, await labelling.labeller_of(on, str(prediction_id))
 
-    found, labeller = await transact(state.engine, query, patience_seconds=PATIENCE_SECONDS)
+    found, labeller = await transact(state.engine, query, patience_seconds=REQUEST_PATIENCE_SECONDS)
     if found.photo_key is None or labeller not in {None, caller_of(request).name}:
         raise ObjectNotFoundError(f"No photo of {prediction_id} waits for a label.", "Choose one from GET /queue.")
     return await send_photo(request, found.photo_key)

@@ -28,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from dandelion.backup.copies import Say, copy_objects
 from dandelion.backup.dump import dump, restore
 from dandelion.backup.registry import dump_registry
+from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
 from dandelion.db import audit, create_engine, transact
 from dandelion.errors import BackupError, DatabaseError
 from dandelion.objects import BACKUPS, ObjectStore, create_store
@@ -35,7 +36,6 @@ from dandelion.settings import DatabaseSettings, Settings, as_text
 
 PREFIX = "dandelion"
 DATABASE, SETTINGS, REGISTRY, MANIFEST = "database.jsonl.gz", "settings.json", "mlflow.db.gz", "manifest.json"
-PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def _record(settings: Settings, name: str, detail: dict[str, Any]) -> None:
             await transact(
                 engine,
                 lambda on: audit.record(on, actor="flow:backup", action="backup", subject=name, detail=detail),
-                patience_seconds=PATIENCE_SECONDS,
+                patience_seconds=JOB_PATIENCE_SECONDS,
             )
         finally:
             await engine.dispose()

@@ -11,12 +11,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from dandelion.concurrency.patience import COMMAND_PATIENCE_SECONDS
 from dandelion.db import transact
 from dandelion.db.engine import database_error
 from dandelion.errors import DatabaseError, ObjectNotFoundError
 from dandelion.objects import BACKUPS, ObjectStore
 
-PATIENCE_SECONDS = 10.0
 PREFIX = "mysql/binlog"
 # A log with only its own header is not worth closing.
 EMPTY_BYTES = 512
@@ -36,7 +36,7 @@ async def ship_binlogs(engine: AsyncEngine, store: ObjectStore, folder: Path) ->
         DatabaseError: MySQL does not respond, or writes no binary log.
         ObjectStoreError: The store does not respond; the next call copies the rest.
     """
-    server, closed = await transact(engine, _close, patience_seconds=PATIENCE_SECONDS)
+    server, closed = await transact(engine, _close, patience_seconds=COMMAND_PATIENCE_SECONDS)
     shipped = 0
     for name, size in closed:
         key = f"{PREFIX}/{server}/{name}"

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dandelion.backup.backup import DATABASE, PATIENCE_SECONDS, PREFIX, REGISTRY, SETTINGS, with_database
+from dandelion.backup.backup import DATABASE, PREFIX, REGISTRY, SETTINGS, with_database
 from dandelion.backup.copies import OURS, Say, second_place
 from dandelion.backup.dump import restore
 from dandelion.backup.mirror import Mirrored, mirror
 from dandelion.backup.registry import restore_artifacts, restore_registry
+from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
 from dandelion.db import audit, create_engine, predictions, transact
 from dandelion.errors import BackupError, ObjectNotFoundError
 from dandelion.objects import BACKUPS, BUCKETS, create_store
@@ -110,12 +111,12 @@ async def _restore(
             rows = await restore(engine, lines)
         for start in range(0, len(erased), ROWS_AT_ONCE):
             ids = erased[start : start + ROWS_AT_ONCE]
-            await transact(engine, lambda on: forget(on, ids), patience_seconds=PATIENCE_SECONDS)  # noqa: B023 -- runs here
+            await transact(engine, lambda on: forget(on, ids), patience_seconds=JOB_PATIENCE_SECONDS)  # noqa: B023 -- runs here
         detail = {"rows": sum(rows.values()), "erased": len(erased)}
         await transact(
             engine,
             lambda on: audit.record(on, actor=actor, action="restore", subject=subject, detail=detail),
-            patience_seconds=PATIENCE_SECONDS,
+            patience_seconds=JOB_PATIENCE_SECONDS,
         )
         return rows
     finally:

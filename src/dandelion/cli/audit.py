@@ -9,9 +9,8 @@ from typing import Any
 
 from dandelion.cli.database import with_engine
 from dandelion.cli.output import console
+from dandelion.concurrency.patience import REQUEST_PATIENCE_SECONDS
 from dandelion.errors import DatabaseError, SettingsError
-
-PATIENCE_SECONDS = 2.0
 
 
 def actor() -> str:
@@ -38,7 +37,7 @@ def record(action: str, subject: str, detail: Mapping[str, Any], *, tables: bool
             lambda engine: transact(
                 engine,
                 lambda on: audit.record(on, actor=actor(), action=action, subject=subject, detail=detail),
-                patience_seconds=PATIENCE_SECONDS,
+                patience_seconds=REQUEST_PATIENCE_SECONDS,
             ),
             tables=tables,
         )

@@ -14,11 +14,11 @@ from dandelion.cli.ages import parse_age
 from dandelion.cli.audit import actor
 from dandelion.cli.database import with_engine
 from dandelion.cli.output import console
+from dandelion.concurrency.patience import COMMAND_PATIENCE_SECONDS
 from dandelion.domain import AccessScope, ApiKey
 
 app = typer.Typer(no_args_is_help=True)
 
-PATIENCE_SECONDS = 10.0
 SCOPES = get_args(AccessScope)
 NAME = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,79}"
 
@@ -59,7 +59,7 @@ def create(
     )
     with_engine(
         lambda engine: transact(
-            engine, lambda on: keys.create(on, key, actor=actor()), patience_seconds=PATIENCE_SECONDS
+            engine, lambda on: keys.create(on, key, actor=actor()), patience_seconds=COMMAND_PATIENCE_SECONDS
         )
     )
     if as_json:
@@ -74,7 +74,7 @@ def list_keys(as_json: Annotated[bool, typer.Option("--json", help="Print JSON i
     """List all keys, including expired and revoked ones."""
     from dandelion.db import keys, transact
 
-    found = with_engine(lambda engine: transact(engine, keys.list_all, patience_seconds=PATIENCE_SECONDS))
+    found = with_engine(lambda engine: transact(engine, keys.list_all, patience_seconds=COMMAND_PATIENCE_SECONDS))
     if as_json:
         typer.echo(json.dumps([_shown(key) for key in found]))
         return
@@ -92,7 +92,7 @@ def revoke(name: Annotated[str, typer.Argument(help="Name of the key.")]) -> Non
 
     with_engine(
         lambda engine: transact(
-            engine, lambda on: keys.revoke(on, name, actor=actor()), patience_seconds=PATIENCE_SECONDS
+            engine, lambda on: keys.revoke(on, name, actor=actor()), patience_seconds=COMMAND_PATIENCE_SECONDS
         )
     )
     console().print(f"The key {name} is revoked.")

@@ -12,6 +12,7 @@ import typer
 from dandelion.cli.ages import parse_age
 from dandelion.cli.database import with_engine
 from dandelion.cli.output import console
+from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
 from dandelion.errors import DandelionError
 from dandelion.files.replacing import replacing
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 ROWS_AT_ONCE = 5000
-PATIENCE_SECONDS = 30.0
 
 
 @app.callback()
@@ -104,7 +104,7 @@ async def _write(engine: AsyncEngine, wanted: Filter, file: Path) -> int:
                 found = await transact(
                     engine,
                     lambda on: predictions.walk(on, wanted, after=after, limit=ROWS_AT_ONCE),  # noqa: B023 -- runs here
-                    patience_seconds=PATIENCE_SECONDS,
+                    patience_seconds=JOB_PATIENCE_SECONDS,
                 )
                 if not found:
                     break

@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from dandelion.concurrency.patience import COMMAND_PATIENCE_SECONDS
 from dandelion.db import feedback, transact
 from dandelion.db.arrivals import wait_for_arrival
 from dandelion.db.tables import moment_of
@@ -24,7 +25,6 @@ from dandelion.telemetry import instruments
 Kind = Literal["csv", "jsonl"]
 AT_ONCE = 500
 MOST_REFUSED_SHOWN = 100
-PATIENCE_SECONDS = 10.0
 _EXAMPLE = "The first line of a CSV names the columns: prediction_id,label and, optionally, at."
 
 
@@ -109,9 +109,9 @@ async def _give(
     if not labels:
         return [each for each in found if isinstance(each, FeedbackError)]
     about = [each.prediction_id for each in labels]
-    await wait_for_arrival(engine, about, ship_seconds=ship_seconds, patience_seconds=PATIENCE_SECONDS)
+    await wait_for_arrival(engine, about, ship_seconds=ship_seconds, patience_seconds=COMMAND_PATIENCE_SECONDS)
     given = await transact(
-        engine, lambda on: feedback.give_all(on, labels, actor=actor), patience_seconds=PATIENCE_SECONDS
+        engine, lambda on: feedback.give_all(on, labels, actor=actor), patience_seconds=COMMAND_PATIENCE_SECONDS
     )
     for each, outcome in zip(labels, given, strict=True):
         if not isinstance(outcome, DandelionError):

@@ -16,11 +16,11 @@ import structlog
 from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from dandelion.concurrency.patience import REQUEST_PATIENCE_SECONDS
 from dandelion.db import feedback, transact
 from dandelion.errors import DandelionError
 from dandelion.telemetry import instruments
 
-PATIENCE_SECONDS = 2.0
 # 95 % of a normal distribution, two-sided.
 _Z = 1.959964
 _UNITS = {"m": 60, "h": 3600, "d": 86400}
@@ -76,7 +76,9 @@ async def measure_accuracy(engine: AsyncEngine, windows: Sequence[str]) -> list[
     accuracies: list[WindowAccuracy] = []
     for window in windows:
         since = now - timedelta(seconds=seconds_of(window))
-        found = await transact(engine, partial(feedback.tally_bins, since=since), patience_seconds=PATIENCE_SECONDS)
+        found = await transact(
+            engine, partial(feedback.tally_bins, since=since), patience_seconds=REQUEST_PATIENCE_SECONDS
+        )
         versions = sorted({each.version for each in found})
         accuracies += [_accuracy(window, [each for each in found if each.version == version]) for version in versions]
     return accuracies

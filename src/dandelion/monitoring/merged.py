@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
 from dandelion.db import create_engine, drift, transact
 from dandelion.db.drift import SavedSketch
 from dandelion.domain import MergedDrift
@@ -19,7 +20,6 @@ from dandelion.monitoring.monitor import DriftMonitor, sum_of
 from dandelion.monitoring.sketch import Sketch
 from dandelion.settings import Settings
 
-PATIENCE_SECONDS = 30.0
 RECENT = timedelta(hours=1)
 # If the last hour has too few photos, older ones are added, up to this age.
 OLDEST = timedelta(days=7)
@@ -112,7 +112,7 @@ async def run_monitoring(settings: Settings) -> MonitoringRun:
             await upgrade(engine)
         now = datetime.now(UTC)
         saved = await transact(
-            engine, lambda on: drift.sketches_since(on, now - OLDEST), patience_seconds=PATIENCE_SECONDS
+            engine, lambda on: drift.sketches_since(on, now - OLDEST), patience_seconds=JOB_PATIENCE_SECONDS
         )
         found = merge(saved, now, settings.monitoring.drift_window_photos)
 
@@ -122,7 +122,7 @@ async def run_monitoring(settings: Settings) -> MonitoringRun:
                 await drift.add_drift(on, model_version=each.version, photos=each.photos, features=features)
             await drift.prune(on, now - RETENTION)
 
-        await transact(engine, store, patience_seconds=PATIENCE_SECONDS)
+        await transact(engine, store, patience_seconds=JOB_PATIENCE_SECONDS)
         return MonitoringRun(drift=found, accuracy=await measure_accuracy(engine, settings.monitoring.accuracy_windows))
     finally:
         await engine.dispose()

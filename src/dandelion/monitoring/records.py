@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from dandelion.concurrency.patience import REQUEST_PATIENCE_SECONDS
 from dandelion.db import drift, runs, transact
 from dandelion.errors import DandelionError
 from dandelion.telemetry import instruments
 
-PATIENCE_SECONDS = 2.0
 # Drift over all processes that is older than this is not exported.
 MERGED_FOR = timedelta(hours=24)
 
@@ -27,7 +27,7 @@ class Records:
     async def refresh(self) -> None:
         """Read again; while the database is down, the last values stay."""
         try:
-            await transact(self._engine, _read, patience_seconds=PATIENCE_SECONDS)
+            await transact(self._engine, _read, patience_seconds=REQUEST_PATIENCE_SECONDS)
         except DandelionError as error:
             log.debug("records_unknown", reason=str(error))
 

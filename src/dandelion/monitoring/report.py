@@ -15,6 +15,7 @@ from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dandelion import __version__
+from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
 from dandelion.db import create_engine, drift, predictions, transact
 from dandelion.db.predictions import Filter, Summary
 from dandelion.domain import FeatureDrift, StoredPrediction
@@ -28,7 +29,6 @@ from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store
 from dandelion.privacy.erasures import MONITORING_REPORT, erase_page_of, erased_ids
 from dandelion.settings import Settings
 
-PATIENCE_SECONDS = 30.0
 PERIODS = 14
 EXAMPLES = 8
 # Only some predictions have a stored photo, so the examples are chosen among this many predictions.
@@ -134,10 +134,10 @@ async def gather(engine: AsyncEngine, store: ObjectStore, settings: Settings, ag
         found = await transact(
             engine,
             lambda on: predictions.summarise(on, start, end),  # noqa: B023 -- runs here
-            patience_seconds=PATIENCE_SECONDS,
+            patience_seconds=JOB_PATIENCE_SECONDS,
         )
         periods.append((start, found))
-    saved = await transact(engine, lambda on: drift.sketches_since(on, since), patience_seconds=PATIENCE_SECONDS)
+    saved = await transact(engine, lambda on: drift.sketches_since(on, since), patience_seconds=JOB_PATIENCE_SECONDS)
     parts: dict[tuple[str, str], list[Sketch]] = {}
     for each in saved:
         parts.setdefault((each.model_version, each.digest), []).append(msgspec.convert(each.sketch, Sketch))
@@ -158,7 +158,9 @@ async def _examples(
 ) -> list[tuple[StoredPrediction, str]]:
     """The newest predictions of a kind with stored photos, with their thumbnails."""
     found = await transact(
-        engine, lambda on: predictions.page(on, wanted, limit=SEARCHED_PREDICTIONS), patience_seconds=PATIENCE_SECONDS
+        engine,
+        lambda on: predictions.page(on, wanted, limit=SEARCHED_PREDICTIONS),
+        patience_seconds=JOB_PATIENCE_SECONDS,
     )
     stored = [each for each in found if each.photo_key and each.created_at >= since]
     thumbnails = await asyncio.gather(*(asyncio.to_thread(_thumbnail, store, each) for each in stored[:EXAMPLES]))

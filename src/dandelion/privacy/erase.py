@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
 from dandelion.db import audit, predictions, transact
 from dandelion.errors import ObjectStoreError, PredictionNotFoundError
 from dandelion.journal.photo_spool import remove_erased
@@ -23,7 +24,6 @@ from dandelion.privacy.erasures import (
     purge,
 )
 
-PATIENCE_SECONDS = 30.0
 AT_ONCE = 200
 
 
@@ -65,7 +65,7 @@ async def erase_prediction(
         ObjectStoreError: The object store did not respond; rerun it. Or only the copies at the second place remain,
             because it did not respond; rerun it, or wait for the next backup.
     """
-    rows = await transact(engine, lambda on: predictions.photo_keys(on, [id]), patience_seconds=PATIENCE_SECONDS)
+    rows = await transact(engine, lambda on: predictions.photo_keys(on, [id]), patience_seconds=JOB_PATIENCE_SECONDS)
     if not rows and not await asyncio.to_thread(_has_photo, store, spool, second, id):
         raise PredictionNotFoundError(
             f"There is no prediction {id}: neither a row nor a photo.",
@@ -74,7 +74,7 @@ async def erase_prediction(
     ids = list(rows)
     # A row without a key may come from a dump that is older than its photo, so every possible key is deleted.
     photos = await _erase_photos(engine, store, spool, {id: predictions.ERASED})
-    await transact(engine, lambda on: _forget(on, ids, id, photos, actor), patience_seconds=PATIENCE_SECONDS)
+    await transact(engine, lambda on: _forget(on, ids, id, photos, actor), patience_seconds=JOB_PATIENCE_SECONDS)
     await asyncio.to_thread(_erase_copies, store, second)
     return Erased(len(ids), photos)
 
@@ -89,11 +89,11 @@ async def erase_client(
         rows = await transact(
             engine,
             lambda on: predictions.photo_keys_of(on, client, limit=AT_ONCE),
-            patience_seconds=PATIENCE_SECONDS,
+            patience_seconds=JOB_PATIENCE_SECONDS,
         )
         gone = await _erase_photos(engine, store, spool, rows)
         ids = list(rows)
-        await transact(engine, lambda on: _forget(on, ids, subject, gone, actor), patience_seconds=PATIENCE_SECONDS)  # noqa: B023 -- runs here
+        await transact(engine, lambda on: _forget(on, ids, subject, gone, actor), patience_seconds=JOB_PATIENCE_SECONDS)  # noqa: B023 -- runs here
         total, photos = total + len(ids), photos + gone
         if len(ids) < AT_ONCE:
             break
@@ -106,7 +106,7 @@ async def erase_client(
 async def _erase_photos(engine: AsyncEngine, store: ObjectStore, spool: Path, rows: dict[str, str | None]) -> int:
     """Mark the rows first, so that no photo arrives later. The client is removed last, since it finds the rows."""
     ids = list(rows)
-    await transact(engine, lambda on: predictions.mark_erased(on, ids), patience_seconds=PATIENCE_SECONDS)
+    await transact(engine, lambda on: predictions.mark_erased(on, ids), patience_seconds=JOB_PATIENCE_SECONDS)
     return await asyncio.to_thread(_delete, store, spool, rows)
 
 

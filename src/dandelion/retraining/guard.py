@@ -12,6 +12,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
 from dandelion.db import create_engine, retrainings, transact
 from dandelion.db.retrainings import Retraining
 from dandelion.errors import DatabaseError, RowRefusedError
@@ -21,7 +22,6 @@ from dandelion.settings import Settings
 Result = TypeVar("Result")
 
 BEAT_SECONDS = 20.0
-PATIENCE_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ def in_transaction(settings: Settings, work: Callable[[AsyncConnection], Awaitab
     Raises:
         DatabaseError: The database does not respond.
     """
-    return with_database(settings, lambda engine: transact(engine, work, patience_seconds=PATIENCE_SECONDS))
+    return with_database(settings, lambda engine: transact(engine, work, patience_seconds=JOB_PATIENCE_SECONDS))
 
 
 def claim(

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
 from dandelion.db import feedback, predictions, transact
 from dandelion.domain import LABEL_LENGTH
 from dandelion.errors import DataError, NotAnImageError, ObjectKeyError, ObjectNotFoundError, PhotoError
@@ -32,7 +33,6 @@ UPLOADS = "uploads"
 FEEDBACK = "feedback"
 PHOTOS = "photos"
 ROWS_AT_ONCE = 5000
-PATIENCE_SECONDS = 30.0
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]")
 
@@ -79,7 +79,7 @@ async def list_labelled(engine: AsyncEngine, *, since: datetime | None = None) -
         some = await transact(
             engine,
             lambda on: feedback.labelled_photos(on, after=after, limit=ROWS_AT_ONCE, since=since),  # noqa: B023 -- runs here
-            patience_seconds=PATIENCE_SECONDS,
+            patience_seconds=JOB_PATIENCE_SECONDS,
         )
         found += [Source(each.photo_key, each.label, f"{FEEDBACK}/{each.prediction_id}") for each in some]
         if len(some) < ROWS_AT_ONCE:
@@ -170,7 +170,7 @@ async def list_withdrawn(engine: AsyncEngine, parent: DatasetVersion | None, sou
     found: set[str] = set()
     for start in range(0, len(ids), ROWS_AT_ONCE):
         some = ids[start : start + ROWS_AT_ONCE]
-        found |= await transact(engine, lambda on: predictions.known(on, some), patience_seconds=PATIENCE_SECONDS)  # noqa: B023 -- runs here
+        found |= await transact(engine, lambda on: predictions.known(on, some), patience_seconds=JOB_PATIENCE_SECONDS)  # noqa: B023 -- runs here
     return {f"{FEEDBACK}/{each}" for each in found}
 
 

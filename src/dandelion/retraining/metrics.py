@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import httpx
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from dandelion.concurrency.patience import COMMAND_PATIENCE_SECONDS
 from dandelion.db import feedback, predictions, transact
 from dandelion.errors import MonitoringError
 from dandelion.monitoring import seconds_of
 from dandelion.retraining.performance import LiveMetrics
 from dandelion.settings import RetrainingSettings
 
-PATIENCE_SECONDS = 10.0
 TIMEOUT_SECONDS = 10.0
 _FAILURES = "internal|overloaded|not_ready|journal_full"
 
@@ -84,7 +84,7 @@ async def query_database(
             p95_seconds=traffic.p95_ms / 1000 if traffic.p95_ms is not None else None,
         )
 
-    return await transact(engine, read, patience_seconds=PATIENCE_SECONDS)
+    return await transact(engine, read, patience_seconds=COMMAND_PATIENCE_SECONDS)
 
 
 def _query(http: httpx.Client, expression: str) -> tuple[float, dict[str, str]] | None:
