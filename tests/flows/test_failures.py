@@ -200,5 +200,5 @@ def test_labels_flipped_in_a_third_of_new_photos_are_caught(strong: Stage, tmp_p
 def test_a_run_waits_while_another_goes_on(strong: Stage) -> None:
     with begin(strong.settings, str(uuid7()), RetrainingRequest()) as run:
         assert run is not None
-        run.end("skipped", "a test")
+        run.state = run.state.end("skipped", "a test")
         assert retrain(strong.settings) == {"outcome": "skipped", "message": "Another retraining is running."}

@@ -51,15 +51,15 @@ def test_nothing_is_moved_that_was_judged_against_an_earlier_champion(
 ) -> None:
     run = overtakable(settings, judged, champion)
     assert claim(settings, run.id, RetrainingRequest()) is not None
-    assert words in _overtaken(run)
-    assert bool(_overtaken(run)) is bool(words)
+    assert words in _overtaken(run, "8")
+    assert bool(_overtaken(run, "8")) is bool(words)
 
 
 def test_nothing_is_moved_by_a_run_that_another_took_for_dead(settings: Settings) -> None:
     run = overtakable(settings, "5", "5")
     assert claim(settings, run.id, RetrainingRequest()) is not None
     assert claim(settings, str(uuid4()), RetrainingRequest(), is_over=lambda _: True) is not None
-    assert "Another run took over" in _overtaken(run)
+    assert "Another run took over" in _overtaken(run, "8")
 
 
 def test_photos_that_a_killed_run_left_go_when_another_begins(settings: Settings) -> None:
@@ -90,6 +90,5 @@ def overtakable(settings: Settings, judged: str | None, champion: str | None) ->
             settings=settings,
             registry=SimpleNamespace(find_alias=lambda _: found),
             champion=SimpleNamespace(version=judged) if judged else None,
-            trained=SimpleNamespace(version="8"),
         ),
     )

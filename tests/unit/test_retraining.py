@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 import pytest
 
+from dandelion.domain import RETRAINING_STEPS, ModelVersion
 from dandelion.errors import DataError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore
 from dandelion.objects.folder import FolderStore
@@ -32,10 +33,12 @@ from dandelion.retraining.performance import LiveMetrics, judge_need
 from dandelion.retraining.quality import Quality, judge_quality, stop_for_label_noise
 from dandelion.retraining.request import RetrainingRequest
 from dandelion.retraining.run import Run
-from dandelion.retraining.steps import notification, training
+from dandelion.retraining.state import State
+from dandelion.retraining.steps import STEPS, notification, training
 from dandelion.settings import RetrainingSettings, Settings
 from dandelion.training.sample import create_sample
 from dandelion.training.versions import DatasetVersion
+from dandelion.ui.retraining import STEPS as SHOWN_STEPS
 
 LIMITS = RetrainingSettings(min_photos_per_class=10, min_new_photos=5)
 WELL = LiveMetrics("Database", accuracy=0.95, labels=200, tested=0.96, outliers=0.05, error_ratio=0.0, p95_seconds=0.1)
@@ -231,11 +234,9 @@ def test_people_are_told_whether_a_candidate_serves_and_what_takes_it_back(
 ) -> None:
     told: list[Notice] = []
     monkeypatch.setattr(notification, "send", lambda notice, _: told.append(notice))
-    run = SimpleNamespace(
-        outcome="promoted", message="Better.", request="by tests", links={}, candidate=SimpleNamespace(version="7"),
-        settings=Settings.model_validate({"release": {"strategy": strategy}}),
-    )  # fmt: skip
-    notification.notify(cast("Run", run))
+    run = SimpleNamespace(request="by tests", settings=Settings.model_validate({"release": {"strategy": strategy}}))
+    candidate = cast("ModelVersion", SimpleNamespace(version="7"))
+    notification.notify(cast("Run", run), State(candidate=candidate).end("promoted", "Better."))
     assert words in told[0].title
     assert ("dandelion models rollback" in told[0].action) is (strategy == "rolling")
 
@@ -253,19 +254,24 @@ def test_a_move_that_a_kill_left_unproven_is_proven_before_anything_is_trained(
     monkeypatch.setattr(training, "train_candidate", train)
     version = SimpleNamespace(version="2")
     run = SimpleNamespace(
-        skip=lambda: None, registered=registered, candidate=None,
-        registry=SimpleNamespace(get_version=lambda _: version),
-        champion=SimpleNamespace(version=champion, package=None), settings=None, store=None, frozen=None, folder=None,
+        registered=registered, registry=SimpleNamespace(get_version=lambda _: version),
+        champion=SimpleNamespace(version=champion, package=None), settings=None, store=None, folder=None,
     )  # fmt: skip
+    state = State(dataset=cast("DatasetVersion", SimpleNamespace()))
     if registered == champion:
-        assert "put in service by a run that was killed" in training.train_model(cast("Run", run)).message
-        assert run.candidate is version
+        done = training.train_model(cast("Run", run), state)
+        assert "put in service by a run that was killed" in done.message
+        assert cast("object", done.candidate) is version
     else:
         with pytest.raises(TrainedError):
-            training.train_model(cast("Run", run))
+            training.train_model(cast("Run", run), state)
 
 
 def test_photos_that_somebody_chose_prove_also_what_was_not_compared(store: ObjectStore) -> None:
     assert golden_photos(store, None, 3) == []
     store.put(DATA_LAKE, "golden/grass/a.jpg", b"photo")
     assert [(each.label, each.data) for each in golden_photos(store, None, 3)] == [("grass", b"photo")]
+
+
+def test_the_steps_are_those_that_people_see() -> None:
+    assert tuple(step.__name__ for step in (*STEPS, notification.notify)) == RETRAINING_STEPS == tuple(SHOWN_STEPS)

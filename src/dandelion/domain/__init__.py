@@ -3,7 +3,7 @@
 from dandelion.domain.access import AccessScope, ApiKey, Identity
 from dandelion.domain.drift import Drift, DriftTest, FeatureDrift, MergedDrift
 from dandelion.domain.feedback import BulkVerdict, Feedback, Labeller, Queue, QueuedPhoto, Reason, RefusedLine
-from dandelion.domain.flows import FlowRun, FlowStep, Retraining, TriggeredRetraining
+from dandelion.domain.flows import RETRAINING_STEPS, FlowRun, FlowStep, Retraining, TriggeredRetraining
 from dandelion.domain.models import (
     CALIBRATION_BINS,
     CHALLENGER,
@@ -33,6 +33,7 @@ __all__ = [
     "CHAMPION",
     "LABEL_LENGTH",
     "PREVIOUS",
+    "RETRAINING_STEPS",
     "STARTER",
     "AccessScope",
     "ApiKey",

@@ -7,6 +7,12 @@ from typing import Any
 
 import msgspec
 
+# In order; `dandelion.retraining.steps` holds them.
+RETRAINING_STEPS = (
+    *("check_performance", "check_data", "prepare_data", "train_model"),
+    *("validate_model", "deploy_model", "notify"),
+)
+
 
 class FlowStep(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a flow run.

@@ -5,15 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from dandelion.domain import FlowRun, FlowStep, Retraining, TriggeredRetraining
+from dandelion.domain import RETRAINING_STEPS, FlowRun, FlowStep, Retraining, TriggeredRetraining
 from dandelion.orchestration.prefect_api import ENDED, PrefectApi
 from dandelion.settings import Settings
 
 FLOW = "retrain"
-STEPS = (
-    *("check_performance", "check_data", "prepare_data", "train_model"),
-    *("validate_model", "deploy_model", "notify"),
-)
 _DECISIONS = {
     "Promoted": "promoted",
     "Rejected": "rejected",
@@ -84,7 +80,7 @@ def _retraining(run: FlowRun) -> Retraining:
         message=run.message if run.state in ENDED else "",
         steps=[
             known.get(name, FlowStep(name=name, state=waiting, started_at=None, ended_at=None, message=""))
-            for name in STEPS
+            for name in RETRAINING_STEPS
         ],
     )
 

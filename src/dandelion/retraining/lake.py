@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -236,14 +237,16 @@ def _read(store: ObjectStore, source: Source) -> bytes:
         return store.get(PROCESSED, frozen_key(prediction_id, PurePosixPath(source.key).suffix))
 
 
-def inspect_shard(shard: Sequence[Source]) -> list[Inspected]:
-    """`inspect` with the object store of the environment's settings, on whatever machine it runs."""
-    return inspect(create_store(load_settings()), shard)
+class OnOwnStore:
+    """`inspect` or `copy_photos` with the object store of the environment's settings, on whatever machine it runs."""
 
+    def __init__(self, work: Callable[[ObjectStore, Sequence[Any]], Any]) -> None:
+        self._work = work
+        self.__name__ = work.__name__
 
-def store_shard(shard: Sequence[tuple[str, str, str]]) -> int:
-    """`copy_photos` with the object store of the environment's settings, on whatever machine it runs."""
-    return copy_photos(create_store(load_settings()), shard)
+    def __call__(self, shard: Sequence[Any]) -> Any:
+        """What `work` returns for a shard."""
+        return self._work(create_store(load_settings()), shard)
 
 
 def as_labelled(inspected: Inspected) -> Labelled:

@@ -4,33 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dandelion.retraining import steps
-from dandelion.retraining.lake import copy_photos, inspect
 from dandelion.retraining.request import RetrainingRequest
-from dandelion.retraining.run import Run, Step, begin
+from dandelion.retraining.run import begin
+from dandelion.retraining.steps import STEPS, notify
 from dandelion.settings import Settings
-
-
-def check_data(run: Run) -> Step:
-    """Inspect the photos in this process, then run the step."""
-    run.inspected = inspect(run.store, run.news)
-    return steps.check_data(run)
-
-
-def prepare_data(run: Run) -> Step:
-    """Copy the photos in this process, then run the step."""
-    copy_photos(run.store, run.copies)
-    return steps.prepare_data(run)
-
-
-STEPS: list[Callable[[Run], Step]] = [
-    steps.check_performance,
-    check_data,
-    prepare_data,
-    steps.train_model,
-    steps.validate_model,
-    steps.deploy_model,
-]
 
 
 def run_steps(
@@ -48,10 +25,10 @@ def run_steps(
         run.progress = lambda _, words: say(words)
         try:
             for step in STEPS:
-                say(f"{step.__name__}: {step(run).message}")
+                say(f"{step.__name__}: {run.advance(step).message}")
         except Exception as error:
-            run.end("failed", str(error))
-            steps.notify(run)
+            run.fail(str(error))
+            run.advance(notify, after_end=True)
             raise
-        say(f"notify: {steps.notify(run).message}")
-        return {"outcome": str(run.outcome), "message": run.message}
+        say(f"notify: {run.advance(notify, after_end=True).message}")
+        return {"outcome": str(run.state.outcome), "message": run.state.reason}

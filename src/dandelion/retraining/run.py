@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import structlog
@@ -16,33 +17,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dandelion.db import audit, retrainings
 from dandelion.db.retrainings import Retraining
-from dandelion.domain import CHAMPION, STARTER, ModelVersion
+from dandelion.domain import CHAMPION, STARTER
 from dandelion.objects import ObjectStore, create_store
 from dandelion.package import ModelPackage, open_package
 from dandelion.package.starter import starter_path
 from dandelion.package.store import digest_of
 from dandelion.registry import Registry, create_registry
-from dandelion.retraining.compare import Comparison
 from dandelion.retraining.guard import Heartbeat, claim, in_transaction
-from dandelion.retraining.lake import Inspected, Source
-from dandelion.retraining.request import Outcome, RetrainingRequest
+from dandelion.retraining.request import RetrainingRequest
+from dandelion.retraining.state import State
 from dandelion.settings import Settings
-from dandelion.training.versions import DatasetVersion
+
+# Calls `work(store, shard)` for shards of items, here or elsewhere, and returns the results in order.
+Spread = Callable[[Callable[[ObjectStore, Sequence[Any]], Any], Sequence[Any]], list[Any]]
+# One of the seven: safe to repeat.
+Step: TypeAlias = "Callable[[Run, State], State]"
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The outcome of a step.
-
-    Attributes:
-        message: What it did, in a sentence or two.
-        skipped: Whether it had nothing to do.
-    """
-
-    message: str
-    skipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +55,7 @@ class Champion:
 
 
 class Run:
-    """What the steps share. Steps set what they found; `end` sets how the run ended.
+    """What the steps work with: settings, servers, and where they report. What they find is in `state`.
 
     Args:
         settings: All settings.
@@ -73,13 +64,13 @@ class Run:
         earlier: A run to resume, which failed or was killed after it had frozen its photos.
 
     Attributes:
+        dataset_digest: The dataset version that this run, or the run that it resumes, froze before it was killed.
         registered: Number of the version that this run, or the run that it resumes, registered before it was killed.
         say: Called with a line about what the run does.
         progress: Called with the progress of training: percent, and a line.
-        outcome: How it ended; None while it is running.
-        message: Why it ended so.
-        links: Name to address, for the notification.
-        report: The gate's decision as Markdown.
+        publish: Called with the gate's decision as Markdown.
+        spread: Where photos are inspected and copied.
+        state: What the steps have found so far.
     """
 
     def __init__(
@@ -95,23 +86,30 @@ class Run:
         self.earlier = earlier
         self.say: Callable[[str], None] = log.info
         self.progress: Callable[[float, str], None] = lambda percent, words: log.info(words, percent=percent)
+        self.publish: Callable[[str], None] = lambda _: None
+        self.spread: Spread = lambda work, items: [work(self.store, items)]
         self.started = time.monotonic()
         self.folder = settings.home / "retraining" / record.id
         self.dataset_digest = record.dataset or (earlier.dataset if earlier else None)
         self.registered = record.version or (earlier.version if earlier else None)
-        self.outcome: Outcome | None = None
-        self.message = ""
-        self.links: dict[str, str] = {}
-        self.sources: list[Source] = []
-        self.news: list[Source] = []
-        self.inspected: list[Inspected] = []
-        self.parent: DatasetVersion | None = None
-        self.draft: DatasetVersion | None = None
-        self.copies: list[tuple[str, str, str]] = []
-        self.dataset: DatasetVersion | None = None
-        self.candidate: ModelVersion | None = None
-        self.comparison: Comparison | None = None
-        self.report = ""
+        self.state = State()
+
+    def advance(self, step: Step, *, after_end: bool = False) -> State:
+        """Take a step, unless an earlier one has ended the run and it is not one for `after_end`."""
+        if self.state.outcome is not None and not after_end:
+            self.state = self.state.skip(f"Nothing to do: the run was {self.state.outcome}.")
+        else:
+            self.state = step(self, self.state)
+        return self.state
+
+    def link(self, name: str, address: str) -> None:
+        """Name an address in the notification."""
+        self.state = replace(self.state, links={**self.state.links, name: address})
+
+    def fail(self, reason: str) -> None:
+        """End the run, unless a step has ended it before."""
+        if self.state.outcome is None:
+            self.state = self.state.end("failed", reason)
 
     @cached_property
     def store(self) -> ObjectStore:
@@ -132,29 +130,6 @@ class Run:
         if found is not None:
             return Champion(found.version, self.registry.download(found, self.settings.cache))
         return Champion(STARTER, open_package(starter_path())) if self.settings.model.starter else None
-
-    @property
-    def frozen(self) -> DatasetVersion:
-        """The frozen dataset version."""
-        if self.dataset is None:
-            raise RuntimeError("prepare_data comes first")
-        return self.dataset
-
-    @property
-    def trained(self) -> ModelVersion:
-        """The candidate."""
-        if self.candidate is None:
-            raise RuntimeError("train_model comes first")
-        return self.candidate
-
-    def end(self, outcome: Outcome, message: str) -> Step:
-        """End the run with the result of a step."""
-        self.outcome, self.message = outcome, message
-        return Step(message)
-
-    def skip(self) -> Step | None:
-        """The outcome of a step if the run has ended already; None if the run is still running."""
-        return None if self.outcome is None else Step(f"Nothing to do: the run was {self.outcome}.", skipped=True)
 
     def remember(self, *, dataset: str | None = None, version: str | None = None) -> None:
         """Record the dataset version and the model version, so that another run can resume from them."""
@@ -190,8 +165,7 @@ def begin(
             yield run
         except BaseException as error:
             # Whatever stops a run between two steps, including an interrupt, leaves it in a state that can be resumed.
-            run.outcome = run.outcome or "failed"
-            run.message = run.message or f"{type(error).__name__}: {error}"
+            run.fail(f"{type(error).__name__}: {error}")
             raise
         finally:
             _finish(run)
@@ -213,7 +187,7 @@ def _is_run(name: str) -> bool:
 
 
 def _finish(run: Run) -> None:
-    outcome, message = run.outcome or "failed", run.message or "It ended without a message."
+    outcome, message = run.state.outcome or "failed", run.state.reason or "It ended without a message."
     detail = {
         "outcome": "failed" if outcome in {"failed", "rolled_back"} else "succeeded",
         "decision": outcome,
@@ -221,7 +195,8 @@ def _finish(run: Run) -> None:
         "asked": str(run.request),
         "message": message,
     }
-    subject = f"version {run.candidate.version}" if run.candidate else "no candidate"
+    candidate = run.state.candidate
+    subject = f"version {candidate.version}" if candidate else "no candidate"
 
     async def write(on: AsyncConnection) -> None:
         await retrainings.finish(on, run.id, state=outcome, message=message)

@@ -14,71 +14,73 @@ from dandelion.inference.engines import create_runtime
 from dandelion.objects import DATA_LAKE, PROCESSED
 from dandelion.package import ModelPackage
 from dandelion.retraining.label_noise import MAX_NEW, MAX_OLD, LabelNoise, measure_label_noise
+from dandelion.retraining.lake import copy_photos, inspect
 from dandelion.retraining.quality import Quality, judge_quality, stop_for_label_noise
-from dandelion.retraining.run import Run, Step
+from dandelion.retraining.run import Run
+from dandelion.retraining.state import State
 from dandelion.settings import InferenceSettings
-from dandelion.training.versions import find_version, freeze_version, last_version
+from dandelion.training.versions import DatasetVersion, find_version, freeze_version, last_version
 
 _BATCH = 8
 # Fewer photos have too few neighbours.
 _ENOUGH = 20
 
 
-def check_data(run: Run) -> Step:
-    """Judge the inspected photos, and draft the next dataset version.
+def check_data(run: Run, state: State) -> State:
+    """Inspect the new photos, judge them, and draft the next dataset version.
 
     Raises:
         DandelionError: The object store or MLflow did not respond.
     """
-    if skipped := run.skip():
-        return skipped
     if run.dataset_digest is not None:
-        run.dataset = find_version(run.store, run.dataset_digest)
-        return Step(f"{len(run.dataset.photos)} photos were checked before.", skipped=True)
+        dataset = find_version(run.store, run.dataset_digest)
+        return state.skip(f"{len(dataset.photos)} photos were checked before.", dataset=dataset)
+    inspected = [photo for part in run.spread(inspect, state.news) for photo in part]
     limits, champion = run.settings.retraining, run.champion
     known = () if champion is None or champion.is_starter else champion.package.manifest.classes
-    quality = judge_quality(run.inspected, run.parent, limits, known_classes=known, force=run.request.force)
+    quality = judge_quality(inspected, state.parent, limits, known_classes=known, force=run.request.force)
     if quality.stops:
-        return run.end("stopped", quality.message)
-    noise = _measure_label_noise(run, champion.package, quality) if champion else None
+        return state.end("stopped", quality.message)
+    noise = _measure_label_noise(run, state.parent, champion.package, quality) if champion else None
     if noise and (reason := stop_for_label_noise(noise, limits)):
-        return run.end("stopped", reason)
-    keys = {source.origin: source.key for source in run.sources}
+        return state.end("stopped", reason)
+    keys = {source.origin: source.key for source in state.sources}
     chosen = {photo.origin for photo in quality.draft.photos}
-    run.draft = quality.draft
-    run.copies = [(keys[each.origin], each.key, each.photo.sha256) for each in quality.new if each.origin in chosen]
+    copies = tuple((keys[each.origin], each.key, each.photo.sha256) for each in quality.new if each.origin in chosen)
     shares = f" {noise.new_share:.0%} of new labels are suspect, {noise.old_share:.0%} of old." if noise else ""
-    return Step(quality.message + shares)
+    return state.after(quality.message + shares, draft=quality.draft, copies=copies)
 
 
-def prepare_data(run: Run) -> Step:
-    """Freeze the drafted version, whose photos were copied before; the same photos make the same version.
+def prepare_data(run: Run, state: State) -> State:
+    """Copy the photos and freeze the drafted version; the same photos make the same version.
 
     Raises:
         DandelionError: The object store or the database did not respond.
     """
-    if skipped := run.skip():
-        return skipped
-    if run.draft is not None:
+    if state.draft is not None:
+        run.spread(copy_photos, state.copies)
+        dataset = state.draft
         last = last_version(run.store)
-        if last is not None and last.digest == run.draft.digest:
-            run.dataset = last
+        if last is not None and last.digest == dataset.digest:
+            dataset = last
         else:
-            freeze_version(run.store, run.draft)
-            run.dataset = run.draft
-    dataset = run.frozen
+            freeze_version(run.store, dataset)
+    else:
+        dataset = state.frozen
     run.remember(dataset=dataset.digest)
     splits = {name: sum(each.split == name for each in dataset.photos) for name in ("train", "validation", "test")}
     counts = ", ".join(f"{count} {name}" for name, count in splits.items())
-    return Step(f"Dataset version {dataset.name}: {counts}.")
+    return state.after(f"Dataset version {dataset.name}: {counts}.", dataset=dataset)
 
 
-def _measure_label_noise(run: Run, package: ModelPackage, quality: Quality) -> LabelNoise | None:
+def _measure_label_noise(
+    run: Run, parent: DatasetVersion | None, package: ModelPackage, quality: Quality
+) -> LabelNoise | None:
     """Measure label noise among the new photos; None without old photos to compare them with."""
-    if run.parent is None or not run.parent.photos or not quality.new:
+    if parent is None or not parent.photos or not quality.new:
         return None
     sampler = random.Random(run.settings.retraining.seed)  # noqa: S311 -- a sample, not a secret
-    old = sampler.sample(run.parent.photos, min(MAX_OLD, len(run.parent.photos)))
+    old = sampler.sample(parent.photos, min(MAX_OLD, len(parent.photos)))
     new = sampler.sample(quality.new, min(MAX_NEW, len(quality.new)))
     old_labels, old_embeddings = _embed(
         package, run.settings.inference, [(each.label, _reader(run, PROCESSED, each.key)) for each in old]

@@ -7,31 +7,30 @@ from datetime import timedelta
 
 from dandelion.access.tokens import sign_token
 from dandelion.db import releases, retrainings
-from dandelion.domain import CHAMPION, STARTER
+from dandelion.domain import CHAMPION, STARTER, ModelVersion
 from dandelion.release.deploy import Deployment, deploy
 from dandelion.release.pods import Pods
 from dandelion.retraining.compare import golden_photos
 from dandelion.retraining.guard import in_transaction
-from dandelion.retraining.run import Run, Step
+from dandelion.retraining.run import Run
+from dandelion.retraining.state import State
 from dandelion.settings import Settings
 
 RELEASE_TAG = "dandelion.release"
 TOKEN_LASTS = timedelta(hours=1)
 
 
-def deploy_model(run: Run) -> Step:
+def deploy_model(run: Run, state: State) -> State:
     """Move the alias, wait for every pod, check the golden photos, and roll back when a pod gets one wrong.
 
     Raises:
         DandelionError: No pod could follow, or MLflow did not respond; nothing was moved.
     """
-    if skipped := run.skip():
-        return skipped
-    candidate, options = run.trained, run.settings.release
-    if why := _overtaken(run):
-        return run.end("rejected", why)
-    golden = golden_photos(run.store, run.comparison, options.golden_photos)
-    release_id, before = _begin(run)
+    candidate, options = state.trained, run.settings.release
+    if why := _overtaken(run, candidate.version):
+        return state.end("rejected", why)
+    golden = golden_photos(run.store, state.comparison, options.golden_photos)
+    release_id, before = _begin(run, candidate)
     try:
         done = asyncio.run(
             deploy(
@@ -47,20 +46,20 @@ def deploy_model(run: Run) -> Step:
     except BaseException as error:
         _end(run, release_id, releases.ROLLED_BACK, str(error))
         raise
-    state = releases.SERVING if done.serves else releases.ROLLED_BACK
-    _end(run, release_id, state, done.message)
-    run.registry.tag_version(candidate.version, {RELEASE_TAG: state})
-    return run.end("promoted" if done.serves else "rolled_back", _message(done, candidate.version))
+    ended = releases.SERVING if done.serves else releases.ROLLED_BACK
+    _end(run, release_id, ended, done.message)
+    run.registry.tag_version(candidate.version, {RELEASE_TAG: ended})
+    return state.end("promoted" if done.serves else "rolled_back", _message(done, candidate.version))
 
 
-def _overtaken(run: Run) -> str:
+def _overtaken(run: Run, version: str) -> str:
     """Why the gate's decision is out of date; empty if it is not. Aliases may have moved during a long training."""
     if not in_transaction(run.settings, lambda on: retrainings.beat(on, run.id, 0.0)):
         return "Another run took over, because this one sent no heartbeat for too long. Nothing was moved."
     found = run.registry.find_alias(CHAMPION)
     now = found.version if found is not None else STARTER
     judged = run.champion.version if run.champion is not None else STARTER
-    if now in {judged, run.trained.version}:
+    if now in {judged, version}:
         return ""
     return (
         f"Version {now} became champion meanwhile, but the gate compared the candidate with {judged}. Nothing was "
@@ -68,9 +67,9 @@ def _overtaken(run: Run) -> str:
     )
 
 
-def _begin(run: Run) -> tuple[str, str | None]:
+def _begin(run: Run, candidate: ModelVersion) -> tuple[str, str | None]:
     """Begin a release, or resume one that a killed run began; return its id and where the alias pointed before it."""
-    name, version, options = run.trained.name, run.trained.version, run.settings.release
+    name, version, options = candidate.name, candidate.version, run.settings.release
     begun = in_transaction(run.settings, lambda on: releases.find_begun(on, name, version))
     if begun is not None:
         return begun

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dandelion.domain import CHAMPION
 from dandelion.retraining.notice import Notice, send
 from dandelion.retraining.request import Outcome
-from dandelion.retraining.run import Run, Step
+from dandelion.retraining.run import Run
+from dandelion.retraining.state import State
 
 _TITLES: dict[Outcome, str] = {
     "promoted": "version {version} is in service",
@@ -34,17 +35,17 @@ _TRIAL_ACTION = (
 )
 
 
-def notify(run: Run) -> Step:
+def notify(run: Run, state: State) -> State:
     """Notify the addresses of the settings how the run ended; never fails a run."""
-    outcome = run.outcome or "failed"
-    names = {"version": run.candidate.version if run.candidate else "?"}
+    outcome = state.outcome or "failed"
+    names = {"version": state.candidate.version if state.candidate else "?"}
     is_trial = outcome == "promoted" and run.settings.release.alias != CHAMPION
     title, action = (_TRIAL_TITLE, _TRIAL_ACTION) if is_trial else (_TITLES[outcome], _ACTIONS[outcome])
     notice = Notice(
         outcome=outcome,
         title=f"{run.settings.model.name}: {title.format(**names)}",
-        body=f"{run.message}\nTrigger: {run.request}.",
+        body=f"{state.reason}\nTrigger: {run.request}.",
         action=action.format(**names),
-        links=run.links,
+        links=state.links,
     )
-    return Step(send(notice, run.settings.notify))
+    return state.after(send(notice, run.settings.notify))

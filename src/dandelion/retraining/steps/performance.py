@@ -7,30 +7,31 @@ from dandelion.retraining.guard import why_not_now, with_database
 from dandelion.retraining.lake import list_labelled, list_uploads, list_withdrawn, news, surviving
 from dandelion.retraining.metrics import query_database, query_prometheus
 from dandelion.retraining.performance import LiveMetrics, judge_need
-from dandelion.retraining.run import Run, Step
+from dandelion.retraining.run import Run
+from dandelion.retraining.state import State
 from dandelion.training.versions import last_version
 
 
-def check_performance(run: Run) -> Step:
+def check_performance(run: Run, state: State) -> State:
     """Decide whether to retrain; if so, list the new photos.
 
     Raises:
         DandelionError: The database, the object store or MLflow did not respond.
     """
     if reason := why_not_now(run.settings, run.request, resumes=run.dataset_digest is not None):
-        return run.end("skipped", reason)
+        return state.end("skipped", reason)
     if run.dataset_digest is not None:
         of = f" of run {run.earlier.id}" if run.earlier is not None else ""
-        return Step(f"Resumes with the photos{of} that were frozen as {run.dataset_digest[:12]}.")
+        return state.after(f"Resumes with the photos{of} that were frozen as {run.dataset_digest[:12]}.")
     need = judge_need(_metrics(run), run.request, run.settings.retraining)
     if not need.retrain:
-        return run.end("skipped", need.message)
-    run.sources = [*with_database(run.settings, list_labelled), *list_uploads(run.store)]
+        return state.end("skipped", need.message)
+    sources = (*with_database(run.settings, list_labelled), *list_uploads(run.store))
     last = last_version(run.store)
-    withdrawn = with_database(run.settings, lambda engine: list_withdrawn(engine, last, run.sources))
-    run.parent = surviving(last, run.sources, run.store, withdrawn)
-    run.news = news(run.sources, run.parent)
-    return Step(f"{need.message} {len(run.news)} labelled photos are new.")
+    withdrawn = with_database(run.settings, lambda engine: list_withdrawn(engine, last, sources))
+    parent = surviving(last, sources, run.store, withdrawn)
+    new = tuple(news(sources, parent))
+    return state.after(f"{need.message} {len(new)} labelled photos are new.", sources=sources, parent=parent, news=new)
 
 
 def _metrics(run: Run) -> LiveMetrics:

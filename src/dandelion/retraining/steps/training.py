@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from dandelion.retraining.run import Run, Step
+from dandelion.retraining.run import Run
+from dandelion.retraining.state import State
 from dandelion.retraining.train import train_candidate
 from dandelion.training.epoch import Epoch
 from dandelion.training.run import Stage
 
 
-def train_model(run: Run) -> Step:
+def train_model(run: Run, state: State) -> State:
     """Train on the frozen photos and register the candidate; resume from the checkpoint of a killed run, if any.
 
     Raises:
         DandelionError: The photos, the recipe, the disk, MLflow or the object store caused a failure.
     """
-    if skipped := run.skip():
-        return skipped
     if run.registered is not None and run.champion is not None and run.champion.version == run.registered:
         # A run was killed after it moved the alias and before it checked the golden photos. Training another candidate
         # would leave the serving model unchecked.
-        run.candidate = run.registry.get_version(run.registered)
-        return Step(f"Version {run.registered} was put in service by a run that was killed before it had checked it.")
+        return state.after(
+            f"Version {run.registered} was put in service by a run that was killed before it had checked it.",
+            candidate=run.registry.get_version(run.registered),
+        )
 
     def report(stage: Stage, epoch: Epoch) -> None:
         left = (stage.epochs - epoch.number) * epoch.seconds
@@ -34,13 +35,12 @@ def train_model(run: Run) -> Step:
         run.settings,
         run.store,
         run.registry,
-        run.frozen,
+        state.frozen,
         run.champion.package if run.champion else None,
         run.folder,
         command="dandelion retrain",
         on_epoch=report,
     )
-    run.candidate = done.version
     run.remember(version=done.version.version)
-    run.links["Candidate"] = f"models:/{done.version.name}/{done.version.version}"
-    return Step(done.message)
+    links = {**state.links, "Candidate": f"models:/{done.version.name}/{done.version.version}"}
+    return state.after(done.message, candidate=done.version, links=links)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from dandelion.registry import Registry
 from dandelion.retraining.compare import Comparison, compare, judged_photos, recently_labelled
 from dandelion.retraining.guard import with_database
 from dandelion.retraining.report import render_markdown, render_report
-from dandelion.retraining.run import Run, Step
+from dandelion.retraining.run import Run
 from dandelion.retraining.scores import score
+from dandelion.retraining.state import State
 
 GATE_TAG = "dandelion.gate"
 REASON_TAG = "dandelion.gate_reason"
@@ -18,36 +20,34 @@ REPORT = "gate/report.html"
 DECISION = "gate/decision.json"
 
 
-def validate_model(run: Run) -> Step:
+def validate_model(run: Run, state: State) -> State:
     """Classify the same photos with both models, let the gate decide, and record its decision on the version.
 
     Raises:
         DandelionError: The database, the object store or MLflow did not respond.
     """
-    if skipped := run.skip():
-        return skipped
-    candidate, champion = run.trained, run.champion
+    candidate, champion = state.trained, run.champion
     if champion is not None and champion.version == candidate.version:
         # A run that was killed right afterwards deployed it.
-        return Step(f"Version {candidate.version} is in service already.", skipped=True)
+        return state.skip(f"Version {candidate.version} is in service already.")
     days = run.settings.release.recent_days
     recent = with_database(run.settings, lambda engine: recently_labelled(engine, days))
-    photos = judged_photos(run.store, run.frozen, recent)
+    photos = judged_photos(run.store, state.frozen, recent)
     package = run.registry.download(candidate, run.settings.cache)
     inference = run.settings.inference
-    run.comparison = comparison = compare(
+    comparison = compare(
         photos,
         score(package, photos, inference),
         score(champion.package, photos, inference) if champion else None,
         run.settings.release,
     )
     against = champion.version if champion else None
-    run.report = render_markdown(comparison, candidate=candidate.version, champion=against)
+    run.publish(render_markdown(comparison, candidate=candidate.version, champion=against))
     _record(run.registry, candidate.version, candidate.run_id, comparison, against)
     decision = comparison.decision
     if decision.promote:
-        return Step(f"Promote. {decision.reason}")
-    return run.end("rejected", decision.reason)
+        return state.after(f"Promote. {decision.reason}", comparison=comparison)
+    return replace(state, comparison=comparison).end("rejected", decision.reason)
 
 
 def _record(registry: Registry, version: str, run_id: str | None, comparison: Comparison, against: str | None) -> None:
