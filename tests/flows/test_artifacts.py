@@ -13,7 +13,7 @@ RUN = """
 from prefect import flow, runtime
 from prefect.client.orchestration import get_client
 import httpx
-from dandelion.orchestration import page
+from dandelion.orchestration import artifacts
 from dandelion.orchestration.artifacts import ProgressBar, show_text
 
 def lose(*_, **__):
@@ -30,7 +30,7 @@ def work():
         client.request("DELETE", "/artifacts/{id}", path_params={"id": shown["id"]}).raise_for_status()
     bar.show(90, "most")
     show_text("# Good", key="page", description="A page")
-    page.create_markdown_artifact = lose
+    artifacts.create_markdown_artifact = lose
     show_text("# Better", key="page", description="A page")
     print("RESULT", shown["data"], shown["description"])
 
