@@ -1,4 +1,4 @@
-"""The state of a running retraining: what its steps share, and what outlives its process."""
+"""A running retraining: what its steps work with, and what outlives its process."""
 
 from __future__ import annotations
 
