@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from dandelion.domain.arrays import Pixels
 from dandelion.errors import NotAnImageError
-from dandelion.inference.classifier import Answer, Classifier
+from dandelion.inference.classifier import Classification, Classifier
 from dandelion.package import open_package
 from dandelion.package.starter import starter_path
 from dandelion.settings import InferenceSettings
@@ -89,8 +89,8 @@ def test_a_photo_that_breaks_the_decoder_fails_alone() -> None:
     model = Fragile.load(open_package(starter_path()), InferenceSettings())
     with capture_logs() as logs:
         first, broken, last = model.classify([jpeg(), HOSTILE, jpeg()])
-    assert isinstance(first, Answer)
-    assert isinstance(last, Answer)
+    assert isinstance(first, Classification)
+    assert isinstance(last, Classification)
     assert isinstance(broken, NotAnImageError)
     assert [(line["event"], line["exc_info"], line["size_bytes"]) for line in logs] == [
         ("photo_failed", True, len(HOSTILE))
@@ -107,4 +107,4 @@ def test_a_photo_of_an_infinite_orientation_is_classified_with_the_others() -> N
         stream.getvalue(),
     ]
     model = Classifier.load(open_package(starter_path()), InferenceSettings())
-    assert all(isinstance(answer, Answer) for answer in model.classify(photos))
+    assert all(isinstance(answer, Classification) for answer in model.classify(photos))

@@ -8,7 +8,7 @@ import pytest
 
 from dandelion.domain import ModelRef, ModelVersion, Prediction
 from dandelion.errors import AuthenticationError, OverloadedError, RegistryError, ReleaseError
-from dandelion.release.deploy import Deployment, Golden, deploy
+from dandelion.release.deploy import DeploymentResult, Golden, deploy
 from dandelion.release.plan import plan_move
 from dandelion.release.pods import Pod, Pods
 from dandelion.settings import ReleaseSettings, Settings
@@ -71,7 +71,7 @@ class FakePods:
         )
 
 
-async def release(pods: FakePods, version: str, options: ReleaseSettings = ROLLING) -> Deployment:
+async def release(pods: FakePods, version: str, options: ReleaseSettings = ROLLING) -> DeploymentResult:
     return await deploy(
         pods.registry,  # type: ignore[arg-type]
         pods,  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ import torch
 
 from dandelion.domain import InputSpec
 from dandelion.errors import DataError, TrainingError, UnknownModelError
-from dandelion.inference.classifier import Answer, Classifier
+from dandelion.inference.classifier import Classification, Classifier
 from dandelion.package import open_package
 from dandelion.registry import create_registry
 from dandelion.settings import InferenceSettings, Settings
@@ -231,8 +231,8 @@ def test_a_run_ends_in_a_sound_package_registered_with_its_plots(photos: Path, t
     engines = [InferenceSettings(runtime="torch"), InferenceSettings(runtime="openvino", precision="float32")]
     torch_answers, openvino_answers = (Classifier.load(package, engine).classify(data) for engine in engines)
     for ours, theirs in zip(torch_answers, openvino_answers, strict=True):
-        assert isinstance(ours, Answer)
-        assert isinstance(theirs, Answer)
+        assert isinstance(ours, Classification)
+        assert isinstance(theirs, Classification)
         assert ours.probabilities == pytest.approx(theirs.probabilities, abs=0.02)
 
     second = train(photos, CONFIG, tmp_path / "out", tracker=Tracker(registry), command="again")

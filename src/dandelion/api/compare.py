@@ -15,11 +15,11 @@ from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.domain import ModelRef, Opinion
 from dandelion.errors import PhotoError, UploadError
 from dandelion.inference.challenger import Challenger
-from dandelion.inference.classifier import Answer
+from dandelion.inference.classifier import Classification
 from dandelion.inference.service import PredictionService
 
 
-class Comparison(msgspec.Struct, kw_only=True):
+class Opinions(msgspec.Struct, kw_only=True):
     """First the prediction of the serving model, then the challenger's, if there is one."""
 
     opinions: list[Opinion]
@@ -44,7 +44,7 @@ class Comparison(msgspec.Struct, kw_only=True):
         }
     ),
 )
-async def compare(request: Request[Any, Any, Any]) -> Comparison:
+async def compare(request: Request[Any, Any, Any]) -> Opinions:
     """Return both versions' predictions for one photo."""
     state = request.app.state
     photos = await read_photos(request, state.settings.api)
@@ -57,10 +57,10 @@ async def compare(request: Request[Any, Any, Any]) -> Comparison:
     challenger: Challenger = state.challenger
     if (other := await challenger.find()) is not None and other[0].version != serving.ref.version:
         opinions += [_opinion(other[0], result) for result in await challenger.classify(photos)]
-    return Comparison(opinions=opinions)
+    return Opinions(opinions=opinions)
 
 
-def _opinion(ref: ModelRef, result: Answer | PhotoError) -> Opinion:
+def _opinion(ref: ModelRef, result: Classification | PhotoError) -> Opinion:
     if isinstance(result, PhotoError):
         raise result
     return Opinion(

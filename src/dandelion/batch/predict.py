@@ -23,7 +23,7 @@ from dandelion.errors import (
     ObjectNotFoundError,
     PhotoError,
 )
-from dandelion.inference.classifier import Answer, Classifier
+from dandelion.inference.classifier import Classification, Classifier
 from dandelion.inference.cores import usable_cores
 from dandelion.objects import PROCESSED, create_store
 from dandelion.package import ModelPackage, open_package
@@ -154,10 +154,10 @@ def _read(photo: BatchPhoto, store: Any) -> bytes | BatchError:
         return BatchError(error.message)
 
 
-def _row(photo: BatchPhoto, ref: ModelRef, found: Answer | PhotoError | DandelionError) -> dict[str, Any]:
+def _row(photo: BatchPhoto, ref: ModelRef, found: Classification | PhotoError | DandelionError) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(SCHEMA.names)
     row |= {"photo": photo.name, "model_name": ref.name, "model_version": ref.version}
-    if isinstance(found, Answer):
+    if isinstance(found, Classification):
         row |= {
             "label": found.label,
             "confidence": found.confidence,

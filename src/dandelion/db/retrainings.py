@@ -18,7 +18,7 @@ SILENCE = timedelta(seconds=120)
 
 
 @dataclass(frozen=True, slots=True)
-class Retraining:
+class RetrainingRecord:
     """One run.
 
     Attributes:
@@ -42,7 +42,7 @@ class Retraining:
     ended_at: datetime | None
 
 
-async def claim(connection: AsyncConnection, run_id: str, asked: str) -> Retraining | None:
+async def claim(connection: AsyncConnection, run_id: str, asked: str) -> RetrainingRecord | None:
     """Start a run, or resume the one of that id; None if another one is running.
 
     A killed run leaves an active row behind, which is marked as abandoned here. If two runs start at once, the unique
@@ -65,13 +65,13 @@ async def claim(connection: AsyncConnection, run_id: str, asked: str) -> Retrain
     return await find(connection, run_id)
 
 
-async def find(connection: AsyncConnection, run_id: str) -> Retraining | None:
+async def find(connection: AsyncConnection, run_id: str) -> RetrainingRecord | None:
     """One run, or None."""
     row = (await connection.execute(select(retrainings).where(retrainings.c.id == run_id))).one_or_none()
     return None if row is None else _retraining(row)
 
 
-async def active(connection: AsyncConnection) -> Retraining | None:
+async def active(connection: AsyncConnection) -> RetrainingRecord | None:
     """The current run, or None."""
     silent = datetime.now(UTC) - SILENCE
     query = select(retrainings).where(retrainings.c.active == 1, retrainings.c.heartbeat_at >= silent)
@@ -104,7 +104,7 @@ async def finish(connection: AsyncConnection, run_id: str, *, state: str, messag
     await connection.execute(update(retrainings).where(retrainings.c.id == run_id).values(**values))
 
 
-async def unfinished(connection: AsyncConnection, since: datetime) -> Retraining | None:
+async def unfinished(connection: AsyncConnection, since: datetime) -> RetrainingRecord | None:
     """The latest run since a time, if it failed or was killed after it had frozen its photos."""
     table = retrainings.c
     ended = select(retrainings).where(table.started_at >= since, table.active.is_(None), table.dataset.is_not(None))
@@ -128,8 +128,8 @@ async def busy_seconds(connection: AsyncConnection, since: datetime) -> float:
     return float(await connection.scalar(query) or 0.0)
 
 
-def _retraining(row: Row[tuple[object, ...]]) -> Retraining:
-    return Retraining(
+def _retraining(row: Row[tuple[object, ...]]) -> RetrainingRecord:
+    return RetrainingRecord(
         id=row.id,
         asked=row.asked,
         state=row.state,

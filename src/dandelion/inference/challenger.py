@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from dandelion.domain import CHALLENGER, CHAMPION, ModelRef
 from dandelion.errors import PhotoError
-from dandelion.inference.classifier import Answer, Classifier
+from dandelion.inference.classifier import Classification, Classifier
 from dandelion.inference.source import ModelSource
 from dandelion.settings import Settings
 
@@ -38,7 +38,7 @@ class Challenger:
                 self._checked_at = time.monotonic()
             return (self._loaded[0], self._loaded[1].package.digest) if self._loaded else None
 
-    async def classify(self, photos: Sequence[bytes]) -> list[Answer | PhotoError]:
+    async def classify(self, photos: Sequence[bytes]) -> list[Classification | PhotoError]:
         """Its predictions, in the order of `photos`. Call `find` first; without a version the list is empty."""
         async with self._one_at_a_time:
             if self._loaded is None:

@@ -42,7 +42,7 @@ class Stages:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Classification:
     """The model's prediction for one photo.
 
     Attributes:
@@ -106,7 +106,7 @@ class Classifier:
         for photos in range(1, 9):
             self._runtime.run(np.zeros((photos, size.height, size.width, 3), dtype=np.uint8))
 
-    def classify(self, photos: Sequence[bytes], observer: Observer | None = None) -> list[Answer | PhotoError]:
+    def classify(self, photos: Sequence[bytes], observer: Observer | None = None) -> list[Classification | PhotoError]:
         """Predictions in the order of `photos`; a photo that cannot be decoded gets an error in place of one."""
         taken = time.time_ns()
         prepared = [self._prepare(photo) for photo in photos]
@@ -141,7 +141,7 @@ class Classifier:
             instruments.DECODE_SECONDS.observe((ended - started) / 1e9)
         return _Prepared(photo, pixels, started, ended)
 
-    def _run(self, prepared: Sequence[_Prepared], taken: int, observer: Observer | None) -> list[Answer]:
+    def _run(self, prepared: Sequence[_Prepared], taken: int, observer: Observer | None) -> list[Classification]:
         batch = np.stack([each.pixels for each in prepared])
         running = time.time_ns()
         output = self._runtime.run(batch)
@@ -154,7 +154,7 @@ class Classifier:
             observer([each.photo for each in prepared], batch, output.embedding, probabilities)
         is_known = self._neighbours.scores(output.embedding) <= self.manifest.outlier_threshold
         return [
-            Answer(
+            Classification(
                 classes[best],
                 row[best],
                 dict(zip(classes, row, strict=True)),

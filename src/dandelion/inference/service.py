@@ -18,7 +18,7 @@ from dandelion.errors import NotReadyError, OverloadedError, PhotoError
 from dandelion.imaging import decode
 from dandelion.imaging.heatmap import render_heatmap
 from dandelion.inference.batcher import Batcher
-from dandelion.inference.classifier import Answer, Classifier
+from dandelion.inference.classifier import Classification, Classifier
 from dandelion.inference.cores import usable_cores
 from dandelion.inference.source import Found
 from dandelion.package import ModelPackage
@@ -66,7 +66,7 @@ class PredictionService:
         self._workers = settings.inference.workers or usable_cores() + 1
         self._serving: ServingModel | None = None
         self._draining = False
-        self._batcher: Batcher[bytes, tuple[ServingModel, Answer]] = Batcher(
+        self._batcher: Batcher[bytes, tuple[ServingModel, Classification]] = Batcher(
             self._classify,
             workers=self._workers,
             max_batch=settings.inference.max_batch,
@@ -164,14 +164,14 @@ class PredictionService:
         picture = decode(photo, min_side=EXPLAINED_SIDE, max_pixels=self._max_pixels)
         return render_heatmap(picture, evidence, classifier.manifest.input, strength=strength, max_side=EXPLAINED_SIDE)
 
-    def _classify(self, photos: Sequence[bytes]) -> list[tuple[ServingModel, Answer] | Exception]:
+    def _classify(self, photos: Sequence[bytes]) -> list[tuple[ServingModel, Classification] | Exception]:
         serving = self.serving  # one model a batch, even if another is swapped in meanwhile
         observer = partial(self._observer, serving.ref, serving.classifier.package) if self._observer else None
         results = serving.classifier.classify(photos, observer)
         return [result if isinstance(result, PhotoError) else (serving, result) for result in results]
 
     def _prediction(
-        self, result: tuple[ServingModel, Answer] | BaseException, duration_ms: float
+        self, result: tuple[ServingModel, Classification] | BaseException, duration_ms: float
     ) -> Prediction | PhotoError | OverloadedError:
         if isinstance(result, (PhotoError, OverloadedError)):
             return result
@@ -210,7 +210,7 @@ class PredictionService:
             instruments.MODEL_ACCURACY.labels("test").set(accuracy)
 
 
-def _trace(submitted: int, results: Sequence[tuple[ServingModel, Answer] | BaseException]) -> None:
+def _trace(submitted: int, results: Sequence[tuple[ServingModel, Classification] | BaseException]) -> None:
     """Write the spans of the workers' stages for the first photos of a request."""
     for number, result in enumerate(results[:MAX_TRACED]):
         if not isinstance(result, BaseException):

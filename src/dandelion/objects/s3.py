@@ -24,7 +24,7 @@ from dandelion.errors import ObjectNotFoundError, ObjectStoreError
 from dandelion.objects.document import read_document
 from dandelion.objects.lifecycle import Lifecycle
 from dandelion.objects.store import BUCKETS, CHUNK_BYTES, EXPIRING, ObjectStore, Stored, check_foreign_key, check_key
-from dandelion.objects.versions import Version, list_versions
+from dandelion.objects.versions import ObjectVersion, list_versions
 from dandelion.settings import S3Settings
 
 _SUM = "x-amz-meta-sha256"
@@ -164,14 +164,14 @@ class S3Store(ObjectStore):
 
         return _stored(key, headers, None), chunks()
 
-    def _versions(self, bucket: str, prefix: str) -> Iterator[Version]:
+    def _versions(self, bucket: str, prefix: str) -> Iterator[ObjectVersion]:
         """Every version, including deletion markers; on a server without versions, every object."""
         try:
             yield from list_versions(self._client, self._names[bucket], prefix)
         except S3Error as error:
             if error.code not in {"NotImplemented", "InvalidRequest", "InvalidArgument"}:
                 raise
-            yield from (Version(found.key) for found in self.list_objects(bucket, prefix))
+            yield from (ObjectVersion(found.key) for found in self.list_objects(bucket, prefix))
 
     def _create_bucket(self, bucket: str) -> None:
         name = self._names[bucket]

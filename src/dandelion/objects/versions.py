@@ -17,7 +17,7 @@ PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class ObjectVersion:
     """One version of an object.
 
     Attributes:
@@ -31,7 +31,7 @@ class Version:
     is_deletion: bool = False
 
 
-def list_versions(client: Minio, bucket: str, prefix: str) -> Iterator[Version]:
+def list_versions(client: Minio, bucket: str, prefix: str) -> Iterator[ObjectVersion]:
     """Versions of the objects whose keys begin with `prefix`.
 
     Raises:
@@ -45,7 +45,7 @@ def list_versions(client: Minio, bucket: str, prefix: str) -> Iterator[Version]:
         read = unquote_plus if page.findtext("EncodingType") == "url" else str
         for each in page:
             if each.tag in {"Version", "DeleteMarker"}:
-                yield Version(
+                yield ObjectVersion(
                     read(each.findtext("Key", "")), each.findtext("VersionId"), is_deletion=each.tag == "DeleteMarker"
                 )
         if page.findtext("IsTruncated", "").lower() != "true":

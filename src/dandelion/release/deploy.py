@@ -40,7 +40,7 @@ class Golden:
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class DeploymentResult:
     """The outcome of a release.
 
     Attributes:
@@ -64,7 +64,7 @@ async def deploy(
     moved_from: str | None = None,
     undo_patience_seconds: float = UNDO_PATIENCE_SECONDS,
     progress: Callable[[str], None] = lambda _: None,
-) -> Deployment:
+) -> DeploymentResult:
     """Move the alias, wait until every pod that follows it serves `version`, and check the golden photos on each pod.
 
     The release is rolled back when a pod does not follow in time, fails, or predicts a wrong label for a golden photo.
@@ -102,14 +102,14 @@ async def deploy(
     except DandelionError as error:
         await _undo(registry, move, undo_patience_seconds)
         back = move.before[move.alias]
-        return Deployment(move, False, f"{error} {move.alias.capitalize()} is {_named(back)} again.")
+        return DeploymentResult(move, False, f"{error} {move.alias.capitalize()} is {_named(back)} again.")
     except asyncio.CancelledError:
         await _undo(registry, move, undo_patience_seconds)
         raise
     if not serving:
-        return Deployment(move, True, f"{move.alias.capitalize()} is version {version}; no pod serves it yet.")
+        return DeploymentResult(move, True, f"{move.alias.capitalize()} is version {version}; no pod serves it yet.")
     count = "1 pod serves" if len(serving) == 1 else f"{len(serving)} pods serve"
-    return Deployment(
+    return DeploymentResult(
         move,
         True,
         f"{count} version {version} as {move.alias} after {time.monotonic() - started:.0f} s; "

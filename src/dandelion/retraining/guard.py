@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
 from dandelion.db import create_engine, retrainings, transact
-from dandelion.db.retrainings import Retraining
+from dandelion.db.retrainings import RetrainingRecord
 from dandelion.errors import DatabaseError, RowRefusedError
 from dandelion.retraining.request import RetrainingRequest
 from dandelion.settings import Settings
@@ -58,7 +58,7 @@ def in_transaction(settings: Settings, work: Callable[[AsyncConnection], Awaitab
 
 def claim(
     settings: Settings, run_id: str, request: RetrainingRequest, is_over: Callable[[str], bool] = lambda _: False
-) -> Retraining | None:
+) -> RetrainingRecord | None:
     """Begin the run, or resume the run of that id; return None while another one is running.
 
     Args:

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dandelion.db import audit, retrainings
-from dandelion.db.retrainings import Retraining
+from dandelion.db.retrainings import RetrainingRecord
 from dandelion.domain import CHAMPION, STARTER
 from dandelion.objects import ObjectStore, create_store
 from dandelion.package import ModelPackage, open_package
@@ -76,9 +76,9 @@ class Run:
     def __init__(
         self,
         settings: Settings,
-        record: Retraining,
+        record: RetrainingRecord,
         request: RetrainingRequest,
-        earlier: Retraining | None = None,
+        earlier: RetrainingRecord | None = None,
     ) -> None:
         self.settings = settings
         self.id = record.id

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dandelion.errors import PhotoError
-from dandelion.inference.classifier import Answer, Classifier
+from dandelion.inference.classifier import Classification, Classifier
 from dandelion.package import ModelPackage
 from dandelion.release.gate import ModelMetrics
 from dandelion.settings import InferenceSettings
@@ -69,24 +69,24 @@ def score(package: ModelPackage, photos: Sequence[Judged], settings: InferenceSe
     )
     return Scores(
         labels=tuple(_label(each) for each in predictions),
-        confidences=tuple(each.confidence if isinstance(each, Answer) else 0.0 for each in predictions),
+        confidences=tuple(each.confidence if isinstance(each, Classification) else 0.0 for each in predictions),
         metrics=metrics,
     )
 
 
-def _predict(classifier: Classifier, photos: Sequence[Judged]) -> list[Answer | PhotoError]:
-    found: list[Answer | PhotoError] = []
+def _predict(classifier: Classifier, photos: Sequence[Judged]) -> list[Classification | PhotoError]:
+    found: list[Classification | PhotoError] = []
     for start in range(0, len(photos), AT_ONCE):
         found += classifier.classify([photo.data for photo in photos[start : start + AT_ONCE]])
     return found
 
 
-def _label(prediction: Answer | PhotoError) -> str:
-    return prediction.label if isinstance(prediction, Answer) else UNREADABLE
+def _label(prediction: Classification | PhotoError) -> str:
+    return prediction.label if isinstance(prediction, Classification) else UNREADABLE
 
 
-def _calibration(predictions: Sequence[Answer | PhotoError], photos: Sequence[Judged]) -> float:
-    known = [(each, photo) for each, photo in zip(predictions, photos, strict=True) if isinstance(each, Answer)]
+def _calibration(predictions: Sequence[Classification | PhotoError], photos: Sequence[Judged]) -> float:
+    known = [(each, photo) for each, photo in zip(predictions, photos, strict=True) if isinstance(each, Classification)]
     if not known:
         return 1.0
     classes = list(known[0][0].probabilities)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from dandelion.access.tokens import sign_token
 from dandelion.db import releases, retrainings
 from dandelion.domain import CHAMPION, STARTER, ModelVersion
-from dandelion.release.deploy import Deployment, deploy
+from dandelion.release.deploy import DeploymentResult, deploy
 from dandelion.release.pods import Pods
 from dandelion.retraining.compare import golden_photos
 from dandelion.retraining.guard import in_transaction
@@ -98,5 +98,5 @@ def _key(settings: Settings) -> str | None:
     return None
 
 
-def _message(done: Deployment, version: str) -> str:
+def _message(done: DeploymentResult, version: str) -> str:
     return done.message if done.serves else f"Version {version} was rolled back: {done.message}"
