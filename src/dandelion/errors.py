@@ -71,7 +71,8 @@ class DandelionError(Exception):
     @classmethod
     def reason(cls) -> str:
         """The condition as a word for programs: `not_an_image` for NotAnImageError."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Error")).lower()
+        name = next(kind.__name__ for kind in cls.__mro__ if not kind.__name__.startswith("_"))
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", name.removesuffix("Error")).lower()
 
 
 class SettingsError(DandelionError):
@@ -280,6 +281,7 @@ def errors_by_reason() -> dict[str, type[DandelionError]]:
     found, kinds = {}, [DandelionError]
     while kinds:
         kind = kinds.pop()
-        found[kind.reason()] = kind
+        if not kind.__name__.startswith("_"):  # such a one has its parent's reason
+            found[kind.reason()] = kind
         kinds += kind.__subclasses__()
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import os
@@ -25,12 +26,14 @@ from typing_extensions import override
 from dandelion.backup.mirror import mirror
 from dandelion.errors import ObjectCorruptError, ObjectNotFoundError, ObjectStoreError, SettingsError
 from dandelion.objects import (
+    BACKUPS,
     BUCKETS,
     DATA_LAKE,
     ObjectStore,
     Stored,
     create_mirror,
     create_store,
+    expire_periodically,
 )
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.s3 import S3Store
@@ -240,6 +243,22 @@ def test_rules_of_somebody_else_stay_as_they_are(
     assert rules() == both
     store.put(DATA_LAKE, f"predicted/{KEY}", b"left to the server")
     assert store.expire(DATA_LAKE, datetime.now(UTC) + timedelta(minutes=1)) == 0
+
+
+async def test_expiry_goes_on_whatever_a_store_raises(tmp_path: Path) -> None:
+    came_to_backups = threading.Event()
+
+    class Fails(FolderStore):
+        @override
+        def expire(self, bucket: str, before: datetime) -> int:
+            if bucket == BACKUPS:
+                came_to_backups.set()
+            raise ValueError(bucket)
+
+    going = asyncio.create_task(expire_periodically(Fails(tmp_path), {DATA_LAKE: 90, BACKUPS: 35}))
+    assert await asyncio.to_thread(came_to_backups.wait, 5)
+    assert not going.done()
+    going.cancel()
 
 
 def test_deleting_leaves_no_earlier_version(minio: S3Server, make_settings: Callable[..., Settings]) -> None:

@@ -21,13 +21,19 @@ SUITES: dict[str, tuple[str, ...]] = {
     "cli/": ("tests/unit/test_cli.py", "tests/integration/test_db_commands.py"),
     "cli/supervisor": ("tests/e2e/test_up.py",),
     "cli/up": ("tests/e2e/test_up.py",),
-    "client": ("tests/unit/test_client.py", "tests/integration/test_feedback.py"),
+    "client/": ("tests/unit/test_client.py", "tests/integration/test_feedback.py"),
+    "concurrency/": ("tests/unit/test_periodic.py", "tests/unit/test_executor.py", "tests/unit/test_tasks.py"),
     "db/": ("tests/integration/test_database.py", "tests/integration/test_db_commands.py"),
     "db/tls": ("tests/integration/test_database_tls.py",),
     "feedback/": (
         "tests/unit/test_labels.py",
         "tests/integration/test_feedback.py",
         "tests/integration/test_labelling.py",
+    ),
+    "http/": (
+        "tests/unit/test_addresses.py",
+        "tests/integration/test_connections.py",
+        "tests/integration/test_server.py",
     ),
     "imaging/": ("tests/unit/test_decode.py", "tests/unit/test_clean.py"),
     "inference/challenger": ("tests/integration/test_versions.py",),
@@ -36,6 +42,7 @@ SUITES: dict[str, tuple[str, ...]] = {
     "objects/": ("tests/integration/test_objects.py", "tests/integration/test_object_commands.py"),
     "orchestration/": ("tests/flows/test_artifacts.py", "tests/flows/test_loop.py"),
     "package/": ("tests/unit/test_package.py", "tests/unit/test_reference.py"),
+    "privacy/": ("tests/integration/test_erasure.py", "tests/integration/test_photos.py"),
     "registry/": (
         "tests/unit/test_rest.py",
         "tests/integration/test_registry_tls.py",
@@ -47,7 +54,7 @@ SUITES: dict[str, tuple[str, ...]] = {
     "training/fetch": ("tests/unit/test_fetch.py",),
     "training/": ("tests/unit/test_train.py", "tests/unit/test_checks.py"),
     "ui/": ("tests/unit/test_ui.py", "tests/ui"),
-    "watch/": ("tests/unit/test_monitor.py", "tests/integration/test_monitoring.py"),
+    "monitoring/": ("tests/unit/test_monitor.py", "tests/integration/test_monitoring.py"),
 }
 
 

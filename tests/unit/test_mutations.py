@@ -13,7 +13,7 @@ from tests.mutations.choice import choose_faults, read_sources, share_out
 from tests.mutations.copy import Copy
 from tests.mutations.faults import KINDS, Fault, find_faults
 from tests.mutations.reach import Reach
-from tests.mutations.suites import suites_of
+from tests.mutations.suites import SUITES, suites_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,6 +102,12 @@ def test_faults_are_spread_over_packages_and_kinds() -> None:
     kinds = Counter(fault.kind for fault in chosen)
     assert all(9 <= kinds[kind] <= 11 for kind in KINDS), kinds
     assert len({fault.name for fault in chosen}) == 40
+
+
+def test_every_suite_is_of_code_and_tests_that_are_there() -> None:
+    files = [path.relative_to(ROOT / "src" / "dandelion").as_posix() for path in (ROOT / "src").rglob("*.py")]
+    assert [prefix for prefix in SUITES if not any(file.startswith(prefix) for file in files)] == []
+    assert [test for tests in SUITES.values() for test in tests if not (ROOT / test).exists()] == []
 
 
 def test_the_choice_follows_the_seed_and_not_the_lines() -> None:

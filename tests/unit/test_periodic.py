@@ -41,10 +41,12 @@ async def run(monkeypatch: pytest.MonkeyPatch, ends: Sequence[Exception | None],
 async def test_a_failure_is_logged_when_it_begins_changes_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     away, other = DandelionError("The database is away."), DandelionError("The disk is full.")
     with capture_logs() as lines:
-        await run(monkeypatch, [None, away, away, other, ValueError("a fault of ours"), None, None])
+        bug = ValueError("a fault of ours")
+        await run(monkeypatch, [None, away, away, other, bug, bug, None, None])
     assert [(each["log_level"], each["event"], each.get("reason")) for each in lines] == [
         ("warning", "task_failed", str(away)),
         ("warning", "task_failed", str(other)),
+        ("error", "task_failed", None),
         ("error", "task_failed", None),
         ("info", "task_resumed", None),
     ]

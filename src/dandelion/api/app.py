@@ -42,7 +42,7 @@ from dandelion.inference.service import PredictionService
 from dandelion.inference.source import ModelSource
 from dandelion.journal import Journal, Photos
 from dandelion.monitoring import DriftMonitor, LiveAccuracy, Records, save_sketches
-from dandelion.objects import create_store, expire
+from dandelion.objects import create_store, expire_periodically
 from dandelion.privacy import ClientHasher
 from dandelion.settings import Settings, load_settings
 from dandelion.telemetry import tracing
@@ -51,7 +51,6 @@ from dandelion.telemetry.logs import configure_logging
 log = structlog.get_logger(__name__)
 
 KEY_PATIENCE_SECONDS = 1.0
-EXPIRY_SECONDS = 3600.0
 # The web page loads a dozen photos at a time. A heat map of a large photo takes 0.3 GB.
 STORE_READERS, REGISTRY_THREADS, SIDE_WORKERS = 8, 4, 2
 MAX_WAITING = 64
@@ -106,12 +105,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
                     partial(save_sketches, engine, monitor),
                     pause_seconds=settings.monitoring.save_seconds,
                 ),
-                *(
-                    run_periodically(
-                        f"expiry in {bucket}", partial(expire, store, bucket, days), pause_seconds=EXPIRY_SECONDS
-                    )
-                    for bucket, days in settings.objects.retention().items()
-                ),
+                expire_periodically(store, settings.objects.retention()),
             )
         ]
         try:

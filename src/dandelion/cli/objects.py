@@ -96,7 +96,7 @@ def put(
     name = key.replace("{time}", f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}")
     stored = _store().put_file(_known(bucket), name, file)
     if note:
-        detail = {"outcome": "stored", "bytes": stored.size_bytes, "sha256": stored.sha256}
+        detail = {"outcome": "succeeded", "bytes": stored.size_bytes, "sha256": stored.sha256}
         record(note, f"{bucket}/{name}", detail)
     console().print(f"Stored {stored.size_bytes} bytes as {bucket}/{name}.")
 
@@ -137,7 +137,7 @@ def mirror(
     with console().status("Copying ...") as progress:
         done = copy(_store(), create_mirror(settings), chosen, progress=lambda n: progress.update(f"Copying ... {n}"))
     if note:
-        outcome = "failed" if done.failed else "stored"
+        outcome = "failed" if done.failed else "succeeded"
         detail = {"outcome": outcome, "copied": done.copied, "same": done.same, "bytes": done.bytes_copied}
         record(note, ", ".join(chosen), detail)
     console().print(f"Copied {done.copied} objects, {done.bytes_copied} bytes; {done.same} were already there.")
@@ -168,7 +168,10 @@ def ship_binlogs(
             return await ship(engine, store, folder)
         shipping = asyncio.create_task(
             run_periodically(
-                "shipping binary logs", lambda: ship(engine, store, folder), pause_seconds=every.total_seconds()
+                "shipping binary logs",
+                lambda: ship(engine, store, folder),
+                pause_seconds=every.total_seconds(),
+                spread=0,
             )
         )
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, shipping.cancel)

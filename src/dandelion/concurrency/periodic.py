@@ -23,7 +23,7 @@ async def run_periodically(
 ) -> None:
     """Call `work` now and after every pause until cancelled, even if it raises.
 
-    The log has one line when a failure begins or changes, and one when it ends.
+    The log has one line when a failure begins or changes, and one when it ends; a bug is logged each time.
 
     Args:
         task: Name for the log.
@@ -37,11 +37,10 @@ async def run_periodically(
         try:
             await work()
         except Exception as error:
-            if repr(error) != failure:
-                if isinstance(error, DandelionError):
-                    log.warning("task_failed", task=task, reason=str(error))
-                else:  # a bug
-                    log.exception("task_failed", task=task)
+            if not isinstance(error, DandelionError):  # a bug: each time
+                log.exception("task_failed", task=task)
+            elif repr(error) != failure:
+                log.warning("task_failed", task=task, reason=str(error))
             pause = pause_seconds if longest_pause_seconds is None else min(pause * 2, longest_pause_seconds)
             failure = repr(error)
         else:

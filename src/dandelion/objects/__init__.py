@@ -3,7 +3,7 @@
 from dandelion.objects.create import create_mirror, create_store
 from dandelion.objects.photo import TYPES as PHOTO_TYPES
 from dandelion.objects.photo import frozen_key, photo_key
-from dandelion.objects.retention import expire
+from dandelion.objects.retention import expire_periodically
 from dandelion.objects.store import BACKUPS, BUCKETS, DATA_LAKE, MLFLOW, PROCESSED, ObjectStore, Stored
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "Stored",
     "create_mirror",
     "create_store",
-    "expire",
+    "expire_periodically",
     "frozen_key",
     "photo_key",
 ]

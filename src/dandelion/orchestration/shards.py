@@ -41,7 +41,7 @@ def run_shards(
     """Run `work` on every shard and return the results in order; each shard is a task, retried when it fails.
 
     Args:
-        work: A module-level function, so that another process can import it.
+        work: Something picklable, such as a function of a module, since it may run in another process.
         shards: The shards.
         options: Where they run.
         on_done: Called with each result, in order.

@@ -44,7 +44,7 @@ PREDICTION_SECONDS = Histogram(
     registry=REGISTRY,
 )
 PREDICTION_ERRORS = Counter(
-    "prediction_errors", "Photos or requests refused, by reason.", ["reason"], registry=REGISTRY
+    "prediction_errors", "Photos and requests of /predict that failed, by reason.", ["reason"], registry=REGISTRY
 )
 MODEL_INFO = Gauge(
     "model_info",

@@ -58,13 +58,12 @@ def create_app(settings: Settings) -> FastAPI:
                 run_periodically("uploads", uploads.tidy, pause_seconds=SWEEP_SECONDS),
             )
         ]
-        try:
+        async with contextlib.AsyncExitStack() as closing:
+            closing.callback(folder.cleanup)
+            closing.push_async_callback(traffic.close)
+            closing.push_async_callback(backend.close)
+            closing.push_async_callback(end_all, running)
             yield
-        finally:
-            await end_all(running)
-            await backend.close()
-            await traffic.close()
-            folder.cleanup()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(RouteAllowlist, uploads=uploads)

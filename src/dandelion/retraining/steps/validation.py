@@ -42,8 +42,8 @@ def validate_model(run: Run, state: State) -> State:
         run.settings.release,
     )
     against = champion.version if champion else None
-    run.publish(render_markdown(comparison, candidate=candidate.version, champion=against))
     _record(run.registry, candidate.version, candidate.run_id, comparison, against)
+    run.publish(render_markdown(comparison, candidate=candidate.version, champion=against))
     decision = comparison.decision
     if decision.promote:
         return state.after(f"Promote. {decision.reason}", comparison=comparison)
