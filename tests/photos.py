@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import io
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -21,6 +23,7 @@ def photos_folder() -> Path:
     from dandelion.training.sample import create_sample
 
     folder = Path(tempfile.mkdtemp(prefix="dandelion-photos-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     create_sample(folder, per_class=40, seed=1)
     return folder
 

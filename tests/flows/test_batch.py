@@ -18,7 +18,7 @@ from dandelion.batch.predict import predict_shard
 from dandelion.errors import BatchError, ObjectStoreError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store
 from dandelion.settings import Settings, load_settings
-from tests.photos import photos_folder
+from tests.photos import REAL, photos_folder
 from tests.servers.prefect import FlowsProcess, PrefectServer
 from tests.servers.s3 import S3Server
 
@@ -40,7 +40,9 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """An environment of its own, for this process and others."""
-    found = {"DANDELION_HOME": str(tmp_path / "home"), "DANDELION_PREFECT__SHARD_PHOTOS": "64"}
+    # Some shards: there are fewer drawn photos than real ones.
+    size = "64" if REAL.is_dir() else "12"
+    found = {"DANDELION_HOME": str(tmp_path / "home"), "DANDELION_PREFECT__SHARD_PHOTOS": size}
     for name, value in found.items():
         monkeypatch.setenv(name, value)
     return found
@@ -72,7 +74,8 @@ def test_every_photo_has_exactly_one_row_and_a_bad_one_has_its_error(
     assert bad["photo"].endswith("broken.jpg")
     assert bad["label"] is None
     right = [row["label"] == Path(row["photo"]).parent.name for row in rows if "/photos/" in row["photo"]]
-    assert sum(right) > 0.9 * len(right) - 3
+    if REAL.is_dir():  # the starter need not know drawn ones
+        assert sum(right) > 0.9 * len(right) - 3
     good = next(row for row in rows if not row["error"])
     assert abs(sum(dict(good["probabilities"]).values()) - 1) < 1e-3
 
