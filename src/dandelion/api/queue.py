@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-import structlog
 from litestar import Request, Response, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, Parameter
@@ -26,7 +25,6 @@ from dandelion.journal import Journal
 SINCE = timedelta(days=30)
 MOST = 100
 
-log = structlog.get_logger(__name__)
 
 _PROBLEMS = documented({400: "A value that cannot be read", 503: "The database does not answer"})
 _MISSING = documented({404: "No such photo waits for a label"})
