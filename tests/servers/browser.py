@@ -48,6 +48,15 @@ class Visit:
         """Open a tab of the page."""
         self.page.get_by_role("tab", name=name).click()
 
+    def reload(self) -> None:
+        """Load the page anew; what breaks off as the visitor leaves the old one is no error of the page.
+
+        Gradio's stream of events may still tell the old page that its session is gone.
+        """
+        before = len(self.errors)
+        self.page.once("framenavigated", lambda _: self.errors.__delitem__(slice(before, None)))
+        self.page.reload()
+
     def text_of(self, where: str) -> str:
         return self.page.locator(where).inner_text()
 

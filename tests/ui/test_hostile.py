@@ -97,7 +97,7 @@ def test_the_page_that_loses_its_own_server_says_so_and_comes_back(
         again = launch("ui", "--api", api.url, DANDELION_UI__PORT=str(port))
         again.wait_for("/readyz", url=page.page_url)
         lost.wait_for(state="hidden")
-        visitor.page.reload()
+        visitor.reload()
         visitor.drop(("again.jpg", jpeg()))
         visitor.page.locator("#answer h2").wait_for()
         visitor.errors.clear()  # of the requests without a server

@@ -125,7 +125,7 @@ def test_a_token_signs_in_as_well_and_admins_see_what_only_they_may(guarded: Gua
         visitor.page.locator("#labelling aside").wait_for()
         visitor.tab("Health")
         visitor.wait_for_text("#retrainings", "Prefect does not respond")
-        visitor.page.reload()  # which does not sign out
+        visitor.reload()  # which does not sign out
         visitor.wait_for_text("#header", "Sign out (jwt:grace)")
 
 
@@ -137,7 +137,7 @@ def test_a_key_that_is_revoked_signs_out_and_locks_nobody_out(guarded: Guarded, 
 
         def is_signed_out() -> bool:
             visitor.tab("History")
-            visitor.page.reload()
+            visitor.reload()
             # The header is empty until the page knows its visitor.
             visitor.page.get_by_role("link", name="Sign in").or_(
                 visitor.page.get_by_text("key:leaver")
