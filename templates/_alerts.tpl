@@ -51,7 +51,7 @@ matchers: {{- include "dandelion.alerts.matchers" . | trim | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* `name="value"` and `name=~"value"` in the operator's words. (list of plain matchers) */}}
+{{/* `name="value"` and `name=~"value"` in the operator's words. (dict of plain matchers) */}}
 {{- define "dandelion.alerts.matchers" -}}
 {{- range . }}
 - name: {{ regexFind "^[a-z_]+" . }}

@@ -45,10 +45,10 @@ so that what one side may send the other may take.
 {{- dict "components" $ports "edges" $edges | toJson -}}
 {{- end -}}
 
-{{/* Ports of external parts that a component needs, as a JSON list. (list context component) */}}
+{{/* Ports of external parts that a component needs, as a JSON list. (dict context component) */}}
 {{- define "dandelion.edges.external" -}}
-{{- $context := index . 0 -}}
-{{- $component := index . 1 -}}
+{{- $context := .context -}}
+{{- $component := .component -}}
 {{- $global := $context.Values.global -}}
 {{- $ports := list -}}
 {{- if and $global.externalDatabase.host (has $component (list "api" "api-setup" "mlflow" "flow-run" "test")) -}}
@@ -98,10 +98,10 @@ The label of a pod alone proves nothing, since whoever may make pods anywhere in
 {{- uniq $namespaces | toJson -}}
 {{- end -}}
 
-{{/* The pods of one of them, as peers in each namespace. (list namespaces name) */}}
+{{/* The pods of one of them, as peers in each namespace. (dict namespaces name) */}}
 {{- define "dandelion.monitoring.peers" -}}
-{{- $name := index . 1 -}}
-{{- range index . 0 }}
+{{- $name := .name -}}
+{{- range .namespaces }}
 - namespaceSelector:
     matchLabels:
       kubernetes.io/metadata.name: {{ . | quote }}
@@ -118,17 +118,17 @@ The label of a pod alone proves nothing, since whoever may make pods anywhere in
 {{- $port | default (ternary "443" "80" (eq $url.scheme "https")) -}}
 {{- end -}}
 
-{{/* Rules that let the outside in, as the values ask. (list context component port) */}}
+{{/* Rules that let the outside in, as the values ask. (dict context component port) */}}
 {{- define "dandelion.outside" -}}
-{{- $context := index . 0 -}}
-{{- $component := index . 1 -}}
+{{- $context := .context -}}
+{{- $component := .component -}}
 {{- $values := $context.Values -}}
 {{- $host := printf "%sHost" $component -}}
 {{- $routed := or (and $values.ingress.enabled (index $values.ingress $host)) (and $values.gateway.enabled (index $values.gateway $host)) -}}
 {{- $type := (index $values $component).service.type -}}
 {{- if or $routed (ne $type "ClusterIP") $values.networkPolicy.ingressFrom }}
 - ports:
-    - {protocol: TCP, port: {{ index . 2 | int }}}
+    - {protocol: TCP, port: {{ .port | int }}}
   {{- if $values.networkPolicy.ingressFrom }}
   from: {{- toYaml $values.networkPolicy.ingressFrom | nindent 4 }}
   {{- else if eq $type "ClusterIP" }}
@@ -138,22 +138,22 @@ The label of a pod alone proves nothing, since whoever may make pods anywhere in
 {{- end }}
 {{- end -}}
 
-{{/* What a component may take. (list context component port sources) */}}
+{{/* What a component may take. (dict context component port sources) */}}
 {{- define "dandelion.ingress" -}}
-{{- $context := index . 0 -}}
-{{- $component := index . 1 -}}
-{{- $port := index . 2 | int -}}
-{{- with index . 3 }}
+{{- $context := .context -}}
+{{- $component := .component -}}
+{{- $port := .port | int -}}
+{{- with .sources }}
 - ports:
     - {protocol: TCP, port: {{ $port }}}
   from:
     {{- range . }}
     - podSelector:
-        matchLabels: {{- include "dandelion.policySelector" (list $context .) | nindent 10 }}
+        matchLabels: {{- include "dandelion.policySelector" (dict "context" $context "component" .) | nindent 10 }}
     {{- end }}
 {{- end }}
 {{- if has $component (list "api" "ui") }}
-{{- include "dandelion.outside" (list $context $component $port) }}
+{{- include "dandelion.outside" (dict "context" $context "component" $component "port" $port) }}
 {{- end }}
 {{- $scraped := list "api" "minio" "mlflow" "prefect-server" -}}
 {{- if and (eq $component "mysql") $context.Values.mysql.metrics.enabled }}{{ $scraped = append $scraped "mysql" }}{{ end }}
@@ -162,26 +162,26 @@ The label of a pod alone proves nothing, since whoever may make pods anywhere in
 - ports:
     - {protocol: TCP, port: {{ ternary 9104 $port (eq $component "mysql") }}}
   from:
-    {{- include "dandelion.monitoring.peers" (list $watching "prometheus") | nindent 4 }}
+    {{- include "dandelion.monitoring.peers" (dict "namespaces" $watching "name" "prometheus") | nindent 4 }}
     {{- if eq $component "api" }}
-    {{- include "dandelion.monitoring.peers" (list $watching "alertmanager") | nindent 4 }}
+    {{- include "dandelion.monitoring.peers" (dict "namespaces" $watching "name" "alertmanager") | nindent 4 }}
     {{- end }}
 {{- end }}
 {{- end -}}
 
-{{/* What a component may send, beside names. (list context component edges targets) */}}
+{{/* What a component may send, beside names. (dict context component edges targets) */}}
 {{- define "dandelion.egress" -}}
-{{- $context := index . 0 -}}
-{{- $component := index . 1 -}}
-{{- $map := index . 2 -}}
-{{- range index . 3 }}
+{{- $context := .context -}}
+{{- $component := .component -}}
+{{- $map := .map -}}
+{{- range .targets }}
 - ports:
     - {protocol: TCP, port: {{ index $map.components . | int }}}
   to:
     - podSelector:
-        matchLabels: {{- include "dandelion.policySelector" (list $context .) | nindent 10 }}
+        matchLabels: {{- include "dandelion.policySelector" (dict "context" $context "component" .) | nindent 10 }}
 {{- end }}
-{{- with include "dandelion.edges.external" (list $context $component) | fromJsonArray }}
+{{- with include "dandelion.edges.external" (dict "context" $context "component" $component) | fromJsonArray }}
 - ports:
     {{- range . }}
     - {protocol: TCP, port: {{ int . }}}
@@ -203,6 +203,6 @@ The label of a pod alone proves nothing, since whoever may make pods anywhere in
 - ports:
     - {protocol: TCP, port: 9090}
   to:
-    {{- include "dandelion.monitoring.peers" (list $watching "prometheus") | nindent 4 }}
+    {{- include "dandelion.monitoring.peers" (dict "namespaces" $watching "name" "prometheus") | nindent 4 }}
 {{- end }}
 {{- end -}}

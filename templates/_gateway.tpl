@@ -9,11 +9,11 @@
 {{- end }}
 {{- end -}}
 
-{{/* (list service port weight) */}}
+{{/* (dict service port weight) */}}
 {{- define "dandelion.backend" -}}
 - group: ""
   kind: Service
-  name: {{ index . 0 }}
-  port: {{ index . 1 }}
-  weight: {{ index . 2 }}
+  name: {{ .service }}
+  port: {{ .port }}
+  weight: {{ .weight }}
 {{- end -}}

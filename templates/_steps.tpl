@@ -7,7 +7,7 @@ cluster: `helm template` finds no pods. Every step that it advises is always pos
 {{- $slot := $release.blueGreen.activeSlot -}}
 {{- $runs := dict -}}
 {{- range $track := list "stable" "canary" "blue" "green" -}}
-{{- $name := include "dandelion-api.trackName" (list $ $track) -}}
+{{- $name := include "dandelion-api.trackName" (dict "context" $ "track" $track) -}}
 {{- if lookup "apps/v1" "Deployment" $.Release.Namespace $name -}}{{- $_ := set $runs $track true -}}{{- end -}}
 {{- end -}}
 {{- if eq $release.strategy "blue-green" -}}

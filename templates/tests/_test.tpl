@@ -1,35 +1,34 @@
-{{/* A pod that `helm test` runs. (list context name arguments) */}}
+{{/* A pod that `helm test` runs. (dict context name arguments) */}}
 {{- define "dandelion.test" -}}
-{{- $context := index . 0 -}}
+{{- $context := .context -}}
 apiVersion: v1
 kind: Pod
 metadata:
-  name: {{ include "dandelion.name" $context }}-test-{{ index . 1 }}
+  name: {{ include "dandelion.name" $context }}-test-{{ .name }}
   labels:
-    {{- include "dandelion.labels" (list $context "test") | nindent 4 }}
+    {{- include "dandelion.labels" (dict "context" $context "component" "test") | nindent 4 }}
     dandelion/release: {{ $context.Release.Name | quote }}
   annotations:
     helm.sh/hook: test
     helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 spec:
-  {{- include "dandelion.pod" (list $context (include "dandelion.uid" $context)) | nindent 2 }}
-  automountServiceAccountToken: false
+  {{- include "dandelion.pod" (dict "context" $context) | nindent 2 }}
   restartPolicy: Never
   containers:
     - name: check
-      image: {{ include "dandelion.ownImage" (list $context "api" dict) }}
+      image: {{ include "dandelion.ownImage" (dict "context" $context "part" "api") }}
       imagePullPolicy: {{ $context.Values.global.image.pullPolicy }}
       {{- if $context.Values.global.access.enabled }}
       # Signs itself a token for a quarter of an hour.
       command: [sh, -c, 'DANDELION_API_KEY=$(dandelion keys token helm-test --scope predict) exec dandelion "$@"', check]
       {{- end }}
       # The network may learn of a new pod's address only after the pod has asked.
-      args: {{- concat (index . 2) (list "--wait" "1m") | toJson | nindent 8 }}
+      args: {{- concat .arguments (list "--wait" "1m") | toJson | nindent 8 }}
       env:
         {{- include "dandelion.parts.env" $context | nindent 8 }}
         {{- include "dandelion.access.env" $context | nindent 8 }}
       resources: {{- toYaml $context.Values.tests.resources | nindent 8 }}
       securityContext: {{- include "dandelion.container" $context | nindent 8 }}
       volumeMounts: {{- include "dandelion.mounts" $context | nindent 8 }}
-  volumes: {{- include "dandelion.volumes" (list $context "1Gi") | nindent 4 }}
+  volumes: {{- include "dandelion.volumes" (dict "context" $context "size" "1Gi") | nindent 4 }}
 {{- end -}}

@@ -47,6 +47,12 @@ def schema_of(chart: Path) -> str:
         # The parent hands these down.
         schema["properties"]["enabled"] = {"type": "boolean"}
         schema["properties"]["global"] = {"type": "object"}
+    # Helm hands global values down to the library as well, which has none of its own.
+    schema["properties"]["common"] = {
+        "type": "object",
+        "properties": {"global": {"type": "object"}},
+        "additionalProperties": False,
+    }
     _loosen(schema)
     return json.dumps(schema, indent=2) + "\n"
 

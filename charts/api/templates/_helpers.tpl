@@ -42,19 +42,19 @@ One list for Deployments, autoscalers, budgets and Services, so that they cannot
 
 {{/* The stable track keeps the plain name, so that coming from a rolling release moves nothing. (list context track) */}}
 {{- define "dandelion-api.trackName" -}}
-{{- $name := include "dandelion-api.name" (index . 0) -}}
-{{- ternary $name (printf "%s-%s" $name (index . 1)) (eq (index . 1) "stable") -}}
+{{- $name := include "dandelion-api.name" .context -}}
+{{- ternary $name (printf "%s-%s" $name .track) (eq .track "stable") -}}
 {{- end -}}
 
 {{- define "dandelion-api.trackSelector" -}}
-{{ include "dandelion.selector" (list (index . 0) "api") }}
-dandelion/track: {{ index . 1 }}
+{{ include "dandelion.selector" (dict "context" .context "component" "api") }}
+dandelion/track: {{ .track }}
 {{- end -}}
 
 {{/* A share of the spool's size in bytes, as the server wants it. (list context percent) */}}
 {{- define "dandelion-api.spoolBytes" -}}
-{{- $mebi := include "dandelion.mebi" (index . 0).Values.spool.size | int64 -}}
-{{- div (mul $mebi (index . 1) 1048576) 100 -}}
+{{- $mebi := include "dandelion.mebi" .context.Values.spool.size | int64 -}}
+{{- div (mul $mebi .percent 1048576) 100 -}}
 {{- end -}}
 
 {{- define "dandelion-api.access.env" -}}

@@ -18,7 +18,7 @@
 
 {{- define "dandelion-mlflow.env" -}}
 - name: PASSWORD
-  valueFrom: {{- include "dandelion.database.passwordRef" (list . "mlflow") | nindent 4 }}
+  valueFrom: {{- include "dandelion.database.passwordRef" (dict "context" . "account" "mlflow") | nindent 4 }}
 - name: MLFLOW_BACKEND_STORE_URI
   value: {{ printf "mysql+pymysql://%s:$(PASSWORD)@%s:%s/%s%s" .Values.database.user (include "dandelion.database.host" .) (include "dandelion.database.port" .) .Values.database.name (ternary "?ssl_ca=/etc/dandelion/database/ca.crt" "" (ne (include "dandelion.database.caSecret" .) "")) | quote }}
 - name: MLFLOW_ARTIFACTS_DESTINATION
@@ -28,9 +28,9 @@
 - name: AWS_DEFAULT_REGION
   value: {{ ternary .Values.global.externalS3.region "us-east-1" (ne .Values.global.externalS3.url "") | quote }}
 - name: AWS_ACCESS_KEY_ID
-  valueFrom: {{- include "dandelion.objects.keyRef" (list . "mlflow" "access") | nindent 4 }}
+  valueFrom: {{- include "dandelion.objects.keyRef" (dict "context" . "account" "mlflow" "key" "access") | nindent 4 }}
 - name: AWS_SECRET_ACCESS_KEY
-  valueFrom: {{- include "dandelion.objects.keyRef" (list . "mlflow" "secret") | nindent 4 }}
+  valueFrom: {{- include "dandelion.objects.keyRef" (dict "context" . "account" "mlflow" "key" "secret") | nindent 4 }}
 - name: MLFLOW_SERVER_ENABLE_JOB_EXECUTION
   value: "false"
 - name: MLFLOW_DISABLE_TELEMETRY
