@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from dandelion.orchestration.deploy import check_job
+from dandelion.flows.deploy import check_job
 from tests.chart.chart import Manifest
 from tests.chart.matrix import MATRIX, Case
 from tests.servers import tools
