@@ -1,4 +1,4 @@
-"""HTTP connections with limits on a request's head; uvicorn limits neither its time nor its size."""
+"""HTTP connections with limits on a request's head, which uvicorn lacks, and with HTTP/1.1 as the only protocol."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -18,6 +19,9 @@ class BoundedConnection(HttpToolsProtocol):
     """Refuses a head (request line and headers) that is too long or too slow, and an invalid `Host`.
 
     Trailers after a body have the same limits. The application limits the time and size of bodies.
+
+    A client may offer to switch to another protocol, as Java's does to HTTP/2 with each request. The offer is ignored
+    (RFC 9110, section 7.8). httptools would skip the body of such a request and then read it as another request.
     """
 
     _unparsed_bytes = 0  # since the parser last completed an element
@@ -35,12 +39,55 @@ class BoundedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse the bytes, and refuse a head over the limit."""
+        self._unset_keepalive_if_required()
         self._unparsed_bytes += len(data)
-        super().data_received(data)
+        self._parse(data)
         if self._unparsed_bytes > MAX_HEAD_BYTES:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         elif self._patience is None and self._is_idle:
             self._expect_head()
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            while True:
+                try:
+                    self.parser.feed_data(data)
+                    return
+                except HttpParserUpgrade as offer:
+                    self._restart_without_offer()
+                    data = data[offer.args[0] :]
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse the bytes that came last, without writing into the response to an earlier request."""
+        cycle: Any = self.cycle
+        if self._is_idle:
+            super().send_400_response(msg)
+        elif not cycle.more_body:
+            cycle.keep_alive = False  # the requests before it are answered, and the connection is closed
+        else:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started or self.pipeline:
+                self.transport.close()
+            else:
+                super().send_400_response(msg)
+
+    def _restart_without_offer(self) -> None:
+        """Let a new parser begin with the head that was just read, less what makes it an offer.
+
+        Raises:
+            HttpParserError: The request is for a tunnel (`CONNECT`), which has no body to read.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            raise HttpParserError("There are no tunnels here.")
+        lines = [b"%b %b HTTP/%b" % (method, self.url, self.parser.get_http_version().encode())]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.parser.feed_data(b"\r\n".join((*lines, b"", b"")))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Accept a header; an error here makes uvicorn respond with 400."""
@@ -51,7 +98,8 @@ class BoundedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stop the timer: the head is complete."""
         self._progress()
-        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Count from zero: part of the body arrived."""
@@ -61,7 +109,8 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Stop the timer: the request is complete."""
         self._progress()
-        super().on_message_complete()
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     @property
     def _is_idle(self) -> bool:
