@@ -42,7 +42,6 @@ RUN python3 install.py heic
 FROM build AS source
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
-COPY flows ./flows
 # Where the images have their Python, since the program's first line names it.
 RUN python3 -m venv /opt/dandelion && /opt/dandelion/bin/pip install --no-cache-dir --quiet --no-deps --target /app .
 
@@ -96,7 +95,6 @@ ARG WORKER_EXTRAS="train flows kubernetes"
 RUN python3 install.py --index "${TORCH_INDEX}" ${WORKER_EXTRAS}
 WORKDIR /app
 COPY --from=source /app /app
-COPY flows ./flows
 ENV PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 ENTRYPOINT ["dandelion"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils import uuid7
 
+from dandelion.db.tables import predictions
 from dandelion.domain import JournalEntry, ModelRef, Prediction
 
 
@@ -26,3 +29,8 @@ def make_prediction(
 def make_entry(given: Prediction | None = None, *, client: str | None = None) -> JournalEntry:
     """What the journal keeps of an answer; without one, of some answer of now."""
     return JournalEntry(prediction=given or make_prediction(), track="stable", client=client)
+
+
+async def count_predictions(connection: AsyncConnection) -> int:
+    """How many predictions the database holds."""
+    return int(await connection.scalar(select(func.count()).select_from(predictions)) or 0)

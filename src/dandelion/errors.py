@@ -1,48 +1,22 @@
 """Every error that Dandelion raises on purpose.
 
     DandelionError
-    ├── SettingsError               a setting is unknown, malformed or contradicts another
-    │   └── PortInUseError          another process listens on a port that Dandelion needs
-    ├── PhotoError                  a photo cannot be classified
-    │   ├── NotAnImageError         the bytes are not an image, or are truncated
-    │   ├── UnsupportedFormatError  an image in a format that is not supported
-    │   └── PhotoTooLargeError      too many bytes or pixels
-    ├── UploadError                 a request without a photo where one is expected
-    │   ├── MediaTypeError          a body of a media type that is not supported
-    │   ├── UploadTooLargeError     more bytes or more photos than one request may carry
-    │   ├── SlowUploadError         the body took too long to arrive
-    │   └── ClientGoneError         the client disconnected before its body was complete
-    ├── OverloadedError             a queue is full; try again
-    │   └── RateLimitedError        a caller exceeds its rate limit
-    ├── AuthenticationError         a credential is unknown, expired or revoked
-    ├── ScopeError                  a known caller lacks a scope
-    ├── ForeignOriginError          a page of another site sent the request
-    ├── ApiKeyError                 a key cannot be created or revoked
-    ├── UnreachableError            a server does not answer
-    ├── NotReadyError               no model is loaded yet, or the process is draining
-    ├── PackageError                a model package is incomplete or was altered
-    ├── RegistryError               MLflow did not answer
-    │   └── VersionNotFoundError    no such version or alias
-    ├── DatabaseError               MySQL or SQLite did not answer, or refused
-    │   └── RowRefusedError         the database will never accept these values
-    ├── ObjectStoreError            the object store did not answer, or refused
-    │   ├── ObjectNotFoundError     no such object
-    │   ├── ObjectKeyError          a key that not every store accepts
-    │   └── ObjectCorruptError      an object differs from what was written
-    ├── JournalFullError            predictions can be stored neither on disk nor in the database
-    ├── PredictionNotFoundError     no prediction of that id is stored
-    ├── FeedbackError               the model has no class for a label
-    ├── FeedbackFileError           a label file cannot be read at all
-    ├── DataError                   a data folder cannot be used as it is
-    ├── MonitoringError             Prometheus did not answer
-    ├── OrchestrationError          Prefect did not answer, or refused
-    │   └── FlowRunNotFoundError    no such flow run
-    ├── ReleaseError                a version does not serve as it should
-    ├── BatchError                  a batch of photos cannot be read, or its predictions cannot be written
-    ├── BackupError                 a backup cannot be created, found or restored, or differs from its source
-    └── TrainingError               a training run cannot start or continue
-        ├── UnknownModelError       timm has no model of that name
-        └── ParityError             the exported graph disagrees with torch
+    ├── SettingsError ── PortInUseError
+    ├── PhotoError ── NotAnImageError, UnsupportedFormatError, PhotoTooLargeError
+    ├── UploadError ── MediaTypeError, UploadTooLargeError, SlowUploadError, ClientGoneError
+    ├── OverloadedError ── RateLimitedError, JournalFullError
+    ├── AuthenticationError, ScopeError, ForeignOriginError, ApiKeyError
+    ├── UnreachableError, NotReadyError
+    ├── PackageError
+    ├── RegistryError ── VersionNotFoundError
+    ├── DatabaseError ── RowRefusedError
+    ├── ObjectStoreError ── ObjectNotFoundError, ObjectKeyError, ObjectCorruptError
+    ├── PredictionNotFoundError, FeedbackError, FeedbackFileError
+    ├── DataError, BatchError, BackupError
+    ├── MonitoringError
+    ├── OrchestrationError ── FlowRunNotFoundError
+    ├── ReleaseError
+    └── TrainingError ── UnknownModelError, ParityError
 
 Messages name the value and the remedy. Nothing here knows HTTP: one table in `dandelion.api.problems` maps errors to
 statuses.
@@ -71,8 +45,7 @@ class DandelionError(Exception):
     @classmethod
     def reason(cls) -> str:
         """The condition as a word for programs: `not_an_image` for NotAnImageError."""
-        name = next(kind.__name__ for kind in cls.__mro__ if not kind.__name__.startswith("_"))
-        return re.sub(r"(?<!^)(?=[A-Z])", "_", name.removesuffix("Error")).lower()
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Error")).lower()
 
 
 class SettingsError(DandelionError):
@@ -281,7 +254,6 @@ def errors_by_reason() -> dict[str, type[DandelionError]]:
     found, kinds = {}, [DandelionError]
     while kinds:
         kind = kinds.pop()
-        if not kind.__name__.startswith("_"):  # such a one has its parent's reason
-            found[kind.reason()] = kind
+        found[kind.reason()] = kind
         kinds += kind.__subclasses__()
     return found

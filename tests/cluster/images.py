@@ -80,7 +80,7 @@ BASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
 # may name `train` too.
 WORKER = os.environ.get("TESTS_WORKER", "flows kubernetes")
 # One tag for all that is the project's own, as its releases have.
-_PROJECT = tuple(ROOT / each for each in (".dockerignore", "README.md", "LICENSE", "src", "flows"))
+_PROJECT = tuple(ROOT / each for each in (".dockerignore", "README.md", "LICENSE", "src"))
 RECIPES = {
     **{
         target: Recipe(ROOT / "Dockerfile", (*_PROJECT, *_PINS), target, arguments={"WORKER_EXTRAS": WORKER})

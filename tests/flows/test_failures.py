@@ -11,11 +11,11 @@ from uuid_utils import uuid7
 
 from dandelion.errors import RegistryError, ReleaseError
 from dandelion.objects import DATA_LAKE
+from dandelion.orchestration.retrainings import RetrainingRequest
 from dandelion.package.starter import starter_path
 from dandelion.registry import Registry
 from dandelion.retraining.lake import upload
 from dandelion.retraining.local import run_steps
-from dandelion.retraining.request import RetrainingRequest
 from dandelion.retraining.run import begin
 from dandelion.settings import Settings
 from tests.flows.conftest import Stage, Told

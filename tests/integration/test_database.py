@@ -28,7 +28,7 @@ from dandelion.db.tables import audit_log, metadata
 from dandelion.domain import Feedback, JournalEntry
 from dandelion.errors import DatabaseError, FeedbackError, PredictionNotFoundError, RowRefusedError, SettingsError
 from dandelion.settings import Settings
-from tests.predictions import make_entry, make_prediction
+from tests.predictions import count_predictions, make_entry, make_prediction
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -170,7 +170,7 @@ async def test_a_batch_that_is_sent_again_changes_nothing(engine: AsyncEngine) -
     entries = [entry(n) for n in range(20)]
     await store(engine, *entries[:15])
     await store(engine, *entries)
-    assert await run(engine, predictions.count) == 20
+    assert await run(engine, count_predictions) == 20
     found = await run(engine, lambda on: predictions.find(on, entries[3].prediction.prediction_id))
     assert found.probabilities == entries[3].prediction.probabilities
     assert found.created_at == START + timedelta(seconds=3)
@@ -299,7 +299,7 @@ async def test_connections_that_the_server_closed_are_replaced(engine: AsyncEngi
     async with other.connect() as connection:
         await connection.execute(text(f"KILL {int(ours or 0)}"))
     await other.dispose()
-    assert await transact(engine, predictions.count, patience_seconds=0) == 0  # no second try: it was noticed before
+    assert await transact(engine, count_predictions, patience_seconds=0) == 0  # no second try: it was noticed before
 
 
 async def test_a_value_that_does_not_fit_is_refused_as_such(engine: AsyncEngine) -> None:
@@ -367,7 +367,7 @@ async def test_a_database_that_is_down_is_an_error_without_its_password() -> Non
     settings = Settings.model_validate({"database": {"url": "mysql://root:hunter2@127.0.0.1:9/x"}})
     engine = create_engine(settings)
     with pytest.raises(DatabaseError, match="database failed") as caught:
-        await transact(engine, predictions.count, patience_seconds=0.3)
+        await transact(engine, count_predictions, patience_seconds=0.3)
     assert "hunter2" not in str(caught.value)
     assert "hunter2" not in repr(settings)
     await engine.dispose()

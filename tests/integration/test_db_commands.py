@@ -15,7 +15,7 @@ from dandelion.db import create_engine, predictions, transact
 from dandelion.db.tables import first_id
 from dandelion.settings import Settings
 from tests.integration.conftest import Command
-from tests.predictions import make_entry, make_prediction
+from tests.predictions import count_predictions, make_entry, make_prediction
 from tests.servers.ports import free_ports
 
 
@@ -46,7 +46,7 @@ def test_prune_deletes_what_is_older_and_keeps_the_rest(dandelion: Command, tmp_
     asyncio.run(on_database(lambda on: predictions.add(on, entries)))
     status, output, _ = dandelion("db", "prune", "--older-than", "90d")
     assert (status, output.startswith("Deleted 1 predictions")) == (0, True)
-    assert asyncio.run(on_database(predictions.count)) == 1
+    assert asyncio.run(on_database(count_predictions)) == 1
 
 
 @pytest.mark.parametrize("age", ["soon", "-1d", "5", "5y", ""])

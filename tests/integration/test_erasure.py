@@ -31,7 +31,7 @@ from dandelion.errors import ObjectCorruptError, ObjectNotFoundError
 from dandelion.monitoring.report import Report, create_report, publish_report
 from dandelion.objects import BUCKETS, DATA_LAKE, PROCESSED, ObjectStore, create_store, frozen_key, photo_key
 from dandelion.objects.folder import FolderStore
-from dandelion.objects.versions import list_versions
+from dandelion.objects.responses import list_versions
 from dandelion.privacy import ClientHasher, erase_prediction
 from dandelion.privacy.erasures import MONITORING_REPORT, erased_ids, note_erasure, purge
 from dandelion.retraining.lake import copy_photos

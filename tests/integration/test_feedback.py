@@ -24,7 +24,7 @@ from dandelion.db.tables import audit_log
 from dandelion.domain import Feedback
 from dandelion.errors import FeedbackError, FeedbackFileError
 from dandelion.feedback.labels import read_labels, store_labels
-from dandelion.monitoring import LiveAccuracy, measure_accuracy
+from dandelion.monitoring import export_accuracy, measure_accuracy
 from dandelion.settings import Settings
 from dandelion.telemetry.instruments import expose
 from tests.integration.conftest import Api, running_api
@@ -138,13 +138,12 @@ async def test_accuracy_is_of_the_version_that_serves_and_goes_with_the_database
         for at in [None if number != 13 else START]
     ]
     await transact(engine, lambda on: feedback.give_all(on, told, actor="test"), patience_seconds=5)
-    live = LiveAccuracy(engine, ["1h"], lambda: "2")
-    await live.refresh()
+    await export_accuracy(engine, ["1h"], lambda: "2")
     assert 'model_accuracy{window="1h"} 0.3333' in expose()[0].decode()  # of 10, 11, 12; 13 was told long ago
     assert 'model_accuracy_samples{window="1h"} 3.0' in expose()[0].decode()
     await engine.dispose()
     down = create_engine(Settings.model_validate({"home": tmp_path, "database": {"url": "mysql://x@127.0.0.1:9/x"}}))
-    await LiveAccuracy(down, ["1h"], lambda: "2").refresh()
+    await export_accuracy(down, ["1h"], lambda: "2")
     assert 'window="1h"' not in expose()[0].decode()
     await down.dispose()
 

@@ -12,7 +12,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dandelion.db import create_engine, migrate, predictions, transact
-from dandelion.db.labelling import unlabelled
 from dandelion.db.tables import moment_of
 from dandelion.domain import JournalEntry
 from dandelion.settings import Settings
@@ -92,6 +91,6 @@ async def test_a_page_walks_past_few_others(database_url: str) -> None:
             for wanted in filters
         }
         since = moment_of(entry(ROWS // 2).prediction.prediction_id)
-        found["labelling"] = await reads(connection, partial(unlabelled, connection, since, limit=PAGE))
+        found["labelling"] = await reads(connection, partial(predictions.unlabelled, connection, since, limit=PAGE))
     await engine.dispose()
     assert {wanted: count for wanted, count in found.items() if count > MOST_READ} == {}

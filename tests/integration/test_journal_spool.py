@@ -24,7 +24,7 @@ from dandelion.journal import Journal
 from dandelion.journal import journal as shipped_by
 from dandelion.settings import Settings
 from dandelion.telemetry import instruments
-from tests.predictions import make_entry, make_prediction
+from tests.predictions import count_predictions, make_entry, make_prediction
 from tests.waiting import until
 
 MEBIBYTE = 1024 * 1024
@@ -51,7 +51,7 @@ def lost(reason: str) -> float:
 
 
 async def rows(engine: AsyncEngine) -> int:
-    return await transact(engine, predictions.count, patience_seconds=5)
+    return await transact(engine, count_predictions, patience_seconds=5)
 
 
 @pytest.fixture

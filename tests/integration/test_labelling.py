@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dandelion.client import Client
-from dandelion.db import feedback, labelling, predictions
+from dandelion.db import feedback, predictions
 from dandelion.db.tables import audit_log
 from dandelion.domain import CHALLENGER, Feedback, StoredPrediction
 from dandelion.errors import ObjectNotFoundError, PredictionNotFoundError, ScopeError
@@ -39,15 +39,15 @@ async def test_photos_without_a_label_wait_the_least_sure_first(engine: AsyncEng
     await run(engine, lambda on: predictions.mark_erased(on, ids[4:5]))
     told = Feedback(prediction_id=ids[0], label="grass")
     await run(engine, lambda on: feedback.give(on, told, actor="key:ada"))
-    found = await run(engine, lambda on: labelling.unlabelled(on, START, limit=10))
+    found = await run(engine, lambda on: predictions.unlabelled(on, START, limit=10))
     assert [each.prediction_id for each in found] == [ids[3], ids[1], ids[2]]  # odd ones resemble nothing known
-    assert await run(engine, lambda on: labelling.count_unlabelled(on, START)) == 3
-    assert await run(engine, lambda on: labelling.count_unlabelled(on, datetime.now(UTC))) == 0
-    (labeller,) = await run(engine, lambda on: labelling.labellers(on, START))
+    assert await run(engine, lambda on: predictions.count_unlabelled(on, START)) == 3
+    assert await run(engine, lambda on: predictions.count_unlabelled(on, datetime.now(UTC))) == 0
+    (labeller,) = await run(engine, lambda on: feedback.labellers(on, START))
     assert (labeller.name, labeller.count) == ("key:ada", 1)
     await run(engine, lambda on: feedback.withdraw(on, ids[0], actor="key:ada"))
-    assert await run(engine, lambda on: labelling.count_unlabelled(on, START)) == 4
-    assert await run(engine, lambda on: labelling.labellers(on, START)) == []
+    assert await run(engine, lambda on: predictions.count_unlabelled(on, START)) == 4
+    assert await run(engine, lambda on: feedback.labellers(on, START)) == []
     with pytest.raises(PredictionNotFoundError):
         await run(engine, lambda on: feedback.withdraw(on, str(uuid4()), actor="key:ada"))
 

@@ -30,13 +30,13 @@ from dandelion.objects import (
     BUCKETS,
     DATA_LAKE,
     ObjectStore,
-    Stored,
     create_mirror,
     create_store,
     expire_periodically,
 )
 from dandelion.objects.folder import FolderStore
 from dandelion.objects.s3 import S3Store
+from dandelion.objects.store import Stored
 from dandelion.settings import Settings
 from tests.servers.s3 import S3Server
 from tests.servers.scripted import Handler, listening
@@ -276,7 +276,7 @@ def test_deleting_leaves_no_earlier_version(minio: S3Server, make_settings: Call
 def test_keys_are_those_of_every_version_of_what_is_there_was_deleted_or_has_expired(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
-    monkeypatch.setattr("dandelion.objects.versions.PAGE", page)
+    monkeypatch.setattr("dandelion.objects.responses.PAGE", page)
     for key in ("a/1", "a/2", "a/3", "b"):
         for data in (b"first", b"second"):
             store.put(DATA_LAKE, key, data)

@@ -40,7 +40,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 def find_version(url: str) -> str:
-    return RestClient(url, 5, lambda: cast("Any", None)).get_model_version("plants", "3").version
+    return str(RestClient(url, 5, lambda: cast("Any", None)).get_model_version("plants", "3").version)
 
 
 def test_a_server_of_an_unknown_authority_is_not_asked(certificate: Certificate) -> None:

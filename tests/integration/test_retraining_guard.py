@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 
 from dandelion.db import retrainings
+from dandelion.orchestration.retrainings import RetrainingRequest
 from dandelion.retraining.guard import claim, in_transaction, why_not_now
-from dandelion.retraining.request import RetrainingRequest
 from dandelion.retraining.run import Run, begin
 from dandelion.retraining.steps.deployment import _overtaken
 from dandelion.settings import Settings

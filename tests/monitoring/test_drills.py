@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dandelion.retraining.metrics import query_prometheus
+from dandelion.retraining.performance import query_prometheus
 from dandelion.settings import RetrainingSettings
 from tests.monitoring.conftest import SCALE, WINDOW, Watched, merged, metric
 from tests.monitoring.files import alerts, queries, rules

@@ -27,7 +27,6 @@ class Copy:
         self.src = folder / "src"
         self.python = folder / "environment" / "bin" / "python"
         shutil.copytree(root / "src", self.src, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "flows").symlink_to(root / "flows")  # the product looks for them beside `src`
         venv.create(folder / "environment", symlinks=True)
         (site,) = (folder / "environment").glob("lib/python*/site-packages")
         # The order of the lines is the order of the search; the product is installed in the last of them.

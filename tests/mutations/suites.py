@@ -30,6 +30,7 @@ SUITES: dict[str, tuple[str, ...]] = {
         "tests/integration/test_feedback.py",
         "tests/integration/test_labelling.py",
     ),
+    "flows/": ("tests/unit/test_flows.py", "tests/unit/test_deploy.py", "tests/flows/test_loop.py"),
     "http/": (
         "tests/unit/test_addresses.py",
         "tests/integration/test_connections.py",

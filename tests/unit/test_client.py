@@ -212,8 +212,3 @@ def test_every_error_has_a_reason_of_its_own() -> None:
     assert kinds["not_an_image"] is NotAnImageError
     assert kinds["flow_run_not_found"] is FlowRunNotFoundError
     assert {kind.reason(): kind for kind in kinds.values()} == kinds
-
-    class _HiddenError(AuthenticationError):
-        pass
-
-    assert _HiddenError.reason() == "authentication"

@@ -18,13 +18,14 @@ import pytest
 from PIL import Image
 
 from dandelion.domain import InputSpec
+from dandelion.domain.arrays import Pixels
 from dandelion.errors import NotAnImageError, PhotoTooLargeError, UnsupportedFormatError
 from dandelion.imaging import decode, prepare, probe
 from dandelion.imaging.decode import orientation
 from dandelion.imaging.gif import drop_extensions
 from dandelion.imaging.heif import drop_metadata
 from dandelion.imaging.jpeg import check_scans
-from dandelion.imaging.orientation import Photo, read_orientation
+from dandelion.imaging.orientation import read_orientation
 from dandelion.imaging.png import PICTURE, retain_chunks
 from dandelion.imaging.prepare import crop_box
 
@@ -466,7 +467,7 @@ def test_large_photos_are_decoded_one_at_a_time_and_small_ones_beside_them(monke
     inside, most = [], []
     small_came = threading.Event()
 
-    def slowly(image: Image.Image, _: int) -> Photo:
+    def slowly(image: Image.Image, _: int) -> Pixels:
         inside.append(image.width)
         most.append(sum(width == 4000 for width in inside))
         if image.width == 4000:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dandelion.errors import OrchestrationError, SettingsError
-from dandelion.orchestration.deploy import KUBERNETES, _template, check_job
+from dandelion.flows.deploy import KUBERNETES, _template, check_job
 
 
 async def test_jobs_of_kubernetes_are_restricted_and_other_pools_keep_prefects_template() -> None:

@@ -9,31 +9,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dandelion.release.gate import Decision, Evidence, ModelMetrics, chance_of_fall, judge, paired_interval
+from dandelion.release.gate import Decision, Scores, chance_of_fall, judge, paired_interval
 from dandelion.settings import ReleaseSettings
 
 LIMITS = ReleaseSettings()
-GOOD = ModelMetrics(ece=0.03, latency_ms=4.0, size_bytes=10_000_000, agreement=1.0)
+GOOD = Scores((), (), ece=0.03, latency_ms=4.0, size_bytes=10_000_000, agreement=1.0)
 CLASSES = ("dandelion", "grass")
 TRIALS = 1000
 
 
 def evidence(
     true_labels: list[str], champion: list[bool] | None, candidate: list[bool], recent: list[bool] | None = None
-) -> Evidence:
+) -> tuple[list[str], list[bool], Scores, Scores | None]:
     """Models that are right or wrong, photo by photo."""
 
-    def answers(right: list[bool]) -> list[str]:
-        return [true_label if hit else "something else" for true_label, hit in zip(true_labels, right, strict=True)]
+    def answers(right: list[bool]) -> Scores:
+        labels = [true_label if hit else "something else" for true_label, hit in zip(true_labels, right, strict=True)]
+        return dataclasses.replace(GOOD, labels=labels)
 
-    return Evidence(
-        true_labels=true_labels,
-        candidate=answers(candidate),
-        champion=answers(champion) if champion is not None else None,
-        recent=recent or [False] * len(true_labels),
-        metrics=GOOD,
-        champion_metrics=GOOD if champion is not None else None,
-    )
+    before = answers(champion) if champion is not None else None
+    return true_labels, recent or [False] * len(true_labels), answers(candidate), before
 
 
 def shares(photos: int, both: int, lost: int, gained: int) -> tuple[list[bool], list[bool]]:
@@ -49,22 +44,22 @@ def names(decision: Decision) -> list[str]:
 
 
 def test_a_better_model_passes_and_says_by_how_much() -> None:
-    decision = judge(evidence([*CLASSES] * 50, *shares(100, 60, 2, 30)), LIMITS)
+    decision = judge(*evidence([*CLASSES] * 50, *shares(100, 60, 2, 30)), LIMITS)
     assert decision.promote
     assert "Better: right on 90.0% of 100 photos against 62.0% (+28.0 points" in decision.reason
 
 
 def test_a_worse_model_is_turned_down() -> None:
-    decision = judge(evidence([*CLASSES] * 50, *shares(100, 60, 30, 2)), LIMITS)
+    decision = judge(*evidence([*CLASSES] * 50, *shares(100, 60, 30, 2)), LIMITS)
     assert not decision.promote
     assert decision.reason.startswith("Worse: right on 62.0%")
 
 
 def test_few_photos_that_decide_nothing_are_told_so() -> None:
-    few = judge(evidence([*CLASSES] * 5, *shares(10, 9, 0, 1)), LIMITS)
+    few = judge(*evidence([*CLASSES] * 5, *shares(10, 9, 0, 1)), LIMITS)
     assert not few.promote
     assert "There are 10 labelled photos to compare on; the gate needs 30." in few.reason
-    some = judge(evidence([*CLASSES] * 20, *shares(40, 38, 0, 0)), LIMITS)
+    some = judge(*evidence([*CLASSES] * 20, *shares(40, 38, 0, 0)), LIMITS)
     assert not some.promote
     assert some.reason.startswith("Too few photos to rule out that it is worse")
 
@@ -73,7 +68,7 @@ def test_a_class_that_falls_is_not_made_up_for_by_another() -> None:
     true_labels = ["dandelion"] * 300 + ["grass"] * 100
     champion = [True] * 240 + [False] * 60 + [True] * 90 + [False] * 10
     candidate = [True] * 300 + [True] * 75 + [False] * 25
-    decision = judge(evidence(true_labels, champion, candidate), LIMITS)
+    decision = judge(*evidence(true_labels, champion, candidate), LIMITS)
     assert decision.difference is not None
     assert decision.difference[0] > 0
     assert names(decision) == ["class grass"]
@@ -82,14 +77,14 @@ def test_a_class_that_falls_is_not_made_up_for_by_another() -> None:
 def test_photos_of_late_may_not_fall_either() -> None:
     champion, candidate = shares(300, 200, 20, 60)
     recent = [False] * 200 + [True] * 20 + [False] * 80
-    assert names(judge(evidence([*CLASSES] * 150, champion, candidate, recent), LIMITS)) == ["recent"]
+    assert names(judge(*evidence([*CLASSES] * 150, champion, candidate, recent), LIMITS)) == ["recent"]
 
 
 def test_the_first_model_must_beat_naming_the_most_frequent_class() -> None:
     true_labels = ["dandelion"] * 30 + ["grass"] * 10
-    guessing = judge(evidence(true_labels, None, [True] * 30 + [False] * 10), LIMITS)
+    guessing = judge(*evidence(true_labels, None, [True] * 30 + [False] * 10), LIMITS)
     assert not guessing.promote
-    knowing = judge(evidence(true_labels, None, [True] * 36 + [False] * 4), LIMITS)
+    knowing = judge(*evidence(true_labels, None, [True] * 36 + [False] * 4), LIMITS)
     assert knowing.promote
     assert knowing.difference is None
 
@@ -104,19 +99,17 @@ def test_the_first_model_must_beat_naming_the_most_frequent_class() -> None:
     ],
 )
 def test_a_model_out_of_bounds_is_turned_down_however_right_it_is(metrics: dict[str, Any], check: str) -> None:
-    good = evidence([*CLASSES] * 50, *shares(100, 60, 0, 30))
-    bad = dataclasses.replace(good, metrics=dataclasses.replace(GOOD, **metrics))
-    decision = judge(bad, LIMITS)
+    true_labels, recent, candidate, champion = evidence([*CLASSES] * 50, *shares(100, 60, 0, 30))
+    decision = judge(true_labels, recent, dataclasses.replace(candidate, **metrics), champion, LIMITS)
     assert not decision.promote
     assert names(decision) == [check]
 
 
 def test_a_champion_that_is_calibrated_worse_excuses_the_candidate() -> None:
-    good = evidence([*CLASSES] * 50, *shares(100, 60, 0, 30))
-    both = dataclasses.replace(
-        good, metrics=dataclasses.replace(GOOD, ece=0.2), champion_metrics=dataclasses.replace(GOOD, ece=0.25)
-    )
-    assert judge(both, LIMITS).promote
+    true_labels, recent, candidate, champion = evidence([*CLASSES] * 50, *shares(100, 60, 0, 30))
+    assert champion is not None
+    worse, worst = dataclasses.replace(candidate, ece=0.2), dataclasses.replace(champion, ece=0.25)
+    assert judge(true_labels, recent, worse, worst, LIMITS).promote
 
 
 def score_by_search(gained: int, lost: int, photos: int, difference: float) -> float:
@@ -162,15 +155,12 @@ def promoted_share(*, photos: int, accuracy: float, differing: float, difference
         kind = draw.choice(4, photos, p=kinds)
         true_labels = np.asarray(CLASSES)[draw.integers(0, 2, photos)]
         champion, candidate = np.isin(kind, (0, 1)), np.isin(kind, (0, 2))
-        given = Evidence(
-            true_labels=true_labels.tolist(),
-            candidate=np.where(candidate, true_labels, "").tolist(),
-            champion=np.where(champion, true_labels, "").tolist(),
-            recent=(draw.random(photos) < 0.2).tolist(),
-            metrics=GOOD,
-            champion_metrics=GOOD,
+        before, after = (
+            dataclasses.replace(GOOD, labels=np.where(right, true_labels, "").tolist())
+            for right in (champion, candidate)
         )
-        passed += judge(given, LIMITS).promote
+        recent = (draw.random(photos) < 0.2).tolist()
+        passed += judge(true_labels.tolist(), recent, after, before, LIMITS).promote
     return passed / TRIALS
 
 
@@ -195,6 +185,6 @@ def test_a_small_class_is_not_forgotten_for_the_sake_of_others(photos: int, pass
     true_labels = ["a"] * 50 + ["b"] * 50 + ["c"] * photos
     champion = [True] * 40 + [False] * 10 + [True] * 50 + [True] * photos
     candidate = [True] * 100 + [False] * photos
-    decision = judge(evidence(true_labels, champion, candidate), LIMITS)
+    decision = judge(*evidence(true_labels, champion, candidate), LIMITS)
     assert decision.promote is passes
     assert names(decision) == ([] if passes else ["class c"])

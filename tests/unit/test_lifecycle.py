@@ -8,8 +8,8 @@ import pytest
 from minio.error import InvalidResponseError
 from urllib3 import HTTPResponse
 
-from dandelion.objects.document import read_document
 from dandelion.objects.lifecycle import Lifecycle
+from dandelion.objects.responses import read_document
 
 THEIRS = (
     "<Rule><Prefix>predicted/</Prefix><Status>Enabled</Status><Expiration><Days>90</Days></Expiration></Rule>"
@@ -23,10 +23,10 @@ THEIRS = (
 def test_others_rules_stay_as_they_came(namespace: str) -> None:
     document = f"<LifecycleConfiguration{namespace}>{THEIRS}</LifecycleConfiguration>"
     lifecycle = Lifecycle(read_document(HTTPResponse(document.encode())))
-    assert not lifecycle.has_ours
+    assert lifecycle.ours is None
     for days in (7, 8):
         assert lifecycle.retain("predicted/", days)
-        assert lifecycle.has_ours
+        assert lifecycle.ours is not None
         text = lifecycle.write().decode()
         assert THEIRS in text
         assert text.count("<Rule>") == 4

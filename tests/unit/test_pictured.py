@@ -13,10 +13,9 @@ from uuid_utils import uuid7
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, frozen_key, photo_key
 from dandelion.objects.folder import FolderStore
 from dandelion.registry import create_registry
-from dandelion.release.gate import Decision, ModelMetrics
+from dandelion.release.gate import Decision, Scores
 from dandelion.retraining.compare import Comparison, judged_photos
 from dandelion.retraining.report import render_report
-from dandelion.retraining.scores import Scores
 from dandelion.retraining.train import train_candidate
 from dandelion.settings import Settings
 from dandelion.training.photos import describe_photo
@@ -26,8 +25,6 @@ from dandelion.training.sample import create_sample
 from dandelion.training.scoring import Scored
 from dandelion.training.versions import DatasetVersion, Labelled, draft_version
 from tests.photos import jpeg
-
-STANDING = ModelMetrics(ece=0.0, latency_ms=1.0, size_bytes=1, agreement=1.0)
 
 
 @pytest.fixture
@@ -62,7 +59,10 @@ def test_the_gates_page_names_photos_of_predictions_and_shows_those_that_somebod
     store.put(DATA_LAKE, photo_key(fresh, ".jpg"), lately)
     told = {f"feedback/{each}": (photo_key(each, ".jpg"), "grass") for each in (known, fresh)}
     photos = judged_photos(store, dataset, told)
-    before, after = (Scores((label,) * len(photos), (0.9,) * len(photos), STANDING) for label in ("grass", "dandelion"))
+    before, after = (
+        Scores([label] * len(photos), [0.9] * len(photos), ece=0.0, latency_ms=1.0, size_bytes=1, agreement=1.0)
+        for label in ("grass", "dandelion")
+    )
     comparison = Comparison(tuple(photos), after, before, Decision(False, "It is worse.", ()))
     page = render_report(comparison, candidate="2", champion="1")
     assert page.count("<img") == 1
@@ -98,8 +98,8 @@ def test_a_retraining_keeps_pictures_of_no_photo_that_may_be_erased(
     recipe = {"architecture": "test_resnet", "weights": "off", "image_size": 64, "epochs": 1}
     settings = Settings.model_validate({"home": tmp_path / "home", "retraining": recipe})
     registry = create_registry(settings)
-    made = train_candidate(settings, store, registry, dataset, None, tmp_path / "run", command="tests")
-    figure = registry.client.download_artifacts(str(made.version.run_id), "plots/worst_mistakes.png")
+    version, _ = train_candidate(settings, store, registry, dataset, None, tmp_path / "run", command="tests")
+    figure = registry.client.download_artifacts(str(version.run_id), "plots/worst_mistakes.png")
     with Image.open(figure) as picture:
         pixels = np.asarray(picture.convert("RGB"))
     # One epoch teaches little: there are mistakes, of which photos are coloured and words are grey.

@@ -8,8 +8,7 @@ import pytest
 
 from dandelion.domain import ModelRef, ModelVersion, Prediction
 from dandelion.errors import AuthenticationError, OverloadedError, RegistryError, ReleaseError
-from dandelion.release.deploy import DeploymentResult, Golden, deploy
-from dandelion.release.plan import plan_move
+from dandelion.release.deploy import DeploymentResult, Golden, deploy, plan_move
 from dandelion.release.pods import Pod, Pods
 from dandelion.settings import ReleaseSettings, Settings
 from tests.servers.scripted import Handler, listening

@@ -15,6 +15,7 @@ from dandelion.domain import RETRAINING_STEPS, ModelVersion
 from dandelion.errors import DataError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore
 from dandelion.objects.folder import FolderStore
+from dandelion.orchestration.retrainings import RetrainingRequest
 from dandelion.retraining.compare import golden_photos
 from dandelion.retraining.label_noise import measure_label_noise
 from dandelion.retraining.lake import (
@@ -31,7 +32,6 @@ from dandelion.retraining.lake import (
 from dandelion.retraining.notice import Notice
 from dandelion.retraining.performance import LiveMetrics, judge_need
 from dandelion.retraining.quality import Quality, judge_quality, stop_for_label_noise
-from dandelion.retraining.request import RetrainingRequest
 from dandelion.retraining.run import Run
 from dandelion.retraining.state import State
 from dandelion.retraining.steps import STEPS, notification, training

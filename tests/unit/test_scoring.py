@@ -18,7 +18,7 @@ def test_calibration_error_is_the_weighted_gap_between_confidence_and_accuracy()
     # Two bins: four photos at 0.9 of which three are right, two at 0.6 of which one is.
     probabilities = np.array([[0.9, 0.1]] * 4 + [[0.6, 0.4]] * 2, dtype=np.float32)
     targets = np.array([0, 0, 0, 1, 0, 1])
-    assert calibration_error(probabilities, targets, bins=10) == pytest.approx(4 / 6 * 0.15 + 2 / 6 * 0.1)
+    assert calibration_error(probabilities, targets) == pytest.approx(4 / 6 * 0.15 + 2 / 6 * 0.1)
 
 
 def test_temperature_undoes_overconfidence() -> None:

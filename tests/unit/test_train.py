@@ -22,9 +22,9 @@ from dandelion.package import open_package
 from dandelion.registry import create_registry
 from dandelion.settings import InferenceSettings, Settings
 from dandelion.training.architecture import Start, create_classifier, input_spec
+from dandelion.training.checkpoint import Epoch
 from dandelion.training.config import Augmentation, TrainingConfig
 from dandelion.training.dataset import PhotoSet
-from dandelion.training.epoch import Epoch
 from dandelion.training.fit import fit
 from dandelion.training.run import Stage, train
 from dandelion.training.sample import create_sample

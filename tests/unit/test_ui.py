@@ -23,7 +23,6 @@ from starlette.testclient import TestClient
 from dandelion.db.predictions import Filter
 from dandelion.domain import Identity, Page, Prediction, Queue, QueuedPhoto, StoredPrediction
 from dandelion.errors import SettingsError
-from dandelion.settings import Settings
 from dandelion.ui import page as ui_page
 from dandelion.ui.allowlist import MAX_EVENT_BYTES, RouteAllowlist
 from dandelion.ui.backend import Backend
@@ -31,7 +30,6 @@ from dandelion.ui.classify import ClassifyTab, Result
 from dandelion.ui.examples import find_examples
 from dandelion.ui.label import HELD_SECONDS, LabelLeases, LabelTab, Work
 from dandelion.ui.photos import FILTERS, PAGE_ROWS, _cell, create_router
-from dandelion.ui.templates import Renderer
 from dandelion.ui.uploads import FILE_BYTES, MAX_AGE_SECONDS, SWEEP_SECONDS, Uploads
 from dandelion.ui.words import Words
 from tests.photos import jpeg
@@ -82,7 +80,7 @@ def test_no_class_becomes_a_spreadsheets_formula(label: str) -> None:
 
 
 def test_templates_escape_whatever_fills_them() -> None:
-    render = Renderer(Words("en"))
+    render = Words("en").render
     hostile = "<script>alert(1)</script>"
     shown = render("history", rows=[stored(label=hostile)], first=0, export='"><script>')
     assert "<script>" not in shown
@@ -313,9 +311,7 @@ async def test_a_heat_map_finds_the_room_there_is(tmp_path: Path, monkeypatch: p
 
     page = ui_page.Page(
         words=Words("en"),
-        render=Renderer(Words("en")),
         backend=cast("Backend", Client()),
-        settings=Settings(),
         uploads=Uploads(tmp_path / "uploads", len(picture) + FILE_BYTES - 1 + left),
     )
     with gr.Blocks():
@@ -362,7 +358,7 @@ def test_examples_are_drawn_or_those_of_a_folder(tmp_path: Path) -> None:
 
 
 def test_an_empty_history_says_so() -> None:
-    empty = Renderer(Words("fr"))("history", rows=[], first=0, export="")
+    empty = Words("fr").render("history", rows=[], first=0, export="")
     assert "Aucune prédiction" in empty
 
 
@@ -379,9 +375,7 @@ async def test_a_visitor_with_nothing_ahead_is_given_photos(tmp_path: Path) -> N
 
     page = ui_page.Page(
         words=Words("en"),
-        render=Renderer(Words("en")),
         backend=cast("Backend", Client()),
-        settings=Settings(),
         uploads=Uploads(tmp_path / "uploads", FILE_BYTES),
     )
     with gr.Blocks(), gr.Tab() as shown:

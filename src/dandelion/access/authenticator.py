@@ -22,17 +22,11 @@ KNOWN_WAIT_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The last verification of a credential.
+    """The last verification of a credential; times are those of the monotonic clock."""
 
-    Attributes:
-        found: Its key or claims; None if it was unknown.
-        at: When it was verified, on the monotonic clock.
-        tried: When verification was last tried, even without success; on the monotonic clock.
-    """
-
-    found: ApiKey | Claims | None
+    found: ApiKey | Claims | None  # None if it was unknown
     at: float
-    tried: float
+    tried: float  # when verification was last tried, even without success
 
     @property
     def key(self) -> ApiKey | None:

@@ -68,9 +68,9 @@ class RateLimiter:
 
     def __init__(self, settings: AccessSettings) -> None:
         # Three windows, so that a flood in one pushes nothing out of the others.
-        self._keys = _window(settings.requests_per_key)
-        self._addresses = _window(settings.requests_per_address)
-        self._failures = _window(settings.failed_sign_ins_per_address)
+        self._keys = Window(settings.requests_per_key)
+        self._addresses = Window(settings.requests_per_address)
+        self._failures = Window(settings.failed_sign_ins_per_address)
 
     def count(self, caller: Caller) -> RateLimitStatus | None:
         """Count one request; returns None if no limit is set.
@@ -79,7 +79,7 @@ class RateLimiter:
             RateLimitedError: It is one too many, and is not counted.
         """
         window = self._keys if caller.is_known else self._addresses
-        if window is None:
+        if not window.limit:
             return None
         name = caller.name if caller.is_known else _network(caller.address)
         what = f"{caller.client} sent more than {window.limit} requests in a minute."
@@ -92,18 +92,14 @@ class RateLimiter:
         Raises:
             RateLimitedError: It failed too often.
         """
-        if self._failures is not None:
+        if self._failures.limit:
             what = f"{address} failed to sign in more than {self._failures.limit} times in a minute."
             _check(self._failures, _network(address), what, "Check the key, and try again in a minute.")
 
     def count_failed_sign_in(self, address: str) -> None:
         """Count one failed sign-in."""
-        if self._failures is not None:
+        if self._failures.limit:
             self._failures.count(_network(address))
-
-
-def _window(limit: int) -> Window | None:
-    return Window(limit) if limit else None
 
 
 def _check(window: Window, name: str, what: str, remedy: str) -> None:

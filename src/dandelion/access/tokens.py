@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
@@ -63,40 +63,34 @@ class TokenVerifier:
             raise _refused("it is not a token") from error
         algorithm = header.get("alg")
         if self._secrets and algorithm in SHARED:
-            return self._by_secret(token)
+            return self._decode(token, self._secrets, SHARED)
         if self._published and algorithm in PUBLISHED:
             key = await self._published.find(header.get("kid", ""))
             if key is None:
                 raise _refused("no published key signed it")
-            return self._decode(token, key, PUBLISHED)
+            return self._decode(token, [key], PUBLISHED)
         raise _refused(f"algorithm {str(algorithm)[:20]!r} is not accepted")
 
-    def _by_secret(self, token: str) -> Claims:
-        failures: list[AuthenticationError] = []
-        for secret in self._secrets:
-            try:
-                return self._decode(token, secret, SHARED)
-            except _WrongSignatureError as error:
-                failures.append(error)
-        raise failures[-1]
-
-    def _decode(self, token: str, key: Any, algorithms: tuple[str, ...]) -> Claims:
+    def _decode(self, token: str, keys: Sequence[Any], algorithms: tuple[str, ...]) -> Claims:
         options = self._settings
-        try:
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=list(algorithms),
-                audience=options.jwt_audience,
-                issuer=options.jwt_issuer,
-                leeway=options.jwt_leeway_seconds,
-                options={"require": ["exp", "sub"], "verify_aud": options.jwt_audience is not None},
-            )
-        except jwt.InvalidSignatureError as error:
-            raise _WrongSignatureError("The token is refused: its signature is wrong.") from error
-        except (jwt.InvalidTokenError, jwt.InvalidKeyError) as error:
-            raise _refused(str(error)[:100].rstrip(".").lower()) from error
-        return Claims(str(claims["sub"])[:80], _scopes_in(claims), float(claims["exp"]) + options.jwt_leeway_seconds)
+        for key in keys:
+            try:
+                claims = jwt.decode(
+                    token,
+                    key,
+                    algorithms=list(algorithms),
+                    audience=options.jwt_audience,
+                    issuer=options.jwt_issuer,
+                    leeway=options.jwt_leeway_seconds,
+                    options={"require": ["exp", "sub"], "verify_aud": options.jwt_audience is not None},
+                )
+            except jwt.InvalidSignatureError:
+                continue  # it may be the other secret's
+            except (jwt.InvalidTokenError, jwt.InvalidKeyError) as error:
+                raise _refused(str(error)[:100].rstrip(".").lower()) from error
+            expires_at = float(claims["exp"]) + options.jwt_leeway_seconds
+            return Claims(str(claims["sub"])[:80], _scopes_in(claims), expires_at)
+        raise AuthenticationError("The token is refused: its signature is wrong.")
 
 
 def sign_token(settings: AccessSettings, subject: str, scopes: Sequence[AccessScope], lasting: timedelta) -> str:
@@ -115,25 +109,17 @@ def sign_token(settings: AccessSettings, subject: str, scopes: Sequence[AccessSc
     return jwt.encode(claims, settings.jwt_secrets[0].get_secret_value(), algorithm=SHARED[0])
 
 
-class _WrongSignatureError(AuthenticationError):
-    """The signature may be the other secret's."""
-
-
 def _refused(why: str) -> AuthenticationError:
     return AuthenticationError(f"The token is refused: {why}.", "Request a new one from its issuer.")
 
 
 def _scopes_in(claims: dict[str, Any]) -> frozenset[AccessScope]:
     """Scopes from OAuth's `scope` (words), or from the lists that some providers send as `scp` or `scopes`."""
-    found: list[str] = []
+    found: list[Any] = []
     for name in ("scope", "scp", "scopes"):
-        value = claims.get(name, [])
-        found += (
-            value.split()
-            if isinstance(value, str)
-            else [each for each in value if isinstance(each, str)]
-            if isinstance(value, list)
-            else []
-        )
-    is_ours: Callable[[str], bool] = _SCOPES.__contains__
-    return frozenset(filter(is_ours, found))  # type: ignore[arg-type]
+        match claims.get(name):
+            case str(words):
+                found += words.split()
+            case list(words):
+                found += words
+    return frozenset(scope for scope in _SCOPES if scope in found)

@@ -23,13 +23,11 @@ from litestar.static_files import create_static_files_router
 
 from dandelion import __version__
 from dandelion.access import Authenticator, RateLimiter
-from dandelion.api import accuracy as accuracies
-from dandelion.api import compare, drift, health, history, hooks, model, predict, queue, retrainings, versions
+from dandelion.api import health, history, model, monitoring, predict, queue, retrainings, versions
 from dandelion.api.access import DOCS, OPEN, AccessControl, who_am_i
 from dandelion.api.headers import create_headers
 from dandelion.api.problems import to_response
-from dandelion.api.requests import BodyLimits, RequestContext, create_echo
-from dandelion.api.traffic import create_counter
+from dandelion.api.requests import BodyLimits, RequestContext, create_response_hook
 from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.concurrency.periodic import run_periodically
 from dandelion.concurrency.tasks import end_all
@@ -41,7 +39,7 @@ from dandelion.inference.reloader import Reloader
 from dandelion.inference.service import PredictionService
 from dandelion.inference.source import ModelSource
 from dandelion.journal import Journal, Photos
-from dandelion.monitoring import DriftMonitor, LiveAccuracy, Records, save_sketches
+from dandelion.monitoring import DriftMonitor, export_accuracy, export_records, save_sketches
 from dandelion.objects import create_store, expire_periodically
 from dandelion.privacy import ClientHasher
 from dandelion.settings import Settings, load_settings
@@ -55,7 +53,6 @@ KEY_PATIENCE_SECONDS = 1.0
 STORE_READERS, REGISTRY_THREADS, SIDE_WORKERS = 8, 4, 2
 MAX_WAITING = 64
 _ASSETS = f"{DOCS}/assets"
-_DESCRIPTION = "Classify photos. Errors are problem details (RFC 9457) with a `reason` for programs."
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -82,8 +79,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         await journal.prepare()
         return await transact(engine, lambda on: keys.find(on, identity), patience_seconds=KEY_PATIENCE_SECONDS)
 
-    accuracy = LiveAccuracy(engine, settings.monitoring.accuracy_windows, lambda: service.serving.ref.version)
-    records, refresh_seconds = Records(engine), settings.monitoring.refresh_seconds
+    windows, refresh_seconds = settings.monitoring.accuracy_windows, settings.monitoring.refresh_seconds
+    refresh_accuracy = partial(export_accuracy, engine, windows, lambda: service.serving.ref.version)
     authenticator = Authenticator(settings.access, find_key) if settings.access.enabled else None
     cors = _cors(settings)
 
@@ -98,8 +95,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
                 reloader.run(),
                 journal.run(),
                 photos.run(),
-                run_periodically("live accuracy", accuracy.refresh, pause_seconds=refresh_seconds),
-                run_periodically("records", records.refresh, pause_seconds=refresh_seconds),
+                run_periodically("live accuracy", refresh_accuracy, pause_seconds=refresh_seconds),
+                run_periodically("records", partial(export_records, engine), pause_seconds=refresh_seconds),
                 run_periodically(
                     "drift sketches",
                     partial(save_sketches, engine, monitor),
@@ -134,8 +131,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
             history.withdraw_feedback,
             queue.list_queue,
             queue.get_queued_photo,
-            accuracies.get_accuracy,
-            drift.get_drift,
+            monitoring.get_accuracy,
+            monitoring.get_drift,
             model.describe_model,
             model.reload_model,
             versions.list_versions,
@@ -143,12 +140,12 @@ def create_app(settings: Settings | None = None) -> Litestar:
             versions.get_plot,
             versions.promote,
             versions.rollback,
-            compare.compare,
+            predict.compare,
             who_am_i,
             retrainings.trigger_retraining,
             retrainings.list_retrainings,
             retrainings.get_retraining,
-            hooks.take_alerts,
+            retrainings.take_alerts,
             health.health,
             health.live,
             health.ready,
@@ -188,8 +185,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         ],
         before_send=[
             create_headers(settings.api.hsts_seconds),
-            create_echo(access_log=settings.log.access),
-            create_counter(settings.api.track),
+            create_response_hook(settings.api.track, access_log=settings.log.access),
         ],
         exception_handlers={Exception: to_response},
         cors_config=cors,
@@ -200,7 +196,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="Dandelion",
             version=__version__,
-            description=_DESCRIPTION,
+            description="Classify photos. Errors are problem details (RFC 9457) with a `reason` for programs.",
             license=License(name="Apache-2.0", identifier="Apache-2.0"),
             openapi_router=Router(DOCS, route_handlers=[], include_in_schema=False, opt=OPEN),
             components=Components(

@@ -16,24 +16,19 @@ _ALWAYS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
-_API = [
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"cache-control", b"no-store"),
-]
+_API_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 # Swagger UI starts from an inline script; everything else comes from this server.
-_PAGE = [
-    (
-        b"content-security-policy",
-        b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-        b"img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
-    )
-]
+_PAGE_POLICY = (
+    b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    b"img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
 
 
 def create_headers(hsts_seconds: int) -> Callable[[Message, Scope], Awaitable[None]]:
     """Create the hook that adds the headers to a response."""
     hsts = [(b"strict-transport-security", b"max-age=%d; includeSubDomains" % hsts_seconds)] if hsts_seconds else []
-    api, page = [*_ALWAYS, *_API, *hsts], [*_ALWAYS, *_PAGE, *hsts]
+    page = [*_ALWAYS, *hsts, (b"content-security-policy", _PAGE_POLICY)]
+    api = [*_ALWAYS, *hsts, (b"content-security-policy", _API_POLICY), (b"cache-control", b"no-store")]
 
     async def add(message: Message, scope: Scope) -> None:
         if message["type"] == "http.response.start":

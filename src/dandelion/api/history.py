@@ -17,12 +17,12 @@ from litestar.params import FromPath, JSONBody, Parameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dandelion.api.access import caller_of, needs
-from dandelion.api.bodies import LabelFileOperation
+from dandelion.api.database import transact
 from dandelion.api.problems import BODY_REFUSALS, documented
-from dandelion.api.uploads import read_body
+from dandelion.api.uploads import LabelFileOperation, read_body
 from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.concurrency.patience import REQUEST_PATIENCE_SECONDS
-from dandelion.db import feedback, predictions, transact
+from dandelion.db import feedback, predictions
 from dandelion.db.arrivals import wait_for_arrival
 from dandelion.domain import LABEL_LENGTH, BulkVerdict, Page, StoredPrediction
 from dandelion.errors import MediaTypeError, ObjectNotFoundError, PredictionNotFoundError
@@ -46,9 +46,9 @@ class Verdict(msgspec.Struct, kw_only=True):
     correct: bool
 
 
+PHOTO = {200: ResponseSpec(bytes, media_type="image/*", description="The stored photo, without metadata")}
 _PROBLEMS = documented({400: "A value that cannot be read", 503: "The database does not answer"})
 _MISSING = documented({404: "No such prediction"})
-_NO_CLASS = documented({422: "No such class"})
 
 
 @get("/predictions", opt=needs("read"), summary="History", responses=_PROBLEMS)
@@ -82,7 +82,7 @@ async def list_predictions(
         in_distribution=in_distribution,
     )
     before = str(cursor) if cursor else None
-    found = await _transact(request, lambda on: predictions.page(on, wanted, before=before, limit=limit))
+    found = await transact(request, lambda on: predictions.page(on, wanted, before=before, limit=limit))
     return Page(predictions=found, next=found[-1].prediction_id if len(found) == limit else None)
 
 
@@ -101,11 +101,7 @@ async def get_prediction(request: Request[Any, Any, Any], prediction_id: FromPat
     "/predictions/{prediction_id:uuid}/photo",
     opt=needs("read"),
     summary="The photo of a prediction",
-    responses={
-        200: ResponseSpec(bytes, media_type="image/*", description="The stored photo, without metadata"),
-        **_PROBLEMS,
-        **_MISSING,
-    },
+    responses=PHOTO | _PROBLEMS | _MISSING,
 )
 async def get_photo(request: Request[Any, Any, Any], prediction_id: FromPath[UUID]) -> Response[bytes]:
     """Return the photo, if it was stored and has not expired."""
@@ -123,7 +119,7 @@ async def get_photo(request: Request[Any, Any, Any], prediction_id: FromPath[UUI
     opt=needs("feedback"),
     status_code=200,
     summary="Label a prediction",
-    responses=_PROBLEMS | _MISSING | _NO_CLASS | documented(BODY_REFUSALS),
+    responses=_PROBLEMS | _MISSING | documented(BODY_REFUSALS | {422: "No such class"}),
 )
 async def give_feedback(request: Request[Any, Any, Any], data: JSONBody[Line]) -> Verdict:
     """Store the true label of a prediction; a later label replaces an earlier one."""
@@ -156,11 +152,9 @@ async def withdraw_feedback(request: Request[Any, Any, Any], prediction_id: From
     status_code=200,
     summary="Send many labels",
     operation_class=LabelFileOperation,
-    responses={
-        200: ResponseSpec(BulkVerdict, description="How many predictions were right"),
-        **_PROBLEMS,
-        **documented(BODY_REFUSALS | {415: "Neither CSV nor JSONL", 422: "A file that cannot be read"}),
-    },
+    responses={200: ResponseSpec(BulkVerdict, description="How many predictions were right")}
+    | _PROBLEMS
+    | documented(BODY_REFUSALS | {415: "Neither CSV nor JSONL", 422: "A file that cannot be read"}),
 )
 async def give_bulk_feedback(request: Request[Any, Any, Any]) -> BulkVerdict:
     """Store the labels of a CSV with the columns `prediction_id,label` and, optionally, `at`, or of a JSONL file.
@@ -172,15 +166,15 @@ async def give_bulk_feedback(request: Request[Any, Any, Any]) -> BulkVerdict:
         raise MediaTypeError(
             f"A body of type {media_type or 'none'!r} is not supported.", "Send text/csv or application/x-ndjson."
         )
-    true_labels = read_labels(await read_body(request, request.app.state.settings.api), KINDS[media_type])
-    journal: Journal = request.app.state.journal
-    await journal.prepare()
-    await _ship(journal)  # the labels may be for new predictions
+    state = request.app.state
+    true_labels = read_labels(await read_body(request, state.settings.api), KINDS[media_type])
+    await state.journal.prepare()
+    await _ship(state.journal)  # the labels may be for new predictions
     done = await store_labels(
-        request.app.state.engine,
+        state.engine,
         true_labels,
         actor=caller_of(request).name,
-        ship_seconds=request.app.state.settings.journal.ship_seconds,
+        ship_seconds=state.settings.journal.ship_seconds,
     )
     instruments.FEEDBACK.labels("right").inc(done.right)
     instruments.FEEDBACK.labels("wrong").inc(done.wrong)
@@ -217,7 +211,7 @@ async def _fresh(
 ) -> Result:
     """Run `work`; if the prediction is not stored yet, wait for it: it may come from here or from another replica."""
     try:
-        return await _transact(request, work)
+        return await transact(request, work)
     except PredictionNotFoundError:
         await _ship(request.app.state.journal)
     await wait_for_arrival(
@@ -226,19 +220,13 @@ async def _fresh(
         ship_seconds=request.app.state.settings.journal.ship_seconds,
         patience_seconds=REQUEST_PATIENCE_SECONDS,
     )
-    return await _transact(request, work)
+    return await transact(request, work)
 
 
 async def _ship(journal: Journal) -> None:
     with contextlib.suppress(TimeoutError):  # a long backlog: the prediction may be far behind
         async with asyncio.timeout(REQUEST_PATIENCE_SECONDS):
             await journal.ship()
-
-
-async def _transact(request: Request[Any, Any, Any], work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
-    journal: Journal = request.app.state.journal
-    await journal.prepare()
-    return await transact(request.app.state.engine, work, patience_seconds=REQUEST_PATIENCE_SECONDS)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -9,11 +9,11 @@ import msgspec
 from litestar import Request, get, post
 
 from dandelion.api.access import needs
-from dandelion.api.audit import record
+from dandelion.api.database import record
 from dandelion.api.problems import documented
 from dandelion.errors import DandelionError
 from dandelion.inference.reloader import Reloader
-from dandelion.inference.service import PredictionService, ServingModel
+from dandelion.inference.service import PredictionService
 
 
 class ModelInput(msgspec.Struct, kw_only=True):
@@ -70,7 +70,22 @@ class Reloaded(msgspec.Struct, kw_only=True):
 def describe_model(request: Request[Any, Any, Any]) -> ServedModel:
     """Return the serving model with its metrics and its card."""
     service: PredictionService = request.app.state.service
-    return _describe(service.serving)
+    serving = service.serving
+    package = serving.classifier.package
+    manifest = package.manifest
+    return ServedModel(
+        name=serving.ref.name,
+        version=serving.ref.version,
+        alias=serving.ref.alias,
+        architecture=manifest.architecture,
+        precision=serving.classifier.precision,
+        digest=package.digest,
+        classes=manifest.classes,
+        input=ModelInput(height=manifest.input.height, width=manifest.input.width),
+        metrics=package.metrics(),
+        since=serving.since,
+        card=package.card,
+    )
 
 
 @post(
@@ -92,21 +107,3 @@ async def reload_model(request: Request[Any, Any, Any]) -> Reloaded:
         raise
     await record(request, "reload", version, {"changed": changed, "version": version})
     return Reloaded(changed=changed, version=version)
-
-
-def _describe(serving: ServingModel) -> ServedModel:
-    package = serving.classifier.package
-    manifest = package.manifest
-    return ServedModel(
-        name=serving.ref.name,
-        version=serving.ref.version,
-        alias=serving.ref.alias,
-        architecture=manifest.architecture,
-        precision=serving.classifier.precision,
-        digest=package.digest,
-        classes=manifest.classes,
-        input=ModelInput(height=manifest.input.height, width=manifest.input.width),
-        metrics=package.metrics(),
-        since=serving.since,
-        card=package.card,
-    )

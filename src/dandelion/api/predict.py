@@ -1,4 +1,4 @@
-"""`POST /predict` and `POST /explain`."""
+"""`POST /predict`, `POST /explain` and `POST /compare`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
 from dandelion.api.access import caller_of, needs
-from dandelion.api.bodies import PhotoOperation
 from dandelion.api.problems import PREDICT, Problem, documented, problem_of
-from dandelion.api.uploads import read_photos
+from dandelion.api.uploads import PhotoOperation, read_photos
 from dandelion.concurrency.executor import BoundedExecutor
-from dandelion.domain import Prediction
-from dandelion.errors import DandelionError, UploadError
+from dandelion.domain import ModelRef, Opinion, Prediction
+from dandelion.errors import DandelionError, PhotoError, UploadError
+from dandelion.inference.challenger import Challenger
+from dandelion.inference.classifier import Classification
 from dandelion.inference.service import PredictionService
 from dandelion.journal import Journal, Photos
 from dandelion.privacy import ClientHasher
@@ -38,6 +39,12 @@ class Predictions:
     """Predictions for several photos, in the order of the photos."""
 
     predictions: list[Prediction | Failure]
+
+
+class Opinions(msgspec.Struct, kw_only=True):
+    """First the prediction of the serving model, then the challenger's, if there is one."""
+
+    opinions: list[Opinion]
 
 
 Predicted: Any = Prediction | Predictions
@@ -110,14 +117,48 @@ async def explain(
     """Return a PNG of the photo with its class activation map."""
     service: PredictionService = request.app.state.service
     side: BoundedExecutor = request.app.state.side_workers
-    photos = await read_photos(request, request.app.state.settings.api)
-    if len(photos) != 1:
-        raise UploadError(f"/explain accepts one photo, and {len(photos)} were sent.", "Send them one by one.")
+    photo = await _read_one(request, "/explain")
     classes = service.serving.classifier.manifest.classes
     if label is not None and label not in classes:
         raise ValidationException(f"The model has no class {label[:80]!r}; its classes: {', '.join(classes)}.")
-    picture = await side.run(service.explain, photos[0], label, strength)
+    picture = await side.run(service.explain, photo, label, strength)
     return Response(picture, media_type="image/png")
+
+
+@post(
+    "/compare",
+    operation_class=PhotoOperation,
+    opt=needs("predict"),
+    status_code=200,
+    summary="Compare champion and challenger",
+    description="One photo, as in /predict. These predictions are neither counted nor stored.",
+    responses=_PROBLEMS
+    | documented(
+        {
+            422: "Not exactly one photo in the form",
+            502: "MLflow does not answer, or returns a damaged package",
+            503: "No model is loaded yet",
+        }
+    ),
+)
+async def compare(request: Request[Any, Any, Any]) -> Opinions:
+    """Return both versions' predictions for one photo."""
+    photo = await _read_one(request, "/compare")
+    service: PredictionService = request.app.state.service
+    side: BoundedExecutor = request.app.state.side_workers
+    serving = service.serving
+    opinions = [_opinion(serving.ref, (await side.run(serving.classifier.classify, [photo]))[0])]
+    challenger: Challenger = request.app.state.challenger
+    if (other := await challenger.find()) is not None and other[0].version != serving.ref.version:
+        opinions += [_opinion(other[0], result) for result in await challenger.classify([photo])]
+    return Opinions(opinions=opinions)
+
+
+async def _read_one(request: Request[Any, Any, Any], path: str) -> bytes:
+    photos = await read_photos(request, request.app.state.settings.api)
+    if len(photos) != 1:
+        raise UploadError(f"{path} accepts one photo, and {len(photos)} were sent.", "Send them one by one.")
+    return photos[0]
 
 
 def _client(request: Request[Any, Any, Any]) -> str | None:
@@ -132,3 +173,15 @@ def _entry(result: Prediction | DandelionError) -> Prediction | Failure:
     problem = problem_of(result)
     instruments.PREDICTION_ERRORS.labels(problem.reason).inc()
     return Failure(error=problem)
+
+
+def _opinion(ref: ModelRef, result: Classification | PhotoError) -> Opinion:
+    if isinstance(result, PhotoError):
+        raise result
+    return Opinion(
+        model=ref,
+        label=result.label,
+        confidence=result.confidence,
+        probabilities=result.probabilities,
+        in_distribution=result.in_distribution,
+    )

@@ -91,30 +91,15 @@ def problem_of(error: Exception, request_id: str = "") -> Problem:
     error = _distinguish(error)
     if isinstance(error, errors.DandelionError):
         status = next((_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES), 500)
-        reason = error.reason()
-        return Problem(
-            title=reason.replace("_", " ").capitalize(),
-            status=status,
-            detail=str(error),
-            reason=reason,
-            request_id=request_id,
-        )
-    if isinstance(error, HTTPException):
-        phrase = HTTPStatus(error.status_code).phrase
-        return Problem(
-            title=phrase,
-            status=error.status_code,
-            detail=_detail(error) or phrase,
-            reason=phrase.lower().replace(" ", "_").replace("-", "_"),
-            request_id=request_id,
-        )
-    return Problem(
-        title="Internal error",
-        status=500,
-        detail="The server failed. Its log has the details under this request id.",
-        reason="internal",
-        request_id=request_id,
-    )
+        reason, detail = error.reason(), str(error)
+        title = reason.replace("_", " ").capitalize()
+    elif isinstance(error, HTTPException):
+        status, title = error.status_code, HTTPStatus(error.status_code).phrase
+        reason, detail = title.lower().replace(" ", "_").replace("-", "_"), _detail(error) or title
+    else:
+        status, title, reason = 500, "Internal error", "internal"
+        detail = "The server failed. Its log has the details under this request id."
+    return Problem(title=title, status=status, detail=detail, reason=reason, request_id=request_id)
 
 
 def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

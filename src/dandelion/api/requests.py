@@ -1,4 +1,4 @@
-"""Gives every request an id, for its response and its log lines, and limits its body."""
+"""Gives every request an id, for its response and its log lines, limits its body and counts its response."""
 
 from __future__ import annotations
 
@@ -6,26 +6,23 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 import structlog
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
-from litestar.types import (
-    ASGIApp,
-    HTTPReceiveMessage,
-    Message,
-    Receive,
-    Scope,
-    Send,
-    WebSocketReceiveMessage,
-)
+from litestar.params import Parameter
+from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send, WebSocketReceiveMessage
 from uuid_utils import uuid7
 
 from dandelion.errors import OverloadedError, SlowUploadError
-from dandelion.telemetry import tracing
+from dandelion.telemetry import instruments, tracing
 
-HEADER = "X-Request-ID"
-_RAW = HEADER.lower().encode()
+# Query parameter of the routes that return a list.
+Limit = Annotated[int, Parameter(ge=1, le=100, description="Maximum number to return.")]
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_HEADER = b"x-request-id"
+_PARENTS = {b"traceparent", b"tracestate"}  # headers that name the caller's trace
 _SANE = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 log = structlog.get_logger(__name__)
@@ -35,31 +32,34 @@ def request_id_of(scope: Scope) -> str:
     """The caller's id of the request if it is valid, else a new one; always the same for one request."""
     state = scope.setdefault("state", {})  # missing if none of our middleware ran before, as for unknown paths
     if "request_id" not in state:
-        given = next((value for name, value in scope["headers"] if name == _RAW), b"")
+        given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
         state["request_id"] = given.decode() if _SANE.fullmatch(given) else str(uuid7())
     return str(state["request_id"])
 
 
-def create_echo(*, access_log: bool) -> Callable[[Message, Scope], Awaitable[None]]:
-    """Create the hook that returns the id and writes the access log, also for refused requests and unknown paths."""
+def create_response_hook(track: str, *, access_log: bool) -> Callable[[Message, Scope], Awaitable[None]]:
+    """Create the hook that returns the id, counts the response and writes the access log, also for unknown paths."""
 
-    async def echo(message: Message, scope: Scope) -> None:
+    async def complete(message: Message, scope: Scope) -> None:
         if message["type"] != "http.response.start":
             return
-        request_id = request_id_of(scope)
-        message["headers"] = [*message["headers"], (_RAW, request_id.encode())]
+        request_id, method, status = request_id_of(scope), str(scope.get("method")), message["status"]
+        message["headers"] = [*message["headers"], (_HEADER, request_id.encode())]
+        # Only templates and known methods, so that clients cannot invent metric labels.
+        route, counted = scope.get("path_template") or "unmatched", method if method in METHODS else "other"
+        instruments.REQUESTS.labels(route, counted, str(status), track).inc()
         if access_log:
             began = scope["state"].get("began")
             log.info(
                 "request",
-                method=scope.get("method"),
+                method=method,
                 path=scope["path"],
-                status=message["status"],
+                status=status,
                 duration_ms=None if began is None else round((time.perf_counter() - began) * 1000, 2),
                 request_id=request_id,
             )
 
-    return echo
+    return complete
 
 
 class RequestContext(ASGIMiddleware):
@@ -72,9 +72,10 @@ class RequestContext(ASGIMiddleware):
         scope["state"]["began"] = time.perf_counter()
         request_id = request_id_of(scope)
         name = f"{scope.get('method', '')} {scope.get('path_template', '')}"
+        sent = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"] if key in _PARENTS}
         with (
             structlog.contextvars.bound_contextvars(request_id=request_id),
-            tracing.request(name, _parents(scope), request_id=request_id),
+            tracing.request(name, sent, request_id=request_id),
         ):
             trace_id = tracing.trace_id()
             with structlog.contextvars.bound_contextvars(**({"trace_id": trace_id} if trace_id else {})):
@@ -131,12 +132,3 @@ class BodyLimits(ASGIMiddleware):
             await next_app(scope, receive_within_limits, send)
         finally:
             self._held_bytes -= held_bytes
-
-
-def _parents(scope: Scope) -> dict[str, str]:
-    """The caller's trace headers."""
-    return {
-        name.decode("latin-1"): value.decode("latin-1")
-        for name, value in scope["headers"]
-        if name in {b"traceparent", b"tracestate"}
-    }

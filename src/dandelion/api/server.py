@@ -70,18 +70,14 @@ class DrainingServer(uvicorn.Server):
 
 
 def run(settings: Settings) -> int:
-    """Serve until a signal; return the exit status.
+    """Serve until a signal; return the exit status, or raise KeyboardInterrupt after Ctrl-C.
 
     Raises:
         PortInUseError: Another process listens on the port.
     """
     listeners = reserve_all(settings)
-    app = create_app(settings)
-    server = create_server(app, settings)
-    try:
-        server.run(sockets=listeners)
-    except KeyboardInterrupt:
-        return 130
+    server = create_server(create_app(settings), settings)
+    server.run(sockets=listeners)
     return 0 if server.started else 3
 
 

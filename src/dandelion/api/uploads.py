@@ -1,23 +1,43 @@
-"""Reads photos from a request body as it arrives, within the limits."""
+"""Bodies that a route reads itself as they arrive, within the limits, and their OpenAPI schemas."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 from litestar import Request
+from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
-from dandelion.errors import (
-    ClientGoneError,
-    MediaTypeError,
-    UploadError,
-    UploadTooLargeError,
-)
+from dandelion.errors import ClientGoneError, MediaTypeError, UploadError, UploadTooLargeError
 from dandelion.settings import ApiSettings
 
 FIELD = "file"
 _EXAMPLE = "Send `curl -F file=@photo.jpg` or `curl -H 'Content-Type: image/jpeg' --data-binary @photo.jpg`."
+_BYTES = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
+_FORM = Schema(
+    type=OpenAPIType.OBJECT,
+    properties={"file": Schema(type=OpenAPIType.ARRAY, items=_BYTES, min_items=1)},
+    required=["file"],
+)
+
+
+@dataclass
+class PhotoOperation(Operation):
+    """A route that accepts photos."""
+
+    def __post_init__(self) -> None:
+        self.request_body = _body({"multipart/form-data": _FORM, "image/*": _BYTES, "application/octet-stream": _BYTES})
+
+
+@dataclass
+class LabelFileOperation(Operation):
+    """A route that accepts a label file."""
+
+    def __post_init__(self) -> None:
+        text = Schema(type=OpenAPIType.STRING)
+        self.request_body = _body({"text/csv": text, "application/x-ndjson": text, "application/jsonl": text})
 
 
 async def read_photos(request: Request[Any, Any, Any], limits: ApiSettings) -> list[bytes]:
@@ -101,3 +121,7 @@ def _too_large(limit: int) -> UploadTooLargeError:
         f"The body is larger than {limit:,} bytes.",
         "Send smaller photos, or raise DANDELION_API__MAX_UPLOAD_BYTES.",
     )
+
+
+def _body(content: dict[str, Any]) -> RequestBody:
+    return RequestBody(required=True, content={kind: OpenAPIMediaType(schema=each) for kind, each in content.items()})

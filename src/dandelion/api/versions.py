@@ -10,17 +10,17 @@ import msgspec
 import structlog
 from litestar import Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, JSONBody, Parameter
+from litestar.params import FromPath, JSONBody
 
 from dandelion.api.access import needs
-from dandelion.api.audit import record
+from dandelion.api.database import record
 from dandelion.api.problems import BODY_REFUSALS, documented
+from dandelion.api.requests import Limit
 from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.domain import CHAMPION, PREVIOUS, ModelVersion, Promoted, Version, VersionDetails
 from dandelion.errors import DandelionError, RegistryError, VersionNotFoundError
 from dandelion.inference.reloader import Reloader
 from dandelion.registry import Registry, create_registry, would_be_created
-from dandelion.settings import Settings
 
 Result = TypeVar("Result")
 
@@ -45,16 +45,15 @@ class Promotion(msgspec.Struct, kw_only=True):
 
 
 @get("/models", opt=needs("read"), summary="Versions", responses=_PROBLEMS)
-async def list_versions(
-    request: Request[Any, Any, Any],
-    limit: Annotated[int, Parameter(ge=1, le=100, description="Maximum number to return.")] = 20,
-) -> Versions:
+async def list_versions(request: Request[Any, Any, Any], limit: Limit = 20) -> Versions:
     """Return the versions of the model, newest first, with their aliases and metrics."""
+    if would_be_created(request.app.state.settings):
+        return Versions(versions=[])
 
     def query(registry: Registry) -> Versions:
         return Versions(versions=[_describe(registry, each) for each in registry.list_versions()[:limit]])
 
-    return await _query(request, query, otherwise=lambda: Versions(versions=[]))
+    return await _query(request, query)
 
 
 @get("/models/{version:str}", opt=needs("read"), summary="One version", responses=_PROBLEMS | _MISSING)
@@ -143,23 +142,15 @@ def _describe(registry: Registry, found: ModelVersion) -> Version:
     )
 
 
-async def _query(
-    request: Request[Any, Any, Any],
-    query: Callable[[Registry], Result],
-    *,
-    otherwise: Callable[[], Result] | None = None,
-) -> Result:
-    """Query the registry; return `otherwise` if there is none yet."""
+async def _query(request: Request[Any, Any, Any], query: Callable[[Registry], Result]) -> Result:
+    """Query the registry, if there is one already."""
     state = request.app.state
-    settings: Settings = state.settings
-    if would_be_created(settings):
-        if otherwise is None:
-            raise VersionNotFoundError("There is no registry yet.", "Create one: `dandelion train` or `dandelion up`.")
-        return otherwise()
+    if would_be_created(state.settings):
+        raise VersionNotFoundError("There is no registry yet.", "Create one: `dandelion train` or `dandelion up`.")
 
     def work() -> Result:
         if state.registry is None:  # lazily, since an embedded one imports MLflow's client
-            state.registry = create_registry(settings)
+            state.registry = create_registry(state.settings)
         return query(state.registry)
 
     threads: BoundedExecutor = state.registry_threads

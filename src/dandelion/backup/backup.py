@@ -23,13 +23,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from dandelion.backup.copies import Say, copy_objects
 from dandelion.backup.dump import dump, restore
 from dandelion.backup.registry import dump_registry
 from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
-from dandelion.db import audit, create_engine, transact
+from dandelion.db import audit, transact
+from dandelion.db.session import open_database
 from dandelion.errors import BackupError, DatabaseError
 from dandelion.objects import BACKUPS, ObjectStore, create_store
 from dandelion.settings import DatabaseSettings, Settings, as_text
@@ -111,22 +110,17 @@ def with_database(settings: Settings, database: str) -> Settings:
 
 
 async def _dump_and_prove(settings: Settings, file: Path, say: Say) -> dict[str, int]:
-    engine = create_engine(settings)
-    try:
+    async with open_database(settings, tables=False) as engine:
         with gzip.open(file, "wb") as stream:
             written = await dump(engine, cast("Any", stream))
-    finally:
-        await engine.dispose()
     say(f"dumped {sum(each.rows for each in written.values())} rows")
     with tempfile.TemporaryDirectory(prefix="scratch-") as folder:
-        scratch = create_engine(with_database(settings, f"sqlite:///{folder}/scratch.db"))
-        try:
+        scratch = with_database(settings, f"sqlite:///{folder}/scratch.db")
+        async with open_database(scratch, tables=False) as engine:
             with gzip.open(file, "rb") as lines:
-                await restore(scratch, lines)
+                await restore(engine, lines)
             with tempfile.TemporaryFile() as again:
-                restored = await dump(scratch, again)
-        finally:
-            await scratch.dispose()
+                restored = await dump(engine, again)
     for table, expected in written.items():
         if restored[table] != expected:
             raise BackupError(
@@ -150,14 +144,11 @@ def _put(store: ObjectStore, name: str, folder: Path, rows: dict[str, int]) -> i
 
 def _record(settings: Settings, name: str, detail: dict[str, Any]) -> None:
     async def write() -> None:
-        engine: AsyncEngine = create_engine(settings)
-        try:
+        async with open_database(settings, tables=False) as engine:
             await transact(
                 engine,
                 lambda on: audit.record(on, actor="flow:backup", action="backup", subject=name, detail=detail),
                 patience_seconds=JOB_PATIENCE_SECONDS,
             )
-        finally:
-            await engine.dispose()
 
     asyncio.run(write())

@@ -30,12 +30,7 @@ _encoder = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The contents of a table in a dump.
-
-    Attributes:
-        rows: Number of rows.
-        sha256: Digest of their lines.
-    """
+    """The contents of a table in a dump: the number of rows, and the digest of their lines."""
 
     rows: int
     sha256: str

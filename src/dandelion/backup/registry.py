@@ -33,11 +33,8 @@ def dump_registry(settings: Settings, file: Path) -> None:
     if settings.registry.uri is not None or not source.exists():
         return
     with tempfile.NamedTemporaryFile(suffix=".db") as held:
-        reading, writing = sqlite3.connect(source), sqlite3.connect(held.name)
-        with writing:
+        with closing(sqlite3.connect(source)) as reading, closing(sqlite3.connect(held.name)) as writing:
             reading.backup(writing)
-        reading.close()
-        writing.close()
         with Path(held.name).open("rb") as plain, gzip.open(file, "wb") as packed:
             shutil.copyfileobj(plain, cast("IO[bytes]", packed))
 

@@ -18,7 +18,8 @@ from dandelion.backup.dump import restore
 from dandelion.backup.mirror import Mirrored, mirror
 from dandelion.backup.registry import restore_artifacts, restore_registry
 from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
-from dandelion.db import audit, create_engine, predictions, transact
+from dandelion.db import audit, predictions, transact
+from dandelion.db.session import open_database
 from dandelion.errors import BackupError, ObjectNotFoundError
 from dandelion.objects import BACKUPS, BUCKETS, create_store
 from dandelion.privacy.erasures import erased_ids
@@ -100,13 +101,11 @@ def restore_versions(settings: Settings, name: str) -> str:
 async def _restore(
     settings: Settings, file: Path, erased: Sequence[str], *, subject: str, actor: str
 ) -> dict[str, int]:
-    engine = create_engine(settings)
-
     async def forget(connection: AsyncConnection, ids: Sequence[str]) -> None:
         await predictions.mark_erased(connection, ids)
         await predictions.forget_clients(connection, ids)
 
-    try:
+    async with open_database(settings, tables=False) as engine:
         with gzip.open(file, "rb") as lines:
             rows = await restore(engine, lines)
         for start in range(0, len(erased), ROWS_AT_ONCE):
@@ -118,6 +117,4 @@ async def _restore(
             lambda on: audit.record(on, actor=actor, action="restore", subject=subject, detail=detail),
             patience_seconds=JOB_PATIENCE_SECONDS,
         )
-        return rows
-    finally:
-        await engine.dispose()
+    return rows

@@ -31,14 +31,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class BatchDone:
-    """The result of a batch.
-
-    Attributes:
-        photos: Number of photos, which is the number of rows.
-        errors: Number of photos that could not be classified.
-        resumed: Number of photos that an earlier run had processed.
-        out: The file or object with the rows.
-    """
+    """How many photos a batch had, could not classify, and took from an earlier run; `out` holds a row for each."""
 
     photos: int
     errors: int
@@ -64,7 +57,8 @@ def predict_batch(
         BatchError: There is no photo, or `out` cannot be written.
         DandelionError: The store or the registry does not respond.
     """
-    _check_out(out)
+    if urlsplit(out).scheme != S3 and not (folder := Path(out).absolute().parent).is_dir():
+        raise BatchError(f"There is no folder {folder}.", "Create it, or choose another path.")
     store.prepare()
     photos = list_photos(source, store)
     chosen = model or _champion(settings)
@@ -100,11 +94,6 @@ def _champion(settings: Settings) -> str:
     return found.version if found is not None else str(starter_path())
 
 
-def _check_out(out: str) -> None:
-    if urlsplit(out).scheme != S3 and not Path(out).absolute().parent.is_dir():
-        raise BatchError(f"There is no folder {Path(out).absolute().parent}.", "Create it, or choose another path.")
-
-
 def _merge(store: ObjectStore, shards: Sequence[Shard], out: str) -> None:
     """Merge all parts into one file, which appears as a whole or not at all."""
     with tempfile.TemporaryDirectory(prefix="batch-") as name:
@@ -117,10 +106,9 @@ def _merge(store: ObjectStore, shards: Sequence[Shard], out: str) -> None:
         try:
             if where.scheme == S3:
                 store.put_file(where.netloc, where.path.lstrip("/"), whole)
-                return
-            place = Path(out).absolute()
-            with replacing(place) as fresh:
-                shutil.move(whole, fresh)
+            else:
+                with replacing(Path(out).absolute()) as fresh:
+                    shutil.move(whole, fresh)
         except (OSError, ObjectStoreError) as error:
             raise BatchError(
                 f"{out} cannot be written ({error}).", "Choose another path and rerun: finished shards are reused."

@@ -15,14 +15,7 @@ import pyarrow.parquet as pq
 
 from dandelion.batch.source import BatchPhoto
 from dandelion.domain import ModelRef
-from dandelion.errors import (
-    BatchError,
-    DandelionError,
-    ObjectCorruptError,
-    ObjectKeyError,
-    ObjectNotFoundError,
-    PhotoError,
-)
+from dandelion.errors import BatchError, DandelionError, ObjectCorruptError, ObjectKeyError, ObjectNotFoundError
 from dandelion.inference.classifier import Classification, Classifier
 from dandelion.inference.cores import usable_cores
 from dandelion.objects import PROCESSED, create_store
@@ -50,14 +43,7 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A part of a batch.
-
-    Attributes:
-        batch: The batch's id.
-        number: Number of the shard, from 0.
-        photos: Its photos.
-        model: Version of the registered model, or the path of a package.
-    """
+    """A part of a batch; shards are numbered from 0, and the model is a registered version or the path of a package."""
 
     batch: str
     number: int
@@ -72,13 +58,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class ShardDone:
-    """The result of a shard.
-
-    Attributes:
-        photos: Number of photos.
-        errors: Number of photos that could not be classified.
-        resumed: Whether an earlier run had processed the shard.
-    """
+    """How many photos a shard had and how many could not be classified, and whether an earlier run had processed it."""
 
     photos: int
     errors: int
@@ -154,7 +134,7 @@ def _read(photo: BatchPhoto, store: Any) -> bytes | BatchError:
         return BatchError(error.message)
 
 
-def _row(photo: BatchPhoto, ref: ModelRef, found: Classification | PhotoError | DandelionError) -> dict[str, Any]:
+def _row(photo: BatchPhoto, ref: ModelRef, found: Classification | DandelionError) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(SCHEMA.names)
     row |= {"photo": photo.name, "model_name": ref.name, "model_version": ref.version}
     if isinstance(found, Classification):

@@ -17,13 +17,9 @@ S3 = "s3"
 
 @dataclass(frozen=True, slots=True)
 class BatchPhoto:
-    """One photo of a batch.
+    """One photo of a batch: the path of a file, which has no bucket, or the key of an object.
 
-    Attributes:
-        place: The file's path, or the object's key.
-        bucket: The object's bucket; empty for a file.
-        size_bytes: Its size, which reveals a photo that changed since an earlier run.
-        changed: When it was written, as text, for the same purpose.
+    The size and the time of the last change, as text, reveal a photo that changed since an earlier run.
     """
 
     place: str

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from dandelion.cli.database import with_engine
+from dandelion.cli.database import in_transaction
 from dandelion.cli.output import console
 from dandelion.concurrency.patience import REQUEST_PATIENCE_SECONDS
 from dandelion.errors import DatabaseError, SettingsError
@@ -22,24 +22,14 @@ def actor() -> str:
 
 
 def record(action: str, subject: str, detail: Mapping[str, Any], *, tables: bool = True) -> None:
-    """Record an action; if the database cannot be reached, print a warning and continue, so that a rollback works.
-
-    Args:
-        action: What was done.
-        subject: What it was done to.
-        detail: Details and outcome.
-        tables: Upgrade the tables first.
-    """
-    from dandelion.db import audit, transact
+    """Record an action; if the database cannot be reached, print a warning and continue, so that a rollback works."""
+    from dandelion.db import audit
 
     try:
-        with_engine(
-            lambda engine: transact(
-                engine,
-                lambda on: audit.record(on, actor=actor(), action=action, subject=subject, detail=detail),
-                patience_seconds=REQUEST_PATIENCE_SECONDS,
-            ),
+        in_transaction(
+            lambda on: audit.record(on, actor=actor(), action=action, subject=subject, detail=detail),
             tables=tables,
+            patience_seconds=REQUEST_PATIENCE_SECONDS,
         )
     except (DatabaseError, SettingsError) as error:
         console(error=True).print(f"Not in the audit log: {error.message}", style="yellow")

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from dandelion.cli.audit import actor
-from dandelion.cli.output import console
+from dandelion.cli.options import Json
+from dandelion.cli.output import console, print_json
+from dandelion.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 
 
 @app.command(epilog="Example: dandelion backup create")
 def create(as_json: Json = False) -> None:
     """Dump the database, verify the dump by a restore and copy the objects, as the daily flow does."""
     from dandelion.backup.backup import create_backup
-    from dandelion.settings import load_settings
 
     with console(error=True).status("Backing up ...") as progress:
         done = create_backup(load_settings(), say=lambda line: progress.update(f"Backing up ... {line}"))
     if as_json:
-        typer.echo(json.dumps(asdict(done)))
+        print_json(done)
     else:
         console().print(done.message, markup=False)
 
@@ -36,11 +33,10 @@ def list_all(as_json: Json = False) -> None:
     """List the backups, newest first."""
     from dandelion.backup.backup import list_backups
     from dandelion.objects import create_store
-    from dandelion.settings import load_settings
 
     found = list_backups(create_store(load_settings()))
     if as_json:
-        typer.echo(json.dumps(found))
+        print_json(found)
         return
     table = Table("Backup", "Rows", "Bytes")
     for each in found:
@@ -68,7 +64,6 @@ def restore(
     Photos erased since the backup stay erased. Exit status 1 if some objects could not be copied back.
     """
     from dandelion.backup.restore import restore_backup, restore_objects, restore_versions
-    from dandelion.settings import load_settings
 
     settings = load_settings()
     with console(error=True).status("Restoring ...") as progress:

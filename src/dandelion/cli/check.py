@@ -3,55 +3,29 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from dandelion.cli.ages import parse_age
-from dandelion.cli.output import console
+from dandelion.cli.options import Json, age
+from dandelion.cli.output import console, print_json
 from dandelion.errors import DandelionError
-from dandelion.settings import API_KEY_VARIABLE
-
-if TYPE_CHECKING:
-    from dandelion.settings import Settings
+from dandelion.settings import API_KEY_VARIABLE, Settings, load_settings
 
 TIMEOUT_SECONDS, PAUSE_SECONDS = 10.0, 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
-    """What to check, in addition to the servers in the settings.
-
-    Attributes:
-        api: Address of the API.
-        key: Key or token for it, if it requires one.
-        photo: The photo to send; None for a generated one.
-        pages: Addresses by part, which must return 2xx.
-    """
-
-    api: str | None
-    key: str | None
-    photo: Path | None
-    pages: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
-    """One line of the table.
-
-    Attributes:
-        part: The part that was checked.
-        works: Whether it works.
-        saw: Its response, or the error.
-    """
+    """One line of the table: a part, whether it works, and its response or the error."""
 
     part: str
     works: bool
@@ -69,34 +43,25 @@ def check(
     database: Annotated[bool, typer.Option(help="Check the tables of the database.")] = True,
     objects: Annotated[bool, typer.Option(help="Write, read and delete an object.")] = True,
     registry: Annotated[bool, typer.Option(help="Look up the alias in MLflow.")] = True,
-    wait: Annotated[
-        timedelta | None,
-        typer.Option(parser=parse_age, metavar="AGE", help="How long to retry parts that fail: 1m."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    wait: Annotated[timedelta | None, age("How long to retry parts that fail: 1m.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Check that every part works; exit status 1 if one does not."""
-    from dandelion.settings import load_settings
-
     settings = load_settings()
-    where = Where(api, key, photo, dict(_page(each) for each in page or []))
-    parts: list[tuple[str, Callable[[Settings, Where], str]]] = []
+    parts: list[tuple[str, Callable[[], str]]] = []
     if api:
-        parts.append(("API", _check_api))
-    parts += [
-        (name, check_part)
-        for name, is_wanted, check_part in (
-            ("Database", database, _check_database),
-            ("Objects", objects, _check_objects),
-            ("Registry", registry, _check_registry),
-        )
-        if is_wanted
-    ]
-    parts += [(name, _check_page(address)) for name, address in where.pages.items()]
+        parts.append(("API", partial(_check_api, api, key, photo)))
+    if database:
+        parts.append(("Database", _check_database))
+    if objects:
+        parts.append(("Objects", partial(_check_objects, settings)))
+    if registry:
+        parts.append(("Registry", partial(_check_registry, settings)))
+    parts += [(name, partial(_check_page, address)) for name, address in dict(map(_page, page or [])).items()]
     deadline = time.monotonic() + (wait or timedelta(0)).total_seconds()
-    outcomes = [_try(name, check_part, settings, where, deadline) for name, check_part in parts]
+    outcomes = [_try(name, check_part, deadline) for name, check_part in parts]
     if as_json:
-        typer.echo(json.dumps([asdict(each) for each in outcomes]))
+        print_json(outcomes)
     else:
         table = Table("Part", "", "Response")
         for each in outcomes:
@@ -105,27 +70,25 @@ def check(
     raise typer.Exit(0 if all(each.works for each in outcomes) else 1)
 
 
-def _try(
-    name: str, check_part: Callable[[Settings, Where], str], settings: Settings, where: Where, deadline: float
-) -> Outcome:
+def _try(name: str, check_part: Callable[[], str], deadline: float) -> Outcome:
     while True:
         try:
-            return Outcome(name, True, check_part(settings, where))
+            return Outcome(name, True, check_part())
         except DandelionError as error:
             if time.monotonic() + PAUSE_SECONDS > deadline:
                 return Outcome(name, False, str(error))
         time.sleep(PAUSE_SECONDS)
 
 
-def _check_api(_: Settings, where: Where) -> str:
+def _check_api(url: str, key: str | None, photo: Path | None) -> str:
     from dandelion.client import Client
 
-    with Client(str(where.api), key=where.key, timeout_seconds=TIMEOUT_SECONDS) as client:
-        found = client.predict(where.photo.read_bytes() if where.photo else _drawn())
+    with Client(url, key=key, timeout_seconds=TIMEOUT_SECONDS) as client:
+        found = client.predict(photo.read_bytes() if photo else _drawn())
     return f"{found.label}, {found.confidence:.2f}, by version {found.model.version}"
 
 
-def _check_database(_: Settings, __: Where) -> str:
+def _check_database() -> str:
     from dandelion.cli.database import with_engine
     from dandelion.db import migrate
 
@@ -135,7 +98,7 @@ def _check_database(_: Settings, __: Where) -> str:
     return f"tables at {steps[-1].revision}"
 
 
-def _check_objects(settings: Settings, _: Where) -> str:
+def _check_objects(settings: Settings) -> str:
     from uuid_utils import uuid7
 
     from dandelion.objects import DATA_LAKE, create_store
@@ -149,7 +112,7 @@ def _check_objects(settings: Settings, _: Where) -> str:
     return f"wrote, read and deleted an object in {DATA_LAKE}"
 
 
-def _check_registry(settings: Settings, _: Where) -> str:
+def _check_registry(settings: Settings) -> str:
     from dandelion.registry import create_registry
 
     found = create_registry(settings).find_alias(settings.model.alias)
@@ -158,19 +121,16 @@ def _check_registry(settings: Settings, _: Where) -> str:
     return f"{found.name} version {found.version} is {settings.model.alias}"
 
 
-def _check_page(address: str) -> Callable[[Settings, Where], str]:
-    def check_page(_: Settings, __: Where) -> str:
-        import httpx
+def _check_page(address: str) -> str:
+    import httpx
 
-        try:
-            response = httpx.get(address, timeout=TIMEOUT_SECONDS, follow_redirects=True)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise DandelionError(f"{address} does not answer ({error or type(error).__name__}).") from error
-        if not response.is_success:
-            raise DandelionError(f"{address} returns {response.status_code}.")
-        return f"{address} returns {response.status_code}"
-
-    return check_page
+    try:
+        response = httpx.get(address, timeout=TIMEOUT_SECONDS, follow_redirects=True)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise DandelionError(f"{address} does not answer ({error or type(error).__name__}).") from error
+    if not response.is_success:
+        raise DandelionError(f"{address} returns {response.status_code}.")
+    return f"{address} returns {response.status_code}"
 
 
 def _page(text: str) -> tuple[str, str]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import DownloadColumn, MofNCompleteColumn
 from rich.table import Table
 
-from dandelion.cli.output import console
+from dandelion.cli.options import Json
+from dandelion.cli.output import console, print_json, progress_bar
+from dandelion.settings import load_settings
 
 if TYPE_CHECKING:
     from dandelion.training.checks import CheckReport
@@ -29,19 +27,19 @@ _SHOWN_PATHS = 4
 def check(
     folder: Annotated[Path, typer.Argument(help="Folder with one subfolder of photos per class.")],
     html: Annotated[Path | None, typer.Option(help="Write an HTML report with thumbnails to this file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Check photos for problems. Exit status: 0 nothing or notes, 1 warnings, 2 errors."""
     from dandelion.training.checks import check_photos
 
-    with _bar("Checking photos", MofNCompleteColumn()) as show:
+    with progress_bar("Checking photos", MofNCompleteColumn()) as show:
         report = check_photos(folder, progress=show)
     if html is not None:
         from dandelion.training.report import write_report
 
         write_report(report, html)
     if as_json:
-        typer.echo(json.dumps(_as_dict(report)))
+        print_json(_as_dict(report))
     else:
         _print(report, html)
     raise typer.Exit(report.exit_status)
@@ -56,7 +54,7 @@ def fetch(
     """Download and unpack an archive of photos. Rerun the command to resume an interrupted download."""
     from dandelion.training.fetch import fetch_archive
 
-    with _bar("Downloading", DownloadColumn()) as show:
+    with progress_bar("Downloading", DownloadColumn()) as show:
         fetch_archive(url, folder, sha256=sha256, progress=show)
     typer.echo(f"Unpacked to {folder}. Check the photos: dandelion data check {folder}")
 
@@ -71,7 +69,7 @@ def sample(
     """Generate photos of lawns with and without dandelions, to try Dandelion without a network."""
     from dandelion.training.sample import create_sample
 
-    with _bar("Generating", MofNCompleteColumn()) as show:
+    with progress_bar("Generating", MofNCompleteColumn()) as show:
         paths = create_sample(folder, per_class=per_class, size=size, seed=seed, progress=show)
     typer.echo(f"Generated {len(paths)} photos. Train on them: dandelion train --data {folder}")
 
@@ -83,24 +81,10 @@ def upload(
     """Upload photos to the data lake, for retraining; photos that are already there are skipped."""
     from dandelion.objects import create_store
     from dandelion.retraining.lake import upload as send
-    from dandelion.settings import load_settings
 
-    with _bar("Uploading", MofNCompleteColumn()) as show:
-        done = send(create_store(load_settings()), folder, progress=show)
-    typer.echo(
-        f"Uploaded {done.sent} photos; {done.there} were already there. Train on them: dandelion retrain --force"
-    )
-
-
-@contextmanager
-def _bar(words: str, column: Any) -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar on a terminal, nothing elsewhere: scripts read only the result."""
-    screen = Console(stderr=True)
-    bar = Progress(TextColumn(words), BarColumn(), column, TimeRemainingColumn(), console=screen, transient=True)
-    bar.disable = not screen.is_terminal
-    with bar:
-        task = bar.add_task(words, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with progress_bar("Uploading", MofNCompleteColumn()) as show:
+        sent, there = send(create_store(load_settings()), folder, progress=show)
+    typer.echo(f"Uploaded {sent} photos; {there} were already there. Train on them: dandelion retrain --force")
 
 
 def _print(report: CheckReport, html: Path | None) -> None:

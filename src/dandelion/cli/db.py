@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from dandelion.cli.ages import parse_age
 from dandelion.cli.audit import record
 from dandelion.cli.database import with_engine
-from dandelion.cli.output import console
+from dandelion.cli.options import Json, age
+from dandelion.cli.output import console, print_json
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -26,10 +24,7 @@ PRUNED_AT_ONCE = 5000
 @app.command(epilog="Example: dandelion db upgrade")
 def upgrade(
     revision: Annotated[str, typer.Argument(help="Schema version to upgrade to.")] = "head",
-    wait: Annotated[
-        timedelta | None,
-        typer.Option(parser=parse_age, metavar="AGE", help="How long to wait for the database, 5m or 1h."),
-    ] = None,
+    wait: Annotated[timedelta | None, age("How long to wait for the database, 5m or 1h.")] = None,
     or_newer: Annotated[
         bool, typer.Option("--or-newer", help="Accept tables of a newer version, as after a rollback.")
     ] = False,
@@ -65,13 +60,13 @@ def downgrade(
 
 
 @app.command(epilog="Example: dandelion db status --json")
-def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False) -> None:
+def status(as_json: Json = False) -> None:
     """List every schema version and whether it is applied; exit status 1 if one is missing."""
     from dandelion.db import migrate
 
     steps = with_engine(migrate.status, tables=False)
     if as_json:
-        typer.echo(json.dumps([asdict(step) for step in steps]))
+        print_json(steps)
     else:
         table = Table("Version", "Change", "Applied")
         for step in steps:
@@ -83,7 +78,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON inst
 
 @app.command(epilog="Example: dandelion db prune --older-than 90d")
 def prune(
-    older_than: Annotated[timedelta, typer.Option(parser=parse_age, metavar="AGE", help="15m, 12h, 90d or 8w.")],
+    older_than: Annotated[timedelta, age("15m, 12h, 90d or 8w.")],
 ) -> None:
     """Delete old predictions and their feedback, some thousand at a time, so that serving continues."""
     from dandelion.db import predictions, transact

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
-import json
+import io
 import os
 import platform
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Annotated, Literal
+import tempfile
+from dataclasses import dataclass
+from typing import Literal
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from dandelion.cli.output import console
+from dandelion.cli.options import Json
+from dandelion.cli.output import console, print_json
 from dandelion.errors import DandelionError, PortInUseError
 from dandelion.http.sockets import check_port
 from dandelion.settings import Settings, load_settings
@@ -26,15 +27,8 @@ _MIN_MEMORY_BYTES = 2 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the table.
-
-    Attributes:
-        what: What was checked.
-        state: `fail` means that Dandelion does not work.
-        saw: What was found.
-        remedy: What to do; empty for nothing.
-    """
+class Diagnosis:
+    """One line of the table: what was checked and found, and what to do; `fail` means that Dandelion does not work."""
 
     what: str
     state: Literal["ok", "warn", "fail"]
@@ -42,11 +36,11 @@ class Finding:
     remedy: str = ""
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False) -> None:
+def doctor(as_json: Json = False) -> None:
     """Check machine, packages, settings, ports, registry and model; exit status 1 if a check fails."""
     findings = examine()
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings]))
+        print_json(findings)
     else:
         table = Table("Checked", "", "Found", "What to do")
         for finding in findings:
@@ -56,77 +50,65 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON inst
     raise typer.Exit(1 if any(finding.state == "fail" for finding in findings) else 0)
 
 
-def examine() -> list[Finding]:
+def examine() -> list[Diagnosis]:
     """Run every check, in an order where one failure explains the next ones."""
     findings = [_machine(), _memory(), _acceleration(), _extras()]
     try:
         settings = load_settings()
     except DandelionError as error:
-        return [*findings, Finding("Settings", "fail", error.message, error.remedy)]
-    findings.append(Finding("Settings", "ok", "all known and well-formed"))
-    checks: list[Callable[[Settings], Finding]] = [_home, _api_port, _registry, _model]
-    return findings + [check(settings) for check in checks]
+        return [*findings, Diagnosis("Settings", "fail", error.message, error.remedy)]
+    findings.append(Diagnosis("Settings", "ok", "all known and well-formed"))
+    return findings + [check(settings) for check in (_home, _api_port, _registry, _model)]
 
 
-def _machine() -> Finding:
+def _machine() -> Diagnosis:
     from dandelion.inference.cores import usable_cores
 
     cores = usable_cores()
     saw = f"{cores} cores, {platform.machine()}, Python {platform.python_version()}"
-    return Finding("Machine", "ok" if cores > 1 else "warn", saw, "" if cores > 1 else "Use two cores or more.")
+    return Diagnosis("Machine", "ok" if cores > 1 else "warn", saw, "" if cores > 1 else "Use two cores or more.")
 
 
-def _memory() -> Finding:
+def _memory() -> Diagnosis:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    enough = total >= _MIN_MEMORY_BYTES
-    return Finding(
-        "Memory",
-        "ok" if enough else "warn",
-        f"{total / 1024**3:.1f} GiB",
-        "" if enough else "Training needs 2 GiB or more.",
-    )
+    saw = f"{total / 1024**3:.1f} GiB"
+    if total < _MIN_MEMORY_BYTES:
+        return Diagnosis("Memory", "warn", saw, "Training needs 2 GiB or more.")
+    return Diagnosis("Memory", "ok", saw)
 
 
-def _acceleration() -> Finding:
+def _acceleration() -> Diagnosis:
     import openvino as ov
 
     core = ov.Core()
-    found = [name for name in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") if name in {"BF16", "INT8", "FP16"}]
-    return Finding(
-        "Processor", "ok", f"{core.get_property('CPU', 'FULL_DEVICE_NAME')}: {', '.join(found) or 'FP32 only'}"
-    )
+    name, capabilities = (core.get_property("CPU", each) for each in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES"))
+    found = [each for each in capabilities if each in {"BF16", "INT8", "FP16"}]
+    return Diagnosis("Processor", "ok", f"{name}: {', '.join(found) or 'FP32 only'}")
 
 
-def _extras() -> Finding:
+def _extras() -> Diagnosis:
     parts = {"train": "torch", "flows": "prefect", "ui": "gradio"}
     missing = [extra for extra, module in parts.items() if importlib.util.find_spec(module) is None]
     if not missing:
-        return Finding("Extras", "ok", "train, flows and ui")
-    return Finding("Extras", "warn", f"without {', '.join(missing)}", f"pip install 'dandelion[{','.join(missing)}]'")
+        return Diagnosis("Extras", "ok", "train, flows and ui")
+    return Diagnosis("Extras", "warn", f"without {', '.join(missing)}", f"pip install 'dandelion[{','.join(missing)}]'")
 
 
-def _home(settings: Settings) -> Finding:
+def _home(settings: Settings) -> Diagnosis:
+    what, home = "Home folder", settings.home
     try:
-        settings.home.mkdir(parents=True, exist_ok=True)
-        probe = settings.home / ".probe"
-        probe.write_text("")
-        probe.unlink()
+        home.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=home).close()
     except OSError as error:
-        return Finding(
-            "Home folder",
-            "fail",
-            f"{settings.home}: {error.strerror}",
-            "Set DANDELION_HOME to a folder that you can write to.",
-        )
-    free = shutil.disk_usage(settings.home).free
+        remedy = "Set DANDELION_HOME to a folder that you can write to."
+        return Diagnosis(what, "fail", f"{home}: {error.strerror}", remedy)
+    free = shutil.disk_usage(home).free
     if free < _MIN_FREE_BYTES:
-        return Finding(
-            "Home folder", "warn", f"{settings.home}: {free / 1024**3:.1f} GiB free", "Free some space: 2 GiB or more."
-        )
-    return Finding("Home folder", "ok", f"{settings.home}: {free / 1024**3:.0f} GiB free")
+        return Diagnosis(what, "warn", f"{home}: {free / 1024**3:.1f} GiB free", "Free some space: 2 GiB or more.")
+    return Diagnosis(what, "ok", f"{home}: {free / 1024**3:.0f} GiB free")
 
 
-def _api_port(settings: Settings) -> Finding:
+def _api_port(settings: Settings) -> Diagnosis:
     from dandelion.client import Client
 
     what, where = "API", settings.api.url
@@ -135,33 +117,30 @@ def _api_port(settings: Settings) -> Finding:
     except PortInUseError as in_use:
         try:
             with Client(where, timeout_seconds=3, patience_seconds=3) as client:
-                return Finding(what, "ok", f"{where} serves version {client.model()['version']}")
+                return Diagnosis(what, "ok", f"{where} serves version {client.model()['version']}")
         except (DandelionError, KeyError):
-            return Finding(what, "fail", f"something else listens on {where}", in_use.remedy)
+            return Diagnosis(what, "fail", f"something else listens on {where}", in_use.remedy)
     except DandelionError as error:
-        return Finding(what, "fail", error.message, error.remedy)
-    return Finding(what, "ok", f"port {settings.api.port} is free", "dandelion up")
+        return Diagnosis(what, "fail", error.message, error.remedy)
+    return Diagnosis(what, "ok", f"port {settings.api.port} is free", "dandelion up")
 
 
-def _registry(settings: Settings) -> Finding:
+def _registry(settings: Settings) -> Diagnosis:
     from dandelion.registry import create_registry, would_be_created
 
     if would_be_created(settings):
-        return Finding("Registry", "ok", "embedded, not created yet", "dandelion up")
+        return Diagnosis("Registry", "ok", "embedded, not created yet", "dandelion up")
     try:
         champion = create_registry(settings).find_alias(settings.model.alias)
     except DandelionError as error:
-        return Finding("Registry", "fail", error.message, error.remedy)
+        return Diagnosis("Registry", "fail", error.message, error.remedy)
     if champion is None:
-        return Finding(
-            "Registry", "warn", f"no version has the alias {settings.model.alias}", "dandelion train --data DIR"
-        )
-    return Finding("Registry", "ok", f"{champion.name} version {champion.version} is {settings.model.alias}")
+        saw = f"no version has the alias {settings.model.alias}"
+        return Diagnosis("Registry", "warn", saw, "dandelion train --data DIR")
+    return Diagnosis("Registry", "ok", f"{champion.name} version {champion.version} is {settings.model.alias}")
 
 
-def _model(settings: Settings) -> Finding:
-    import io
-
+def _model(settings: Settings) -> Diagnosis:
     from PIL import Image
 
     from dandelion.inference.classifier import Classifier
@@ -174,7 +153,7 @@ def _model(settings: Settings) -> Finding:
         classifier = Classifier.load(found.package, settings.inference)
         result = classifier.classify([photo.getvalue()])[0]
     except DandelionError as error:
-        return Finding("Model", "fail", error.message, error.remedy)
+        return Diagnosis("Model", "fail", error.message, error.remedy)
     if isinstance(result, DandelionError):
-        return Finding("Model", "fail", str(result))
-    return Finding("Model", "ok", f"version {found.ref.version} classifies in {classifier.precision}")
+        return Diagnosis("Model", "fail", str(result))
+    return Diagnosis("Model", "ok", f"version {found.ref.version} classifies in {classifier.precision}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from dandelion.cli.audit import actor
 from dandelion.cli.database import with_engine
-from dandelion.cli.output import console
-from dandelion.settings import API_KEY_VARIABLE
+from dandelion.cli.options import Json, ServerKey
+from dandelion.cli.output import console, print_json
+from dandelion.settings import load_settings
 
 if TYPE_CHECKING:
     from dandelion.domain import BulkVerdict
@@ -23,8 +23,8 @@ _KINDS: dict[str, Kind] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 def feedback(
     file: Annotated[Path, typer.Argument(help="CSV or JSONL with prediction_id, label and, optionally, at.")],
     url: Annotated[str | None, typer.Option(help="Send the labels to this server instead of the database.")] = None,
-    key: Annotated[str | None, typer.Option(envvar=API_KEY_VARIABLE, help="API key for that server.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    key: ServerKey = None,
+    as_json: Json = False,
 ) -> None:
     """Send the true labels of many photos; exit status 1 if lines were refused. Refused lines are listed."""
     kind = _KINDS.get(file.suffix.lower())
@@ -37,7 +37,7 @@ def feedback(
     with console(error=True).status(f"Sending {file.name} ..."):
         done = _remote(url, key, data, kind) if url else _local(data, kind)
     if as_json:
-        typer.echo(msgspec.json.encode(done).decode())
+        print_json(done)
     else:
         console().print(f"{done.right} predictions were right, {done.wrong} wrong; {done.refused} lines were refused.")
         for refused in done.refused_lines:
@@ -56,7 +56,6 @@ def _remote(url: str, key: str | None, data: bytes, kind: Kind) -> BulkVerdict:
 
 def _local(data: bytes, kind: Kind) -> BulkVerdict:
     from dandelion.feedback.labels import read_labels, store_labels
-    from dandelion.settings import load_settings
 
     true_labels = read_labels(data, kind)
     pause = load_settings().journal.ship_seconds

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from dandelion.cli.output import console
+from dandelion.cli.options import Json
+from dandelion.cli.output import console, print_json
+from dandelion.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("list", epilog="Example: dandelion flows list")
-def list_flows(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False) -> None:
+def list_flows(as_json: Json = False) -> None:
     """List the flows and their schedules."""
-    from dataclasses import asdict
-
-    from dandelion.orchestration.catalogue import list_deployments
-    from dandelion.settings import load_settings
+    from dandelion.flows.catalogue import list_deployments
 
     found = list_deployments(load_settings().prefect)
     if as_json:
-        typer.echo(json.dumps([asdict(each) for each in found]))
+        print_json(found)
         return
     table = Table("Flow", "Cron (UTC)", "What it does")
     for each in found:
@@ -36,8 +34,7 @@ def list_flows(as_json: Annotated[bool, typer.Option("--json", help="Print JSON 
 @app.command(epilog="Example: dandelion flows serve")
 def serve() -> None:
     """Run triggered and scheduled flows on this machine until Ctrl-C; `dandelion up` includes this."""
-    from dandelion.orchestration.serve import serve as run
-    from dandelion.settings import load_settings
+    from dandelion.flows.serve import serve as run
 
     run(load_settings(), lambda line: console().print(line, markup=False))
 
@@ -57,9 +54,7 @@ def deploy(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Environment variable of the runs; may be repeated.")
     ] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Maximum number of concurrent runs.")] = None,
-    folder: Annotated[
-        Path | None, typer.Option(help="Folder of the flows where they run; by default the same as here.")
-    ] = None,
+    folder: Annotated[Path, typer.Option(help="Working directory of the runs.")] = Path("/"),
     job_template: Annotated[
         Path | None,
         typer.Option(
@@ -71,25 +66,25 @@ def deploy(
 
     A Prefect worker then runs them: prefect worker start --pool NAME --type kubernetes
     """
-    from dandelion.orchestration.deploy import Target, read_template
-    from dandelion.orchestration.deploy import deploy as register
-    from dandelion.settings import load_settings
+    from dandelion.flows.deploy import deploy as register
+    from dandelion.flows.deploy import read_template
 
     given: dict[str, Any] = {
+        "image": image or None,
         "namespace": namespace,
         "service_account_name": service_account,
         "env": dict(_pair(each) for each in env) if env else None,
     }
-    target = Target(
-        pool=pool,
-        kind=kind,
+    deploying = register(
+        load_settings(),
+        pool,
+        kind,
         concurrency=concurrency,
-        image=image,
         folder=folder,
         template=read_template(job_template) if job_template else None,
         variables={name: value for name, value in given.items() if value is not None},
     )
-    names = asyncio.run(register(load_settings(), target))
+    names = asyncio.run(deploying)
     console().print(f"The work pool {pool} runs {', '.join(names)}.")
 
 

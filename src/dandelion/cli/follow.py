@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from datetime import datetime
 
-from rich.console import Console, Group
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -34,13 +35,13 @@ def follow(settings: Settings, run_id: str, out: Console, *, patience_seconds: f
 async def _follow(settings: Settings, run_id: str, out: Console, patience_seconds: float) -> FlowRun:
     shown: dict[str, str] = {}
     async with PrefectApi(settings) as api:
-        with Live(console=out, auto_refresh=False, transient=False) if out.is_terminal else _Nothing() as live:
+        with Live(console=out, auto_refresh=False, transient=False) if out.is_terminal else nullcontext() as live:
             while True:
                 run = await _look(api, run_id, patience_seconds)
-                if isinstance(live, Live):
-                    live.update(_table(run), refresh=True)
-                else:
+                if live is None:
                     _print_changes(run, shown, out)
+                else:
+                    live.update(_table(run), refresh=True)
                 if run.state in ENDED:
                     break
                 await asyncio.sleep(LOOK_SECONDS)
@@ -58,13 +59,6 @@ async def _look(api: PrefectApi, run_id: str, patience_seconds: float) -> FlowRu
     return await looks(api.get_run, run_id)
 
 
-class _Nothing:
-    def __enter__(self) -> _Nothing:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-
 def _print_changes(run: FlowRun, shown: dict[str, str], out: Console) -> None:
     """Print a line for every step whose state or message changed."""
     for step in run.steps:
@@ -74,14 +68,14 @@ def _print_changes(run: FlowRun, shown: dict[str, str], out: Console) -> None:
             out.print(f"{step.name}: {words}", markup=False)
 
 
-def _table(run: FlowRun) -> Group:
+def _table(run: FlowRun) -> RenderableType:
+    if not run.steps:
+        return Text(f"{run.state}: waits for a process that serves the flows", "dim")
     table = Table("Step", "State", "Seconds", "What", box=None, pad_edge=False)
     for step in run.steps:
         state = Text(step.state, _COLOURS.get(step.state, ""))
         table.add_row(step.name, state, _seconds(step), Text(step.message))
-    if not run.steps:
-        return Group(Text(f"{run.state}: waits for a process that serves the flows", "dim"))
-    return Group(table)
+    return table
 
 
 def _seconds(step: FlowStep) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, cast, get_args
@@ -10,17 +9,16 @@ from typing import Annotated, Any, cast, get_args
 import typer
 from rich.table import Table
 
-from dandelion.cli.ages import parse_age
 from dandelion.cli.audit import actor
-from dandelion.cli.database import with_engine
-from dandelion.cli.output import console
-from dandelion.concurrency.patience import COMMAND_PATIENCE_SECONDS
+from dandelion.cli.database import in_transaction
+from dandelion.cli.options import Json, age
+from dandelion.cli.output import console, print_json
 from dandelion.domain import AccessScope, ApiKey
+from dandelion.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True)
 
 SCOPES = get_args(AccessScope)
-NAME = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,79}"
 
 
 def _scope(text: str) -> str:
@@ -29,23 +27,24 @@ def _scope(text: str) -> str:
     return text
 
 
+Name = Annotated[str, typer.Argument(help="Who or what uses it; shown in history and audit log.")]
+Scopes = Annotated[
+    list[str], typer.Option(parser=_scope, metavar="SCOPE", help=f"{', '.join(SCOPES)}; may be repeated.")
+]
+
+
 @app.command(epilog="Example: dandelion keys create website --scope predict --scope feedback --expires 90d")
 def create(
-    name: Annotated[str, typer.Argument(help="Who or what uses it; shown in history and audit log.")],
-    scope: Annotated[
-        list[str],
-        typer.Option(parser=_scope, metavar="SCOPE", help=f"{', '.join(SCOPES)}; may be repeated."),
-    ],
-    expires: Annotated[
-        timedelta | None, typer.Option(parser=parse_age, metavar="AGE", help="15m, 12h, 90d or 8w; by default never.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    name: Name,
+    scope: Scopes,
+    expires: Annotated[timedelta | None, age("15m, 12h, 90d or 8w; by default never.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Create a key and print it once; only its digest is stored."""
     from dandelion.access.keys import create_key
-    from dandelion.db import keys, transact
+    from dandelion.db import keys
 
-    if re.fullmatch(NAME, name) is None:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,79}", name) is None:
         raise typer.BadParameter(f"{name!r} is not a valid key name: use up to 80 letters, digits and ._@- .")
     text, identity, digest = create_key()
     now = datetime.now(UTC)
@@ -57,26 +56,22 @@ def create(
         created_at=now,
         expires_at=now + expires if expires else None,
     )
-    with_engine(
-        lambda engine: transact(
-            engine, lambda on: keys.create(on, key, actor=actor()), patience_seconds=COMMAND_PATIENCE_SECONDS
-        )
-    )
+    in_transaction(lambda on: keys.create(on, key, actor=actor()))
     if as_json:
-        typer.echo(json.dumps({"key": text, **_shown(key)}))
+        print_json({"key": text, **_shown(key)})
     else:
         typer.echo(text)
         console(error=True).print("Save it now: it is not shown again. Send it as `Authorization: Bearer KEY`.")
 
 
 @app.command("list", epilog="Example: dandelion keys list --json")
-def list_keys(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False) -> None:
+def list_keys(as_json: Json = False) -> None:
     """List all keys, including expired and revoked ones."""
-    from dandelion.db import keys, transact
+    from dandelion.db import keys
 
-    found = with_engine(lambda engine: transact(engine, keys.list_all, patience_seconds=COMMAND_PATIENCE_SECONDS))
+    found = in_transaction(keys.list_all)
     if as_json:
-        typer.echo(json.dumps([_shown(key) for key in found]))
+        print_json([_shown(key) for key in found])
         return
     table = Table("Name", "State", "Scopes", "Created", "Expires")
     for key in found:
@@ -88,30 +83,20 @@ def list_keys(as_json: Annotated[bool, typer.Option("--json", help="Print JSON i
 @app.command(epilog="Example: dandelion keys revoke website")
 def revoke(name: Annotated[str, typer.Argument(help="Name of the key.")]) -> None:
     """Revoke a key; it stops working within DANDELION_ACCESS__KEY_CACHE_SECONDS."""
-    from dandelion.db import keys, transact
+    from dandelion.db import keys
 
-    with_engine(
-        lambda engine: transact(
-            engine, lambda on: keys.revoke(on, name, actor=actor()), patience_seconds=COMMAND_PATIENCE_SECONDS
-        )
-    )
+    in_transaction(lambda on: keys.revoke(on, name, actor=actor()))
     console().print(f"The key {name} is revoked.")
 
 
 @app.command(epilog="Example: dandelion keys token smoke-test --scope predict --expires 10m")
 def token(
-    name: Annotated[str, typer.Argument(help="Who or what uses it; shown in history and audit log.")],
-    scope: Annotated[
-        list[str],
-        typer.Option(parser=_scope, metavar="SCOPE", help=f"{', '.join(SCOPES)}; may be repeated."),
-    ],
-    expires: Annotated[
-        timedelta | None, typer.Option(parser=parse_age, metavar="AGE", help="1h, 90d or 8w; by default 15 minutes.")
-    ] = None,
+    name: Name,
+    scope: Scopes,
+    expires: Annotated[timedelta | None, age("1h, 90d or 8w; by default 15 minutes.")] = None,
 ) -> None:
     """Sign a token with the first of DANDELION_ACCESS__JWT_SECRETS and print it; it is not stored."""
     from dandelion.access.tokens import sign_token
-    from dandelion.settings import load_settings
 
     typer.echo(
         sign_token(load_settings().access, name, cast("list[AccessScope]", scope), expires or timedelta(minutes=15))

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from dandelion import __version__
 from dandelion.cli import backup, data, db, flows, keys, models, monitoring, objects, predictions, privacy
 from dandelion.cli.check import check
 from dandelion.cli.doctor import doctor
 from dandelion.cli.feedback import feedback
+from dandelion.cli.options import Json
+from dandelion.cli.output import console, print_json
 from dandelion.cli.predict import predict
 from dandelion.cli.predict_batch import predict_batch
 from dandelion.cli.retrain import retrain
-from dandelion.cli.settings import settings
 from dandelion.cli.train import train
 from dandelion.errors import DandelionError
-from dandelion.settings import LogSettings
+from dandelion.settings import LogSettings, Settings, as_text, load_settings, variables
 from dandelion.telemetry.logs import configure_logging
 
 app = typer.Typer(
@@ -51,7 +54,6 @@ app.command(epilog="Example: dandelion predict-batch photos/ --out predictions.p
 app.command(epilog="Example: dandelion feedback labels.csv --url http://127.0.0.1:8000")(feedback)
 app.command(epilog="Example: dandelion doctor")(doctor)
 app.command(epilog="Example: dandelion check --api http://127.0.0.1:8000")(check)
-app.command(epilog="Example: dandelion settings --json")(settings)
 
 
 @app.callback()
@@ -63,11 +65,24 @@ def _root(
         raise typer.Exit
 
 
+@app.command(epilog="Example: dandelion settings --json")
+def settings(as_json: Json = False) -> None:
+    """List every setting: variable, value and description. Values that differ from the default are bold."""
+    values, defaults = as_text(load_settings()), as_text(Settings.model_construct())
+    if as_json:
+        print_json(values)
+        return
+    table = Table("Variable", "Value", "What it does", show_lines=False)
+    for name, description in variables().items():
+        value = escape(values[name])
+        table.add_row(name, value if values[name] == defaults[name] else f"[bold]{value}[/]", escape(description))
+    console().print(table)
+
+
 @app.command(epilog="Example: dandelion up, then open http://127.0.0.1:7860")
 def up() -> None:
     """Start everything on this machine: web page, API, MLflow, Prefect and a starter model. Ctrl-C stops it."""
     from dandelion.cli.up import run_up
-    from dandelion.settings import load_settings
 
     raise typer.Exit(run_up(load_settings()))
 
@@ -83,7 +98,6 @@ def serve(
 ) -> None:
     """Run only the API."""
     from dandelion.api.server import run
-    from dandelion.settings import load_settings
 
     given = {
         "DANDELION_MODEL__PATH": model,
@@ -91,9 +105,7 @@ def serve(
         "DANDELION_API__PORT": port,
         "DANDELION_API__TRACK": track,
     }
-    # Options are set in the environment, so that they are checked and reported like any other setting.
-    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
-    raise typer.Exit(run(load_settings()))
+    raise typer.Exit(run(_settings_with(given)))
 
 
 @app.command(epilog="Example: dandelion ui --api http://api:8000, then open http://127.0.0.1:7860")
@@ -103,12 +115,16 @@ def ui(
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
 ) -> None:
     """Run only the web page."""
-    from dandelion.settings import load_settings
     from dandelion.ui.server import run
 
     given = {"DANDELION_UI__API_URL": api, "DANDELION_UI__HOST": host, "DANDELION_UI__PORT": port}
+    raise typer.Exit(run(_settings_with(given)))
+
+
+def _settings_with(given: Mapping[str, object]) -> Settings:
+    # Options are set in the environment, so that they are checked and reported like any other setting.
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
-    raise typer.Exit(run(load_settings()))
+    return load_settings()
 
 
 def main() -> int:
@@ -119,10 +135,10 @@ def main() -> int:
     except typer.Exit as done:
         return done.exit_code
     except DandelionError as error:
-        console = Console(stderr=True)
-        console.print(f"[bold red]Error:[/] {escape(error.message)}", highlight=False, markup=True, soft_wrap=True)
+        screen = Console(stderr=True)
+        screen.print(f"[bold red]Error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
         if error.remedy:
-            console.print(f"[bold]Remedy:[/] {escape(error.remedy)}", highlight=False, soft_wrap=True)
+            screen.print(f"[bold]Remedy:[/] {escape(error.remedy)}", highlight=False, soft_wrap=True)
         return 2
     except (typer.Abort, KeyboardInterrupt):
         return 130

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,15 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from dandelion.cli.audit import record
-from dandelion.cli.output import console
+from dandelion.cli.options import Json
+from dandelion.cli.output import console, print_json
 from dandelion.domain import CHAMPION
+from dandelion.settings import load_settings
 
 if TYPE_CHECKING:
     from dandelion.registry import Registry
 
 app = typer.Typer(no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 
 
 @app.command("list", epilog="Example: dandelion models list")
@@ -30,9 +28,9 @@ def list_versions(as_json: Json = False) -> None:
     """List all versions, newest first."""
     versions = _registry().list_versions()
     if as_json:
-        typer.echo(json.dumps([asdict(version) for version in versions]))
+        print_json(versions)
         return
-    table = Table("Version", "Alias", "Created (UTC)", "Package", title=f"Versions of {_name()}")
+    table = Table("Version", "Alias", "Created (UTC)", "Package", title=f"Versions of {load_settings().model.name}")
     for version in versions:
         created = datetime.fromtimestamp(version.created_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
         table.add_row(version.version, ", ".join(version.aliases), created, version.digest[:12])
@@ -42,8 +40,6 @@ def list_versions(as_json: Json = False) -> None:
 @app.command(epilog="Example: dandelion models show champion")
 def show(version: Annotated[str, typer.Argument(help="Version or alias.")] = CHAMPION) -> None:
     """Show a version's model card."""
-    from dandelion.settings import load_settings
-
     registry = _registry()
     found = registry.find_alias(version) if not version.isdecimal() else None
     package = registry.download(found or registry.get_version(version), load_settings().cache)
@@ -92,12 +88,5 @@ def rollback() -> None:
 
 def _registry() -> Registry:
     from dandelion.registry import create_registry
-    from dandelion.settings import load_settings
 
     return create_registry(load_settings())
-
-
-def _name() -> str:
-    from dandelion.settings import load_settings
-
-    return load_settings().model.name

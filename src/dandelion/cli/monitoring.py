@@ -7,27 +7,24 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.table import Table
 
-from dandelion.cli.ages import parse_age
-from dandelion.cli.output import console
+from dandelion.cli.options import Json, age
+from dandelion.cli.output import console, print_json
+from dandelion.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True)
 
-DAYS = timedelta(days=7)
-
 
 @app.command(epilog="Example: dandelion monitoring run --json")
-def run(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False) -> None:
+def run(as_json: Json = False) -> None:
     """Compare the photos of all processes with training, as the hourly flow does; exit status 1 if they drifted."""
     from dandelion.monitoring import run_monitoring
-    from dandelion.settings import load_settings
 
     found = asyncio.run(run_monitoring(load_settings()))
     if as_json:
-        typer.echo(msgspec.json.encode(found).decode())
+        print_json(found)
     else:
         out = console()
         for drift in found.drift:
@@ -49,19 +46,13 @@ def run(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead
 @app.command(epilog="Example: dandelion monitoring report --output report.html --since 30d")
 def report(
     output: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("monitoring.html"),
-    since: Annotated[
-        timedelta | None,
-        typer.Option(
-            parser=parse_age, metavar="AGE", help="How far back the report goes: 12h, 30d or 8w; by default 7d."
-        ),
-    ] = None,
+    since: Annotated[timedelta | None, age("How far back the report goes: 12h, 30d or 8w; by default 7d.")] = None,
 ) -> None:
     """Write an HTML report: accuracy by day, drift by feature, and the photos most worth labelling."""
     from dandelion.monitoring.report import create_report, write_report
-    from dandelion.settings import load_settings
 
     with console(error=True).status("Measuring ..."):
-        found = asyncio.run(create_report(load_settings(), since or DAYS))
+        found = asyncio.run(create_report(load_settings(), since or timedelta(days=7)))
     write_report(found, output)
     size = output.stat().st_size
     console().print(f"Wrote {output}, {size:,} bytes. Drifted: {', '.join(found.drifted) or 'nothing'}.")

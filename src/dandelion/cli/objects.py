@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from dandelion.cli.ages import parse_age
 from dandelion.cli.audit import record
-from dandelion.cli.output import console
+from dandelion.cli.options import Json, age
+from dandelion.cli.output import console, print_json
+from dandelion.settings import load_settings
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -29,10 +29,7 @@ Note = Annotated[str | None, typer.Option(help="Record this in the audit log, un
 
 @app.command(epilog="Example: dandelion objects prepare")
 def prepare(
-    wait: Annotated[
-        timedelta | None,
-        typer.Option(parser=parse_age, metavar="AGE", help="How long to wait for the server, 5m or 1h."),
-    ] = None,
+    wait: Annotated[timedelta | None, age("How long to wait for the server, 5m or 1h.")] = None,
 ) -> None:
     """Create missing buckets; enable versioning, encryption and retention if the server has them."""
     from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -58,7 +55,6 @@ def accounts(
 ) -> None:
     """Create or update accounts on a MinIO server, each with its own policy; needs the administrator's keys."""
     from dandelion.objects.accounts import ensure_accounts, read_accounts
-    from dandelion.settings import load_settings
 
     wanted = read_accounts(folder)
     created = ensure_accounts(load_settings().objects, wanted)
@@ -69,13 +65,13 @@ def accounts(
 def list_objects(
     bucket: Bucket,
     prefix: Annotated[str, typer.Option(help="Only keys that start with this.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the objects of a bucket."""
     found = list(_store().list_objects(_known(bucket), prefix))
     if as_json:
         rows = [{"key": o.key, "size_bytes": o.size_bytes, "modified_at": o.modified_at.isoformat()} for o in found]
-        typer.echo(json.dumps(rows))
+        print_json(rows)
         return
     table = Table("Key", "Bytes", "Written (UTC)")
     for each in found:
@@ -130,7 +126,6 @@ def mirror(
     """Copy objects that the second server (DANDELION_MIRROR__URL) lacks; only erased photos are removed there."""
     from dandelion.backup.mirror import mirror as copy
     from dandelion.objects import BUCKETS, create_mirror
-    from dandelion.settings import load_settings
 
     chosen = [_known(bucket) for bucket in buckets or BUCKETS]
     settings = load_settings()
@@ -149,10 +144,7 @@ def mirror(
 @app.command(epilog="Example: dandelion objects ship-binlogs /var/lib/mysql --every 15m")
 def ship_binlogs(
     folder: Annotated[Path, typer.Argument(help="MySQL's data folder.")],
-    every: Annotated[
-        timedelta | None,
-        typer.Option(parser=parse_age, metavar="AGE", help="Repeat at this interval, 15m or 1h; by default once."),
-    ] = None,
+    every: Annotated[timedelta | None, age("Repeat at this interval, 15m or 1h; by default once.")] = None,
 ) -> None:
     """Copy MySQL's closed binary logs to the bucket backups, so that they can be replayed after a restore."""
     from dandelion.backup.binlogs import ship_binlogs as ship
@@ -191,6 +183,5 @@ def _known(bucket: str) -> str:
 
 def _store() -> ObjectStore:
     from dandelion.objects import create_store
-    from dandelion.settings import load_settings
 
     return create_store(load_settings())

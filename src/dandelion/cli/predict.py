@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +10,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from dandelion.cli.output import console
-from dandelion.settings import API_KEY_VARIABLE
+from dandelion.cli.options import Json, ServerKey
+from dandelion.cli.output import console, print_json
+from dandelion.settings import load_settings
 
 if TYPE_CHECKING:
     from dandelion.domain import Prediction
@@ -24,16 +24,16 @@ def predict(
     url: Annotated[
         str | None, typer.Option(help="Send the photos to this server instead of loading the model here.")
     ] = None,
-    key: Annotated[str | None, typer.Option(envvar=API_KEY_VARIABLE, help="API key for that server.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    key: ServerKey = None,
+    as_json: Json = False,
 ) -> None:
     """Classify photos; exit status 1 if one of them fails."""
     results = _remote(url, key, files) if url else _local(files)
     if as_json:
-        typer.echo(json.dumps([_as_dict(file, result) for file, result in zip(files, results, strict=True)]))
+        print_json([_as_dict(file, result) for file, result in zip(files, results, strict=True)])
     else:
         console().print(_table(files, results))
-    raise typer.Exit(0 if all(_is_prediction(result) for result in results) else 1)
+    raise typer.Exit(1 if any(isinstance(result, Exception) for result in results) else 0)
 
 
 def _remote(url: str, key: str | None, files: list[Path]) -> list[Prediction | DandelionError]:
@@ -48,7 +48,6 @@ def _local(files: list[Path]) -> list[Prediction | DandelionError]:
 
     from dandelion.inference.service import PredictionService
     from dandelion.inference.source import ModelSource
-    from dandelion.settings import load_settings
 
     settings = load_settings()
     service = PredictionService(settings)
@@ -65,10 +64,6 @@ def _local(files: list[Path]) -> list[Prediction | DandelionError]:
         return asyncio.run(classify())
     finally:
         service.close()
-
-
-def _is_prediction(result: Prediction | DandelionError) -> bool:
-    return not isinstance(result, Exception)
 
 
 def _as_dict(file: Path, result: Prediction | DandelionError) -> dict[str, Any]:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn
 
-from dandelion.cli.output import console
+from dandelion.cli.options import Json
+from dandelion.cli.output import console, print_json, progress_bar
+from dandelion.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from dandelion.batch.batch import BatchDone
     from dandelion.batch.predict import Shard, ShardDone
-    from dandelion.settings import Settings
 
 FLOW = "predict-batch"
 
@@ -33,18 +32,16 @@ def predict_batch(
     flow: Annotated[
         bool, typer.Option("--flow", help="Run it as a flow, by a Prefect worker or `dandelion up`.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Classify every photo: one row each, with the error for a bad photo. Rerun the command to resume."""
-    from dandelion.settings import load_settings
-
     settings = load_settings()
     source, out = _absolute(source), _absolute(out)
     if flow:
         raise typer.Exit(_trigger(settings, {"source": source, "out": out, "model": model}, as_json))
     done = _run(settings, source, out, model)
     if as_json:
-        typer.echo(json.dumps(asdict(done)))
+        print_json(done)
     else:
         resumed = f", {done.resumed} of them by an earlier run" if done.resumed else ""
         console().print(f"{done.photos} rows{resumed}; {done.errors} photos could not be classified. {done.out}")
@@ -64,32 +61,11 @@ def _run(settings: Settings, source: str, out: str, model: str) -> BatchDone:
                 on_done(part)
         return parts
 
-    screen = console(error=True)
-    bar = Progress(
-        TextColumn("Predicting"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=screen,
-        transient=True,
-    )
-    bar.disable = not screen.is_terminal
-    with bar:
-        task = bar.add_task("", total=None)
-        return run_batch(
-            settings,
-            create_store(settings),
-            source,
-            out,
-            model,
-            run,
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    with progress_bar("Predicting", MofNCompleteColumn()) as show:
+        return run_batch(settings, create_store(settings), source, out, model, run, show)
 
 
 def _trigger(settings: Settings, parameters: dict[str, str], as_json: bool) -> int:
-    import msgspec
-
     from dandelion.cli.follow import follow
     from dandelion.domain import FlowRun
     from dandelion.orchestration.prefect_api import PrefectApi
@@ -103,7 +79,7 @@ def _trigger(settings: Settings, parameters: dict[str, str], as_json: bool) -> i
     out.print(f"{run.name}: {run.url}", markup=False)
     ended = follow(settings, run.run_id, out)
     if as_json:
-        typer.echo(msgspec.json.encode(ended).decode())
+        print_json(ended)
     return 0 if ended.state == "completed" else 1
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dandelion.cli.ages import parse_age
 from dandelion.cli.database import with_engine
-from dandelion.cli.output import console
+from dandelion.cli.options import Json, age
+from dandelion.cli.output import console, print_json
 from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
 from dandelion.errors import DandelionError
 from dandelion.files.replacing import replacing
@@ -34,19 +33,14 @@ def _root() -> None:
 @app.command(epilog="Example: dandelion predictions export wrong.parquet --since 30d --verdict wrong")
 def export(
     file: Annotated[Path, typer.Argument(help="Parquet file to write; an existing one is replaced.")],
-    since: Annotated[
-        timedelta | None,
-        typer.Option(parser=parse_age, metavar="AGE", help="Only those not older than 12h, 90d or 8w."),
-    ] = None,
-    until: Annotated[
-        timedelta | None, typer.Option(parser=parse_age, metavar="AGE", help="Only those older than 12h, 90d or 8w.")
-    ] = None,
+    since: Annotated[timedelta | None, age("Only those not older than 12h, 90d or 8w.")] = None,
+    until: Annotated[timedelta | None, age("Only those older than 12h, 90d or 8w.")] = None,
     label: Annotated[str | None, typer.Option(help="Only predictions of this class.")] = None,
     version: Annotated[str | None, typer.Option(help="Only predictions of this model version.")] = None,
     verdict: Annotated[
         Literal["right", "wrong", "unknown"] | None, typer.Option(help="Only predictions with this verdict.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write predictions and their labels to a Parquet file, oldest first, for pandas, DuckDB or Spark."""
     from dandelion.db.predictions import Filter
@@ -61,7 +55,7 @@ def export(
     )
     rows = with_engine(lambda engine: _write(engine, wanted, file))
     if as_json:
-        typer.echo(json.dumps({"rows": rows, "file": str(file), "bytes": file.stat().st_size}))
+        print_json({"rows": rows, "file": str(file), "bytes": file.stat().st_size})
     else:
         console().print(f"Wrote {rows} predictions, {file.stat().st_size:,} bytes, to {file}.")
 

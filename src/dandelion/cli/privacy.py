@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -11,7 +9,9 @@ import typer
 
 from dandelion.cli.audit import actor
 from dandelion.cli.database import with_engine
-from dandelion.cli.output import console
+from dandelion.cli.options import Json
+from dandelion.cli.output import console, print_json
+from dandelion.settings import load_settings
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -44,7 +44,7 @@ def erase(
     client: Annotated[
         str | None, typer.Option(help="Erase all photos of this client: its address, or key:NAME of its API key.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Delete photos, with all versions and copies, and unlink predictions from a client; the audit log records it.
 
@@ -57,7 +57,6 @@ def erase(
     from dandelion.journal import ship_left
     from dandelion.objects import create_store
     from dandelion.privacy import ClientHasher, erase_client, erase_prediction
-    from dandelion.settings import load_settings
 
     settings = load_settings()
     store, second, spool = create_store(settings), second_place(settings), settings.photo_spool
@@ -72,7 +71,7 @@ def erase(
 
     left, done = with_engine(work)
     if as_json:
-        typer.echo(json.dumps(asdict(done)))
+        print_json(done)
     else:
         console().print(f"Erased {done.photos} photos; {done.predictions} predictions no longer lead to a person.")
     if left:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-import msgspec
 import typer
 
 from dandelion.cli.audit import record
-from dandelion.cli.output import console
+from dandelion.cli.options import Json
+from dandelion.cli.output import console, print_json
 from dandelion.errors import OrchestrationError
+from dandelion.settings import Settings, load_settings
 
 ACTION = "ask_retraining"
 
@@ -22,17 +23,15 @@ def retrain(
     reason: Annotated[str, typer.Option(help="Reason, for the record.")] = "",
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the run until it ends.")] = True,
     here: Annotated[bool, typer.Option("--here", help="Run it in this process, without Prefect.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Retrain the model: by the rules of the schedule, or unconditionally with --force.
 
     Exit status 0 if the run completed, whatever the promotion gate decided, and 1 if it failed.
     """
-    from dandelion.settings import load_settings
-
     settings = load_settings()
     if here:
-        raise typer.Exit(_run_here(force, reason, as_json))
+        raise typer.Exit(_run_here(settings, force, reason, as_json))
     from dandelion.cli.follow import follow
     from dandelion.orchestration import retrainings
 
@@ -48,25 +47,20 @@ def retrain(
     ended = follow(settings, triggered.run_id, out) if wait else None
     if as_json:
         found = asyncio.run(retrainings.find(settings, triggered.run_id)) if wait else triggered
-        typer.echo(msgspec.json.encode(found).decode())
+        print_json(found)
     raise typer.Exit(1 if ended is not None and ended.state != "completed" else 0)
 
 
-def _run_here(force: bool, reason: str, as_json: bool) -> int:
+def _run_here(settings: Settings, force: bool, reason: str, as_json: bool) -> int:
     from uuid_utils import uuid7
 
+    from dandelion.orchestration.retrainings import RetrainingRequest
     from dandelion.retraining.local import run_steps
-    from dandelion.retraining.request import RetrainingRequest
-    from dandelion.settings import load_settings
 
     out, run_id = console(error=as_json), str(uuid7())
     record(ACTION, run_id, {"force": force, "reason": reason})
-    ended = run_steps(
-        load_settings(),
-        run_id,
-        RetrainingRequest(force=force, reason=reason),
-        say=lambda line: out.print(line, markup=False),
-    )
+    request = RetrainingRequest(force=force, reason=reason)
+    ended = run_steps(settings, run_id, request, say=lambda line: out.print(line, markup=False))
     if as_json:
-        typer.echo(msgspec.json.encode(ended).decode())
+        print_json(ended)
     return 0 if ended["outcome"] not in {"failed", "rolled_back"} else 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,12 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from dandelion.domain import CHAMPION
+from dandelion.settings import load_settings
 
 if TYPE_CHECKING:
-    from dandelion.settings import Settings
-    from dandelion.training.epoch import Epoch
+    from dandelion.training.checkpoint import Epoch
     from dandelion.training.run import Stage, Trained
-    from dandelion.training.tracking import Tracker
 
 
 def train(
@@ -47,9 +45,10 @@ def train(
     register: Annotated[bool, typer.Option("--register/--no-register", help="Register the result in MLflow.")] = True,
 ) -> None:
     """Train, calibrate and evaluate a model; register it as challenger, and as champion if there is none."""
-    from dandelion.settings import load_settings
+    from dandelion.registry import create_registry
     from dandelion.training.config import TrainingConfig
     from dandelion.training.run import train as run_training
+    from dandelion.training.tracking import Tracker
 
     settings = load_settings()
     given: dict[str, Any] = {
@@ -67,12 +66,13 @@ def train(
         compact=compact,
         **{name: value for name, value in given.items() if value is not None},
     )
-    with Display() as display:
+    display = Display()
+    with display.progress:
         trained = run_training(
             data,
             config,
             output or settings.home / "training" / model,
-            tracker=_tracker(settings, register),
+            tracker=Tracker(create_registry(settings) if register else None),
             command=shlex.join(["dandelion", *sys.argv[1:]]),
             resume=resume,
             on_epoch=display.show,
@@ -85,7 +85,7 @@ class Display:
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
-        self._progress = Progress(
+        self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -95,14 +95,6 @@ class Display:
             disable=not self._console.is_terminal,
         )
         self._tasks: dict[str, Any] = {}
-        self._started: dict[str, float] = {}
-
-    def __enter__(self) -> Display:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
 
     def show(self, stage: Stage, epoch: Epoch) -> None:
         """Show a completed epoch."""
@@ -116,16 +108,8 @@ class Display:
             )
             return
         if stage.name not in self._tasks:
-            self._tasks[stage.name] = self._progress.add_task(stage.name, total=stage.epochs, metrics="")
-            self._started[stage.name] = time.monotonic()
-        self._progress.update(self._tasks[stage.name], completed=epoch.number, metrics=metrics)
-
-
-def _tracker(settings: Settings, register: bool) -> Tracker:
-    from dandelion.registry import create_registry
-    from dandelion.training.tracking import Tracker
-
-    return Tracker(create_registry(settings) if register else None)
+            self._tasks[stage.name] = self.progress.add_task(stage.name, total=stage.epochs, metrics="")
+        self.progress.update(self._tasks[stage.name], completed=epoch.number, metrics=metrics)
 
 
 def _report(trained: Trained) -> None:

@@ -10,21 +10,18 @@ from typing import Any, Literal, Self
 from urllib.parse import quote
 
 import httpx
-import msgspec
 
 from dandelion.client.exchange import (
     PATIENCE_SECONDS,
+    PHOTO_HEADERS,
     REFUSED,
     RETRIED,
     Tries,
     as_list,
-    as_object,
     checked,
     content_of,
     decode,
-    explain_options,
     identity,
-    photo_headers,
     unreachable,
 )
 from dandelion.domain import (
@@ -47,12 +44,11 @@ from dandelion.errors import DandelionError
 _TYPES = {"csv": {"Content-Type": "text/csv"}, "jsonl": {"Content-Type": "application/x-ndjson"}}
 
 
-class _Retrainings(msgspec.Struct):
-    retrainings: list[Retraining]
-
-
 class AsyncClient:
     """A client of one server. It waits and retries if the server requests it (429, 503 with Retry-After).
+
+    Methods raise the same error as on the server, such as `PredictionNotFoundError` or `AuthenticationError`, or
+    `UnreachableError` if the server does not respond.
 
     Args:
         url: Address of the server.
@@ -96,12 +92,8 @@ class AsyncClient:
         return other
 
     async def predict(self, photo: bytes) -> Prediction:
-        """The prediction for one encoded photo.
-
-        Raises:
-            DandelionError: The same error as on the server, or UnreachableError if the server did not respond.
-        """
-        return decode(await self._send("POST", "/predict", content=photo, headers=photo_headers()), Prediction)
+        """The prediction for one encoded photo."""
+        return decode(await self._send("POST", "/predict", content=photo, headers=PHOTO_HEADERS), Prediction)
 
     async def try_predict(self, photo: bytes) -> Prediction | DandelionError:
         """The prediction for one photo, or the error."""
@@ -112,8 +104,8 @@ class AsyncClient:
 
     async def explain(self, photo: bytes, *, label: str | None = None, strength: float = 0.6) -> bytes:
         """A PNG of the photo with its class activation map."""
-        params = explain_options(label, strength)
-        return content_of(await self._send("POST", "/explain", content=photo, headers=photo_headers(), params=params))
+        params = {"strength": str(strength)} | ({} if label is None else {"label": label})
+        return content_of(await self._send("POST", "/explain", content=photo, headers=PHOTO_HEADERS, params=params))
 
     async def feedback(self, prediction_id: str, label: str) -> bool:
         """Send the true label of a prediction; return whether the prediction was right.
@@ -122,7 +114,7 @@ class AsyncClient:
             DandelionError: The server has no such prediction, or the model has no such class.
         """
         body = {"prediction_id": prediction_id, "label": label}
-        return bool(as_object(await self._send("POST", "/feedback", json=body))["correct"])
+        return bool(decode(await self._send("POST", "/feedback", json=body), dict[str, Any])["correct"])
 
     async def feedback_file(self, data: bytes, kind: Literal["csv", "jsonl"]) -> BulkVerdict:
         """Send many labels at once. The server stores the valid lines even if it refuses others.
@@ -149,11 +141,7 @@ class AsyncClient:
         return as_list(await self._send("GET", "/models", params={"limit": limit}), "versions", Version)
 
     async def version(self, version: str) -> VersionDetails:
-        """One version with its card and the names of its plots.
-
-        Raises:
-            DandelionError: No such version.
-        """
+        """One version with its card and the names of its plots."""
         return decode(await self._send("GET", f"/models/{quote(version, safe='')}"), VersionDetails)
 
     async def plot(self, version: str, name: str) -> bytes:
@@ -161,42 +149,33 @@ class AsyncClient:
         return content_of(await self._send("GET", f"/models/{quote(version, safe='')}/plots/{quote(name, safe='')}"))
 
     async def promote(self, version: str) -> Promoted:
-        """Put a version in service.
-
-        Raises:
-            DandelionError: No such version.
-        """
+        """Put a version in service."""
         return decode(await self._send("POST", "/admin/promote", json={"version": version}), Promoted)
 
     async def rollback(self) -> Promoted:
         """Put the previous version back in service. The request is sent once: a second rollback would undo the first.
 
         Raises:
-            DandelionError: There is no previous version.
+            VersionNotFoundError: There is no previous version.
             UnreachableError: No response came. Check which version is champion before you send it again.
         """
         return decode(await self._send("POST", "/admin/rollback", retried=REFUSED), Promoted)
 
     async def compare(self, photo: bytes) -> list[Opinion]:
         """The predictions of the serving model and, if there is one, the challenger for the same photo."""
-        return as_list(
-            await self._send("POST", "/compare", content=photo, headers=photo_headers()), "opinions", Opinion
-        )
+        response = await self._send("POST", "/compare", content=photo, headers=PHOTO_HEADERS)
+        return as_list(response, "opinions", Opinion)
 
     async def accuracy(self) -> list[dict[str, Any]]:
         """Live accuracy from feedback, by version and window."""
-        return list(as_object(await self._send("GET", "/accuracy"))["windows"])
+        return as_list(await self._send("GET", "/accuracy"), "windows", dict[str, Any])
 
     async def drift(self) -> Drift:
         """The drift of photos from training, on the server that responds and over all servers."""
         return decode(await self._send("GET", "/drift"), Drift)
 
     async def prediction(self, prediction_id: str) -> StoredPrediction:
-        """One prediction from the history.
-
-        Raises:
-            DandelionError: No such prediction.
-        """
+        """One prediction from the history."""
         return decode(await self._send("GET", f"/predictions/{prediction_id}"), StoredPrediction)
 
     async def predictions(self, *, limit: int = 50, cursor: str | None = None, **filters: str | float | bool) -> Page:
@@ -208,25 +187,21 @@ class AsyncClient:
         """The photo of a prediction, encoded.
 
         Raises:
-            DandelionError: No such prediction, or its photo is not stored.
+            ObjectNotFoundError: The photo is not stored.
         """
         return content_of(await self._send("GET", f"/predictions/{prediction_id}/photo"))
 
     async def me(self) -> Identity:
-        """The name and scopes that the server has for this client.
-
-        Raises:
-            DandelionError: The server does not accept the key or token.
-        """
+        """The name and scopes that the server has for this client."""
         return decode(await self._send("GET", "/me"), Identity)
 
     async def model(self) -> dict[str, Any]:
         """The serving model."""
-        return as_object(await self._send("GET", "/model"))
+        return decode(await self._send("GET", "/model"), dict[str, Any])
 
     async def health(self) -> dict[str, Any]:
         """The state of the server."""
-        return as_object(await self._send("GET", "/health"))
+        return decode(await self._send("GET", "/health"), dict[str, Any])
 
     async def metrics(self) -> str:
         """The server's metrics in Prometheus text format."""
@@ -234,7 +209,7 @@ class AsyncClient:
 
     async def reload(self) -> dict[str, Any]:
         """Make the server check its alias now."""
-        return as_object(await self._send("POST", "/admin/reload"))
+        return decode(await self._send("POST", "/admin/reload"), dict[str, Any])
 
     async def retrain(self, force: bool = False, reason: str = "") -> TriggeredRetraining:
         """Trigger a retraining, or return the one that is running.
@@ -247,15 +222,11 @@ class AsyncClient:
 
     async def list_retrainings(self, limit: int = 20) -> list[Retraining]:
         """The latest retrainings, newest first."""
-        params = {"limit": limit}
-        return decode(await self._send("GET", "/admin/retrainings", params=params), _Retrainings).retrainings
+        response = await self._send("GET", "/admin/retrainings", params={"limit": limit})
+        return as_list(response, "retrainings", Retraining)
 
     async def get_retraining(self, run_id: str) -> Retraining:
-        """One retraining.
-
-        Raises:
-            FlowRunNotFoundError: No such retraining.
-        """
+        """One retraining."""
         return decode(await self._send("GET", f"/admin/retrainings/{run_id}"), Retraining)
 
     async def aclose(self) -> None:

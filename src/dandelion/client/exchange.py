@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 import msgspec
@@ -20,6 +20,7 @@ REFUSED = frozenset({429})
 MAX_TRIES = 4
 PATIENCE_SECONDS = 60.0  # one window of the API's rate limits
 PAUSE_SECONDS = 1.0  # without a Retry-After
+PHOTO_HEADERS = {"Content-Type": "application/octet-stream"}  # the server reads the format from the bytes
 
 
 def is_sendable(key: str) -> bool:
@@ -40,16 +41,6 @@ def identity(key: str | None) -> dict[str, str]:
             "Give it in one line, as `dandelion keys create` printed it.",
         )
     return {"Authorization": f"Bearer {stripped}"} if stripped else {}
-
-
-def photo_headers() -> dict[str, str]:
-    """Headers for a photo as the body; the server reads the format from the bytes."""
-    return {"Content-Type": "application/octet-stream"}
-
-
-def explain_options(label: str | None, strength: float) -> dict[str, str]:
-    """Query parameters of `POST /explain`."""
-    return {"strength": str(strength)} | ({} if label is None else {"label": label})
 
 
 @dataclass(slots=True)
@@ -115,11 +106,6 @@ def unreachable(http: httpx.Client | httpx.AsyncClient, error: httpx.HTTPError) 
 def content_of(response: httpx.Response) -> bytes:
     """The body."""
     return response.content
-
-
-def as_object(response: httpx.Response) -> dict[str, Any]:
-    """A JSON object."""
-    return decode(response, dict[str, Any])
 
 
 def as_list(response: httpx.Response, name: str, kind: type[Decoded]) -> list[Decoded]:

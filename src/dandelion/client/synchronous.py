@@ -10,21 +10,18 @@ from typing import Any, Literal, Self
 from urllib.parse import quote
 
 import httpx
-import msgspec
 
 from dandelion.client.exchange import (
     PATIENCE_SECONDS,
+    PHOTO_HEADERS,
     REFUSED,
     RETRIED,
     Tries,
     as_list,
-    as_object,
     checked,
     content_of,
     decode,
-    explain_options,
     identity,
-    photo_headers,
     unreachable,
 )
 from dandelion.domain import (
@@ -47,12 +44,11 @@ from dandelion.errors import DandelionError
 _TYPES = {"csv": {"Content-Type": "text/csv"}, "jsonl": {"Content-Type": "application/x-ndjson"}}
 
 
-class _Retrainings(msgspec.Struct):
-    retrainings: list[Retraining]
-
-
 class Client:
     """A client of one server. It waits and retries if the server requests it (429, 503 with Retry-After).
+
+    Methods raise the same error as on the server, such as `PredictionNotFoundError` or `AuthenticationError`, or
+    `UnreachableError` if the server does not respond.
 
     Args:
         url: Address of the server.
@@ -96,12 +92,8 @@ class Client:
         return other
 
     def predict(self, photo: bytes) -> Prediction:
-        """The prediction for one encoded photo.
-
-        Raises:
-            DandelionError: The same error as on the server, or UnreachableError if the server did not respond.
-        """
-        return decode(self._send("POST", "/predict", content=photo, headers=photo_headers()), Prediction)
+        """The prediction for one encoded photo."""
+        return decode(self._send("POST", "/predict", content=photo, headers=PHOTO_HEADERS), Prediction)
 
     def try_predict(self, photo: bytes) -> Prediction | DandelionError:
         """The prediction for one photo, or the error."""
@@ -112,8 +104,8 @@ class Client:
 
     def explain(self, photo: bytes, *, label: str | None = None, strength: float = 0.6) -> bytes:
         """A PNG of the photo with its class activation map."""
-        params = explain_options(label, strength)
-        return content_of(self._send("POST", "/explain", content=photo, headers=photo_headers(), params=params))
+        params = {"strength": str(strength)} | ({} if label is None else {"label": label})
+        return content_of(self._send("POST", "/explain", content=photo, headers=PHOTO_HEADERS, params=params))
 
     def feedback(self, prediction_id: str, label: str) -> bool:
         """Send the true label of a prediction; return whether the prediction was right.
@@ -122,7 +114,7 @@ class Client:
             DandelionError: The server has no such prediction, or the model has no such class.
         """
         body = {"prediction_id": prediction_id, "label": label}
-        return bool(as_object(self._send("POST", "/feedback", json=body))["correct"])
+        return bool(decode(self._send("POST", "/feedback", json=body), dict[str, Any])["correct"])
 
     def feedback_file(self, data: bytes, kind: Literal["csv", "jsonl"]) -> BulkVerdict:
         """Send many labels at once. The server stores the valid lines even if it refuses others.
@@ -149,11 +141,7 @@ class Client:
         return as_list(self._send("GET", "/models", params={"limit": limit}), "versions", Version)
 
     def version(self, version: str) -> VersionDetails:
-        """One version with its card and the names of its plots.
-
-        Raises:
-            DandelionError: No such version.
-        """
+        """One version with its card and the names of its plots."""
         return decode(self._send("GET", f"/models/{quote(version, safe='')}"), VersionDetails)
 
     def plot(self, version: str, name: str) -> bytes:
@@ -161,40 +149,33 @@ class Client:
         return content_of(self._send("GET", f"/models/{quote(version, safe='')}/plots/{quote(name, safe='')}"))
 
     def promote(self, version: str) -> Promoted:
-        """Put a version in service.
-
-        Raises:
-            DandelionError: No such version.
-        """
+        """Put a version in service."""
         return decode(self._send("POST", "/admin/promote", json={"version": version}), Promoted)
 
     def rollback(self) -> Promoted:
         """Put the previous version back in service. The request is sent once: a second rollback would undo the first.
 
         Raises:
-            DandelionError: There is no previous version.
+            VersionNotFoundError: There is no previous version.
             UnreachableError: No response came. Check which version is champion before you send it again.
         """
         return decode(self._send("POST", "/admin/rollback", retried=REFUSED), Promoted)
 
     def compare(self, photo: bytes) -> list[Opinion]:
         """The predictions of the serving model and, if there is one, the challenger for the same photo."""
-        return as_list(self._send("POST", "/compare", content=photo, headers=photo_headers()), "opinions", Opinion)
+        response = self._send("POST", "/compare", content=photo, headers=PHOTO_HEADERS)
+        return as_list(response, "opinions", Opinion)
 
     def accuracy(self) -> list[dict[str, Any]]:
         """Live accuracy from feedback, by version and window."""
-        return list(as_object(self._send("GET", "/accuracy"))["windows"])
+        return as_list(self._send("GET", "/accuracy"), "windows", dict[str, Any])
 
     def drift(self) -> Drift:
         """The drift of photos from training, on the server that responds and over all servers."""
         return decode(self._send("GET", "/drift"), Drift)
 
     def prediction(self, prediction_id: str) -> StoredPrediction:
-        """One prediction from the history.
-
-        Raises:
-            DandelionError: No such prediction.
-        """
+        """One prediction from the history."""
         return decode(self._send("GET", f"/predictions/{prediction_id}"), StoredPrediction)
 
     def predictions(self, *, limit: int = 50, cursor: str | None = None, **filters: str | float | bool) -> Page:
@@ -206,25 +187,21 @@ class Client:
         """The photo of a prediction, encoded.
 
         Raises:
-            DandelionError: No such prediction, or its photo is not stored.
+            ObjectNotFoundError: The photo is not stored.
         """
         return content_of(self._send("GET", f"/predictions/{prediction_id}/photo"))
 
     def me(self) -> Identity:
-        """The name and scopes that the server has for this client.
-
-        Raises:
-            DandelionError: The server does not accept the key or token.
-        """
+        """The name and scopes that the server has for this client."""
         return decode(self._send("GET", "/me"), Identity)
 
     def model(self) -> dict[str, Any]:
         """The serving model."""
-        return as_object(self._send("GET", "/model"))
+        return decode(self._send("GET", "/model"), dict[str, Any])
 
     def health(self) -> dict[str, Any]:
         """The state of the server."""
-        return as_object(self._send("GET", "/health"))
+        return decode(self._send("GET", "/health"), dict[str, Any])
 
     def metrics(self) -> str:
         """The server's metrics in Prometheus text format."""
@@ -232,7 +209,7 @@ class Client:
 
     def reload(self) -> dict[str, Any]:
         """Make the server check its alias now."""
-        return as_object(self._send("POST", "/admin/reload"))
+        return decode(self._send("POST", "/admin/reload"), dict[str, Any])
 
     def retrain(self, force: bool = False, reason: str = "") -> TriggeredRetraining:
         """Trigger a retraining, or return the one that is running.
@@ -245,15 +222,11 @@ class Client:
 
     def list_retrainings(self, limit: int = 20) -> list[Retraining]:
         """The latest retrainings, newest first."""
-        params = {"limit": limit}
-        return decode(self._send("GET", "/admin/retrainings", params=params), _Retrainings).retrainings
+        response = self._send("GET", "/admin/retrainings", params={"limit": limit})
+        return as_list(response, "retrainings", Retraining)
 
     def get_retraining(self, run_id: str) -> Retraining:
-        """One retraining.
-
-        Raises:
-            FlowRunNotFoundError: No such retraining.
-        """
+        """One retraining."""
         return decode(self._send("GET", f"/admin/retrainings/{run_id}"), Retraining)
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -37,13 +37,10 @@ async def wait_for_arrival(
     within = timedelta(seconds=ship_seconds + _TRAVEL_SECONDS)
     missing = set(ids)
     while missing := {each for each in missing if _is_fresh(each, within)}:
-        missing -= await _stored(engine, sorted(missing), patience_seconds)
+        ids = sorted(missing)
+        missing -= await transact(engine, lambda on: predictions.known(on, ids), patience_seconds=patience_seconds)  # noqa: B023 -- runs here
         if missing:
             await asyncio.sleep(POLL_SECONDS)
-
-
-async def _stored(engine: AsyncEngine, ids: Sequence[str], patience_seconds: float) -> set[str]:
-    return await transact(engine, lambda on: predictions.known(on, ids), patience_seconds=patience_seconds)
 
 
 def _is_fresh(prediction_id: str, within: timedelta) -> bool:

@@ -11,13 +11,14 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.sql.schema import SchemaItem
+
+from dandelion.db.tables import MYSQL
 
 
-def create_table(name: str, *items: SchemaItem, **options: Any) -> None:
+def create_table(name: str, *columns: sa.Column[Any]) -> None:
     """Create a table unless it exists."""
     if not _has_table(name):
-        op.create_table(name, *items, **options)
+        op.create_table(name, *columns, **MYSQL)
 
 
 def drop_table(name: str) -> None:
@@ -26,20 +27,24 @@ def drop_table(name: str) -> None:
         op.drop_table(name)
 
 
-def create_index(name: str, table: str, columns: Sequence[str]) -> None:
+def create_index(table: str, *columns: str) -> None:
     """Create an index unless it exists."""
-    if name not in _indexes(table):
-        op.create_index(op.f(name), table, columns)
+    if (name := _index_name(table, columns)) not in _indexes(table):
+        op.create_index(name, table, columns)
 
 
-def drop_index(name: str, table: str) -> None:
+def drop_index(table: str, *columns: str) -> None:
     """Drop an index if it exists."""
-    if name in _indexes(table):
-        op.drop_index(op.f(name), table)
+    if (name := _index_name(table, columns)) in _indexes(table):
+        op.drop_index(name, table)
 
 
 def _has_table(name: str) -> bool:
     return sa.inspect(op.get_bind()).has_table(name)
+
+
+def _index_name(table: str, columns: Sequence[str]) -> str:
+    return f"ix_{table}_{'_'.join(columns)}"
 
 
 def _indexes(table: str) -> set[str | None]:

@@ -7,23 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils import uuid7
 
 from dandelion.db.tables import drift_reports, first_id, moment_of, sketches
+from dandelion.domain import FeatureDrift, MergedDrift
 
 
 @dataclass(frozen=True, slots=True)
 class SavedSketch:
-    """A sketch of the photos that one process classified with one model in a period.
+    """A sketch, as JSON, of the photos that one process classified with one model in a period.
 
-    Attributes:
-        model_version: The model's version.
-        digest: Digest of its package; packages of the version `local` may differ.
-        photos: Number of photos.
-        sketch: The sketch as JSON.
-        saved_at: End of the period, UTC.
+    The digest is that of the model's package, since packages of the version `local` may differ. The period ended at
+    `saved_at`, UTC.
     """
 
     model_version: str
@@ -31,23 +29,6 @@ class SavedSketch:
     photos: int
     sketch: Mapping[str, Any]
     saved_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class SavedDrift:
-    """A drift report over the photos of all processes.
-
-    Attributes:
-        model_version: The model's version.
-        photos: Number of photos.
-        features: The features as JSON.
-        at: When it was computed, UTC.
-    """
-
-    model_version: str
-    photos: int
-    features: Sequence[Mapping[str, Any]]
-    at: datetime
 
 
 async def add_sketches(connection: AsyncConnection, saved: Sequence[SavedSketch]) -> None:
@@ -69,21 +50,27 @@ async def prune(connection: AsyncConnection, older_than: datetime) -> None:
         await connection.execute(delete(table).where(table.c.id < first_id(older_than)))
 
 
-async def add_drift(
-    connection: AsyncConnection, *, model_version: str, photos: int, features: Sequence[Mapping[str, Any]]
-) -> None:
-    """Store a drift report over all processes."""
-    row = {"id": str(uuid7()), "model_version": model_version, "photos": photos, "features": list(features)}
+async def add_drift(connection: AsyncConnection, found: MergedDrift) -> None:
+    """Store a drift report over all processes, with the current time."""
+    features = msgspec.to_builtins(found.features)
+    row = {"id": str(uuid7()), "model_version": found.version, "photos": found.photos, "features": features}
     await connection.execute(insert(drift_reports), [row])
 
 
-async def last_drift(connection: AsyncConnection, since: datetime) -> list[SavedDrift]:
+async def last_drift(connection: AsyncConnection, since: datetime) -> list[MergedDrift]:
     """The latest drift report of each version since a time, newest first."""
     rows = await connection.execute(
         select(drift_reports).where(drift_reports.c.id >= first_id(since)).order_by(drift_reports.c.id.desc())
     )
-    found: dict[str, SavedDrift] = {}
+    latest: dict[str, Any] = {}
     for row in rows:
-        saved = SavedDrift(row.model_version, row.photos, row.features, moment_of(row.id))
-        found.setdefault(row.model_version, saved)
-    return list(found.values())
+        latest.setdefault(row.model_version, row)
+    return [
+        MergedDrift(
+            version=version,
+            at=moment_of(row.id),
+            photos=row.photos,
+            features=msgspec.convert(row.features, list[FeatureDrift]),
+        )
+        for version, row in latest.items()
+    ]

@@ -8,18 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-    SQLAlchemyError,
-    StatementError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy import URL, Connection, event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay, wait_random_exponential
 
@@ -50,7 +39,7 @@ def database_url(settings: Settings) -> URL:
         return URL.create(DRIVERS["sqlite"], database=str(settings.home / EMBEDDED_FILE))
     try:
         url = make_url(given.get_secret_value())
-    except ArgumentError as error:
+    except exc.ArgumentError as error:
         raise SettingsError(
             "DANDELION_DATABASE__URL is not a database address.", "Write mysql://user:password@host:3306/mlops_db."
         ) from error
@@ -119,7 +108,7 @@ async def transact(
                 # The server's own limit on queries does not help if the network loses its response.
                 async with asyncio.timeout(engine.get_execution_options().get(_LIMIT)), engine.begin() as connection:
                     return await work(connection)
-    except (SQLAlchemyError, OSError) as error:
+    except (exc.SQLAlchemyError, OSError) as error:
         raise database_error(error) from error
     raise AssertionError("unreachable")  # pragma: no cover -- the loop returns or raises
 
@@ -133,17 +122,17 @@ async def lift_limit(connection: AsyncConnection) -> None:
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same statement may succeed a moment later."""
-    if isinstance(error, (InterfaceError, PoolTimeoutError, OSError)):
+    if isinstance(error, (exc.InterfaceError, exc.TimeoutError, OSError)):
         return True
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
+    if isinstance(error, exc.DBAPIError) and error.connection_invalidated:
         return True
-    if isinstance(error, OperationalError):
+    if isinstance(error, exc.OperationalError):
         code = code_of(error)
         return code in _TRANSIENT_MYSQL or (isinstance(code, int) and 2000 <= code < 3000) or "locked" in str(error)
     return False
 
 
-def code_of(error: DBAPIError) -> Any:
+def code_of(error: exc.DBAPIError) -> Any:
     """MySQL's error number; for SQLite, a text."""
     return getattr(error.orig, "args", (None,))[0]
 
@@ -151,8 +140,8 @@ def code_of(error: DBAPIError) -> Any:
 def database_error(error: BaseException) -> DatabaseError:
     """A driver's error as a `DatabaseError`, without SQL and values."""
     # Raised before anything is sent: a value cannot be converted to the column's type.
-    is_unsendable = isinstance(error, StatementError) and not isinstance(error, DBAPIError)
-    kind = RowRefusedError if isinstance(error, (DataError, IntegrityError)) or is_unsendable else DatabaseError
+    is_unsendable = isinstance(error, exc.StatementError) and not isinstance(error, exc.DBAPIError)
+    kind = RowRefusedError if isinstance(error, (exc.DataError, exc.IntegrityError)) or is_unsendable else DatabaseError
     cause = getattr(error, "orig", None) or error
     # The driver's own text does not say why it could not connect; its cause does.
     words = [str(each).strip().partition("\n")[0][:200] for each in (cause, cause.__cause__) if each is not None]

@@ -12,37 +12,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dandelion.db import audit
 from dandelion.db.predictions import ERASED
 from dandelion.db.tables import feedback, predictions
-from dandelion.domain import CALIBRATION_BINS, Feedback
+from dandelion.domain import CALIBRATION_BINS, Feedback, Labeller
 from dandelion.errors import DandelionError, FeedbackError, PredictionNotFoundError
 
 CLOCK_SKEW = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """The labels of one model version's predictions.
+class BinTally:
+    """The labels of one model version's predictions in one of `CALIBRATION_BINS` equal bins of confidence.
 
     Attributes:
         version: The model version.
         labelled: Number of labelled predictions.
         right: How many of them were right.
+        confidence: Sum of the confidences.
     """
 
     version: str
     labelled: int
     right: int
-
-
-@dataclass(frozen=True, slots=True)
-class BinTally(Tally):
-    """The labels of one model version's predictions in one bin of confidence.
-
-    Attributes:
-        bin: Index of the bin, of `CALIBRATION_BINS` equal ones, from 0.
-        confidence: Sum of the confidences.
-    """
-
-    bin: int
     confidence: float
 
 
@@ -133,12 +122,12 @@ async def withdraw(connection: AsyncConnection, prediction_id: str, *, actor: st
         )
 
 
-async def tally(connection: AsyncConnection, since: datetime) -> list[Tally]:
-    """Labels given since a time, by model version."""
-    right = func.sum(type_coerce(feedback.c.correct, Integer))
-    query = select(feedback.c.model_version, func.count(), right).where(feedback.c.created_at >= since)
-    rows = await connection.execute(query.group_by(feedback.c.model_version))
-    return [Tally(version, labelled, int(correct)) for version, labelled, correct in rows]
+async def tally(connection: AsyncConnection, since: datetime, version: str) -> tuple[int, int]:
+    """The number of labels given to a model version's predictions since a time, and how many of those were right."""
+    query = select(func.count(), func.sum(type_coerce(feedback.c.correct, Integer)))
+    rows = await connection.execute(query.where(feedback.c.created_at >= since, feedback.c.model_version == version))
+    labelled, right = rows.one()
+    return labelled, int(right or 0)
 
 
 async def tally_bins(connection: AsyncConnection, since: datetime) -> list[BinTally]:
@@ -146,48 +135,46 @@ async def tally_bins(connection: AsyncConnection, since: datetime) -> list[BinTa
     right = func.sum(type_coerce(feedback.c.correct, Integer))
     # round(x - 0.5) stands in for floor(x), which not every SQLite has; a confidence of 1 belongs to the last bin.
     bin_ = func.round(predictions.c.confidence * (CALIBRATION_BINS - 1e-6) - 0.5)
-    columns = (feedback.c.model_version, func.count(), right, bin_, func.sum(predictions.c.confidence))
+    columns = (feedback.c.model_version, func.count(), right, func.sum(predictions.c.confidence))
     query = select(*columns).join(predictions, predictions.c.id == feedback.c.prediction_id)
     rows = await connection.execute(
         query.where(feedback.c.created_at >= since).group_by(feedback.c.model_version, bin_)
     )
-    return [
-        BinTally(version, labelled, int(correct), int(each), float(sure))
-        for version, labelled, correct, each, sure in rows
-    ]
+    return [BinTally(version, labelled, int(correct), float(sure)) for version, labelled, correct, sure in rows]
+
+
+async def labellers(connection: AsyncConnection, since: datetime) -> list[Labeller]:
+    """The number of labels that each person gave since a time, highest first."""
+    many = func.count()
+    query = select(feedback.c.actor, many).where(feedback.c.created_at >= since).group_by(feedback.c.actor)
+    rows = await connection.execute(query.order_by(many.desc(), feedback.c.actor).limit(100))
+    return [Labeller(name=actor, count=count) for actor, count in rows]
+
+
+async def labeller_of(connection: AsyncConnection, prediction_id: str) -> str | None:
+    """Who labelled a prediction; None if it is unlabelled."""
+    return await connection.scalar(select(feedback.c.actor).where(feedback.c.prediction_id == prediction_id))
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledPhoto:
-    """A photo with its label.
-
-    Attributes:
-        prediction_id: The photo's prediction.
-        label: The true label.
-        photo_key: Key of the photo in the bucket `data-lake`.
-        labelled_at: When the label was given, UTC.
-    """
+    """A photo by its key in the bucket `data-lake`, with its true label."""
 
     prediction_id: str
     label: str
     photo_key: str
-    labelled_at: datetime
 
 
 async def labelled_photos(
     connection: AsyncConnection, *, after: str | None, limit: int, since: datetime | None = None
 ) -> list[LabelledPhoto]:
-    """Stored photos that have a label, in the order of their ids.
+    """Stored photos that have a label, in the order of their ids, or those whose label was given since a time.
 
-    Args:
-        connection: Inside a transaction.
-        after: Id of the last photo of the previous call.
-        limit: Maximum number of photos.
-        since: Only labels given at this time or later.
+    `after` is the last id of the previous call.
     """
     key = predictions.c.photo_key
     query = (
-        select(feedback.c.prediction_id, feedback.c.label, key, feedback.c.created_at)
+        select(feedback.c.prediction_id, feedback.c.label, key)
         .join(predictions, predictions.c.id == feedback.c.prediction_id)
         .where(key.is_not(None), key != ERASED)
     )

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+import msgspec
+from sqlalchemy import ColumnElement, Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dandelion.db import audit
@@ -21,21 +22,13 @@ async def create(connection: AsyncConnection, key: ApiKey, *, actor: str) -> Non
     Raises:
         ApiKeyError: There is or was a key of that name.
     """
-    if (before := await _named(connection, key.name)) is not None:
+    if (before := await _find(connection, api_keys.c.name == key.name)) is not None:
         raise ApiKeyError(
             f"There is already a key {key.name!r}, created {before.created_at:%Y-%m-%d}"
             f"{' and revoked' if before.revoked_at else ''}.",
             "Choose another name: names are not reused, because they stay in the audit log.",
         )
-    row = {
-        "id": key.id,
-        "name": key.name,
-        "digest": key.digest,
-        "scopes": list(key.scopes),
-        "created_at": key.created_at,
-        "expires_at": key.expires_at,
-    }
-    await connection.execute(insert(api_keys), [row])
+    await connection.execute(insert(api_keys), [msgspec.structs.asdict(key)])
     until = key.expires_at.isoformat() if key.expires_at else None
     detail = {"scopes": list(key.scopes), "expires_at": until}
     await audit.record(connection, actor=actor, action="key created", subject=key.name, detail=detail)
@@ -43,8 +36,7 @@ async def create(connection: AsyncConnection, key: ApiKey, *, actor: str) -> Non
 
 async def find(connection: AsyncConnection, identity: str) -> ApiKey | None:
     """The key of that id, even if it has expired or was revoked."""
-    row = (await connection.execute(select(api_keys).where(api_keys.c.id == identity))).one_or_none()
-    return None if row is None else _key(row)
+    return await _find(connection, api_keys.c.id == identity)
 
 
 async def list_all(connection: AsyncConnection) -> Sequence[ApiKey]:
@@ -58,26 +50,18 @@ async def revoke(connection: AsyncConnection, name: str, *, actor: str) -> None:
     Raises:
         ApiKeyError: There is no key of that name.
     """
-    if (found := await _named(connection, name)) is None:
+    named = api_keys.c.name == name
+    if (found := await _find(connection, named)) is None:
         raise ApiKeyError(f"There is no key {name!r}.", "List the keys with `dandelion keys list`.")
     if found.revoked_at is None:
-        named = update(api_keys).where(api_keys.c.name == name)
-        await connection.execute(named.values(revoked_at=datetime.now(UTC)))
+        await connection.execute(update(api_keys).where(named).values(revoked_at=datetime.now(UTC)))
         await audit.record(connection, actor=actor, action="key revoked", subject=name, detail={})
 
 
-async def _named(connection: AsyncConnection, name: str) -> ApiKey | None:
-    row = (await connection.execute(select(api_keys).where(api_keys.c.name == name))).one_or_none()
+async def _find(connection: AsyncConnection, condition: ColumnElement[bool]) -> ApiKey | None:
+    row = (await connection.execute(select(api_keys).where(condition))).one_or_none()
     return None if row is None else _key(row)
 
 
 def _key(row: Row[Any]) -> ApiKey:
-    return ApiKey(
-        id=row.id,
-        name=row.name,
-        digest=row.digest,
-        scopes=tuple(row.scopes),
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        revoked_at=row.revoked_at,
-    )
+    return ApiKey(**{**row._asdict(), "scopes": tuple(row.scopes)})

@@ -1,4 +1,7 @@
-"""Schema versions: upgrade, downgrade and status, through Alembic and in one process at a time."""
+"""Schema versions: upgrade, downgrade and status, through Alembic and in one process at a time.
+
+Every function raises `DatabaseError` if the database does not respond.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import structlog
 from alembic import command
@@ -37,13 +40,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One schema version.
-
-    Attributes:
-        revision: Its name.
-        what: What it changes.
-        applied: Whether the database has it.
-    """
+    """One schema version: its name, what it changes, and whether the database has it."""
 
     revision: str
     what: str
@@ -54,7 +51,7 @@ async def upgrade(engine: AsyncEngine, target: str = "head") -> None:
     """Upgrade the schema to `target`; harmless if it is already there. Replicas that start together take turns.
 
     Raises:
-        DatabaseError: The database did not respond, has a schema of a newer Dandelion, or `target` is unknown.
+        DatabaseError: The database has a schema of a newer Dandelion, or `target` is unknown.
     """
     await _run(engine, lambda config: command.upgrade(config, target))
 
@@ -63,17 +60,13 @@ async def downgrade(engine: AsyncEngine, target: str) -> None:
     """Downgrade the schema to `target`: a revision, `-1` for one step, or `base` for an empty database.
 
     Raises:
-        DatabaseError: The database did not respond, or `target` is unknown.
+        DatabaseError: `target` is unknown.
     """
     await _run(engine, lambda config: command.downgrade(config, target))
 
 
 async def wait_for(engine: AsyncEngine, *, seconds: float) -> None:
-    """Wait until the database responds.
-
-    Raises:
-        DatabaseError: It did not respond within that time.
-    """
+    """Wait up to that time until the database responds."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -88,11 +81,7 @@ async def wait_for(engine: AsyncEngine, *, seconds: float) -> None:
 
 
 async def is_newer(engine: AsyncEngine) -> bool:
-    """Whether the database has a schema of a newer Dandelion.
-
-    Raises:
-        DatabaseError: The database did not respond.
-    """
+    """Whether the database has a schema of a newer Dandelion."""
     current = await _current(engine)
     return current is not None and current not in [script.revision for script in _revisions()]
 
@@ -101,7 +90,7 @@ async def status(engine: AsyncEngine) -> list[Step]:
     """Every schema version, oldest first.
 
     Raises:
-        DatabaseError: The database did not respond, or has a schema of a newer Dandelion.
+        DatabaseError: The database has a schema of a newer Dandelion.
     """
     current = await _current(engine)
     ordered = _revisions()
@@ -175,7 +164,7 @@ async def _turn(connection: AsyncConnection) -> AsyncIterator[None]:
     """Wait for other processes that migrate this database: a lock file for SQLite, a named lock on MySQL."""
     if connection.dialect.name == "sqlite":
         with Path(str(connection.engine.url.database)).with_suffix(".lock").open("w") as file:
-            await _flock(file)
+            await _until(lambda: _locks(file))
             yield
         return
     parameters = {"name": LOCK, "seconds": LOCK_SECONDS}
@@ -198,15 +187,12 @@ async def _alone() -> AsyncIterator[None]:
         _alembic.release()
 
 
-async def _flock(file: IO[str]) -> None:
-    def locks() -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    await _until(locks)
+def _locks(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 async def _until(locks: Callable[[], bool]) -> None:
@@ -228,17 +214,3 @@ def _config() -> Config:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["configure_logger"] = False
     return config
-
-
-def run_migrations(context: Any) -> None:
-    """Run the migrations on the connection in Alembic's context; called by Alembic's environment."""
-    from dandelion.db.tables import metadata
-
-    context.configure(
-        connection=context.config.attributes["connection"],
-        target_metadata=metadata,
-        render_as_batch=True,
-        transaction_per_migration=True,
-    )
-    with context.begin_transaction():
-        context.run_migrations()

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import (
-    Boolean,
-    Row,
-    Select,
-    TextClause,
-    and_,
-    bindparam,
-    case,
-    delete,
-    func,
-    or_,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Boolean, Row, Select, TextClause, bindparam, case, delete, func, or_, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,6 +16,7 @@ from dandelion.db.tables import feedback, first_id, moment_of, predictions
 from dandelion.domain import JournalEntry, StoredPrediction
 
 MAX_PAGE = 500
+MAX_COUNTED = 1000
 _NO_SUCH_INDEX = 1176
 # In place of a photo's key: the photo was erased, and none may be stored after it.
 ERASED = "erased"
@@ -57,17 +44,9 @@ _INSERTS = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which predictions to find; None matches all.
+    """Which predictions to find, by what a `StoredPrediction` holds; None matches all.
 
-    Attributes:
-        since: Created at this time or later.
-        until: Created before this time.
-        label: The predicted class.
-        version: The model version.
-        min_confidence: Minimum confidence.
-        max_confidence: Maximum confidence.
-        verdict: Whether the prediction agrees with its label; `unknown` without a label.
-        in_distribution: Whether the photo is in distribution.
+    `since` is inclusive and `until` exclusive; the verdict is `unknown` without a label.
     """
 
     since: datetime | None = None
@@ -82,21 +61,14 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The predictions of a period.
+    """How many predictions a period had, and how many of them are out of distribution, labelled, and right.
 
-    Attributes:
-        photos: Number of predictions.
-        strange: How many of them are out of distribution.
-        confidence: Their mean confidence; 0 without predictions.
-        duration_ms: Their mean duration.
-        labelled: How many of them are labelled.
-        right: How many of the labelled ones are right.
+    `confidence` is their mean confidence; 0 without predictions.
     """
 
     photos: int
     strange: int
     confidence: float
-    duration_ms: float
     labelled: int
     right: int
 
@@ -112,13 +84,12 @@ async def summarise(connection: AsyncConnection, since: datetime, until: datetim
         func.count(),
         share(is_in_distribution(False)),
         func.coalesce(func.avg(table.confidence), 0.0),
-        func.coalesce(func.avg(table.duration_ms), 0.0),
         share(table.verdict.is_not(None)),
         share(table.verdict == "right"),
     )
     query = select(*columns).where(table.id >= first_id(since), table.id < first_id(until))
-    photos, strange, confidence, duration, labelled, right = (await connection.execute(query)).one()
-    return Summary(int(photos), int(strange), float(confidence), float(duration), int(labelled), int(right))
+    photos, strange, confidence, labelled, right = (await connection.execute(query)).one()
+    return Summary(int(photos), int(strange), float(confidence), int(labelled), int(right))
 
 
 async def add(connection: AsyncConnection, entries: Sequence[JournalEntry]) -> None:
@@ -140,15 +111,8 @@ async def known(connection: AsyncConnection, ids: Sequence[str]) -> set[str]:
 async def page(
     connection: AsyncConnection, wanted: Filter, *, before: str | None = None, limit: int = 50
 ) -> list[StoredPrediction]:
-    """Predictions, newest first.
-
-    Args:
-        connection: Inside a transaction.
-        wanted: Which predictions.
-        before: Id of the last prediction of the previous page, if any.
-        limit: Maximum number of predictions, 1 to `MAX_PAGE`.
-    """
-    query = _with_label().where(and_(True, *_conditions(wanted)))
+    """Up to `limit` predictions, but no more than `MAX_PAGE`, newest first; `before` is the previous page's last id."""
+    query = _with_label().where(*_conditions(wanted))
     if before is not None:
         query = query.where(predictions.c.id < before)
     query = query.order_by(predictions.c.id.desc()).limit(min(limit, MAX_PAGE))
@@ -167,26 +131,18 @@ async def page(
 
 async def walk(connection: AsyncConnection, wanted: Filter, *, after: str | None, limit: int) -> list[StoredPrediction]:
     """Predictions, oldest first, for callers that read all of them; `after` is the last id of the previous call."""
-    query = _with_label().where(and_(True, *_conditions(wanted)))
+    query = _with_label().where(*_conditions(wanted))
     if after is not None:
         query = query.where(predictions.c.id > after)
     rows = await connection.execute(query.order_by(predictions.c.id).limit(limit))
     return [stored(row) for row in rows]
 
 
-async def count(connection: AsyncConnection) -> int:
-    """The number of stored predictions."""
-    return int(await connection.scalar(select(func.count()).select_from(predictions)) or 0)
-
-
 @dataclass(frozen=True, slots=True)
-class Traffic:
-    """The predictions of a model in a period.
+class TrafficSample:
+    """How many photos a model classified in a period, and how many of them are out of distribution.
 
-    Attributes:
-        photos: Number of photos.
-        outliers: How many of them are out of distribution.
-        p95_ms: 95th percentile of the latest predictions' duration; None without predictions.
+    `p95_ms` is the 95th percentile of the latest predictions' duration; None without predictions.
     """
 
     photos: int
@@ -194,7 +150,7 @@ class Traffic:
     p95_ms: float | None
 
 
-async def traffic(connection: AsyncConnection, since: datetime, version: str, *, sample: int = 10_000) -> Traffic:
+async def traffic(connection: AsyncConnection, since: datetime, version: str, *, sample: int = 10_000) -> TrafficSample:
     """The predictions of a version since a time; durations are from its last `sample` predictions."""
     those = (predictions.c.model_version == version, predictions.c.id >= first_id(since))
     photos = int(await connection.scalar(select(func.count()).where(*those)) or 0)
@@ -202,7 +158,27 @@ async def traffic(connection: AsyncConnection, since: datetime, version: str, *,
     outliers = int(await connection.scalar(outlying) or 0)
     latest = select(predictions.c.duration_ms).where(*those).order_by(predictions.c.id.desc()).limit(sample)
     times = sorted((await connection.scalars(latest)).all())
-    return Traffic(photos, outliers, times[int(0.95 * (len(times) - 1))] if times else None)
+    return TrafficSample(photos, outliers, times[int(0.95 * (len(times) - 1))] if times else None)
+
+
+async def unlabelled(connection: AsyncConnection, since: datetime, *, limit: int) -> list[StoredPrediction]:
+    """Unlabelled predictions since a time whose photo is stored.
+
+    Up to `limit` that are out of distribution, then up to `limit` others; the least confident of each first.
+    """
+    found: list[StoredPrediction] = []
+    for known in (False, True):
+        # Equality first, then the wanted order: one scan along an index, which stops at the limit.
+        query = select(predictions).where(*_unlabelled(since), is_in_distribution(known))
+        rows = await connection.execute(query.order_by(predictions.c.confidence, predictions.c.id).limit(limit))
+        found += [stored(row) for row in rows]
+    return found
+
+
+async def count_unlabelled(connection: AsyncConnection, since: datetime) -> int:
+    """The number of such predictions, up to `MAX_COUNTED`."""
+    some = select(predictions.c.id).where(*_unlabelled(since)).limit(MAX_COUNTED).subquery()
+    return int(await connection.scalar(select(func.count()).select_from(some)) or 0)
 
 
 async def prune(connection: AsyncConnection, older_than: datetime, *, limit: int) -> int:
@@ -251,6 +227,12 @@ async def forget_clients(connection: AsyncConnection, ids: Sequence[str]) -> Non
     await connection.execute(update(predictions).where(predictions.c.id.in_(ids)).values(client=None))
 
 
+def _unlabelled(since: datetime) -> list[Any]:
+    table = predictions.c
+    is_stored = (table.photo_key.is_not(None), table.photo_key != ERASED)
+    return [table.verdict.is_(None), table.id >= first_id(since), *is_stored]
+
+
 def _row(entry: JournalEntry) -> dict[str, object]:
     given = entry.prediction
     return {
@@ -273,31 +255,26 @@ def _with_label() -> Select[Any]:
     return select(predictions, true_label.label("true_label"))
 
 
-def _conditions(wanted: Filter) -> list[Any]:
-    table = predictions.c
-    found: list[Any] = []
-    if wanted.since is not None:
-        found.append(table.id >= first_id(wanted.since))
-    if wanted.until is not None:
-        found.append(table.id < first_id(wanted.until))
-    if wanted.label is not None:
-        found.append(table.label == wanted.label)
-    if wanted.version is not None:
-        found.append(table.model_version == wanted.version)
-    if wanted.min_confidence is not None:
-        found.append(table.confidence >= wanted.min_confidence)
-    if wanted.max_confidence is not None:
-        found.append(table.confidence <= wanted.max_confidence)
-    if wanted.verdict is not None:
-        found.append(table.verdict.is_(None) if wanted.verdict == "unknown" else table.verdict == wanted.verdict)
-    if wanted.in_distribution is not None:
-        found.append(is_in_distribution(wanted.in_distribution))
-    return found
-
-
 def is_in_distribution(known: bool) -> Any:
     """The condition that a photo is in distribution, or out of it; not with `IS`, for which MySQL uses no index."""
     return predictions.c.in_distribution == bindparam(None, known, Boolean)
+
+
+_CONDITIONS: dict[str, Callable[[Any], Any]] = {
+    "since": lambda since: predictions.c.id >= first_id(since),
+    "until": lambda until: predictions.c.id < first_id(until),
+    "label": lambda label: predictions.c.label == label,
+    "version": lambda version: predictions.c.model_version == version,
+    "min_confidence": lambda least: predictions.c.confidence >= least,
+    "max_confidence": lambda most: predictions.c.confidence <= most,
+    "verdict": lambda verdict: predictions.c.verdict == (None if verdict == "unknown" else verdict),
+    "in_distribution": is_in_distribution,
+}
+
+
+def _conditions(wanted: Filter) -> list[Any]:
+    values = {name: getattr(wanted, name) for name in _CONDITIONS}
+    return [_CONDITIONS[name](value) for name, value in values.items() if value is not None]
 
 
 def _indexes(wanted: Filter) -> list[str]:

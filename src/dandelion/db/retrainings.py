@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Executable, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dandelion.db.tables import retrainings
@@ -19,27 +19,15 @@ SILENCE = timedelta(seconds=120)
 
 @dataclass(frozen=True, slots=True)
 class RetrainingRecord:
-    """One run.
-
-    Attributes:
-        id: Id of the flow run, or another UUID.
-        asked: Why it was triggered.
-        state: `running`, `abandoned`, or its outcome.
-        message: Its last message.
-        dataset: Digest of the dataset version that it froze, if any.
-        version: The version that it registered, if any.
-        started_at: UTC.
-        ended_at: UTC; None while it runs.
-    """
+    """One run: its state or outcome, the digest of the dataset version that it froze, and the version it registered."""
 
     id: str
-    asked: str
     state: str
-    message: str | None
     dataset: str | None
     version: str | None
-    started_at: datetime
-    ended_at: datetime | None
+
+
+_RECORDS = select(*(retrainings.c[field.name] for field in fields(RetrainingRecord)))
 
 
 async def claim(connection: AsyncConnection, run_id: str, asked: str) -> RetrainingRecord | None:
@@ -67,16 +55,13 @@ async def claim(connection: AsyncConnection, run_id: str, asked: str) -> Retrain
 
 async def find(connection: AsyncConnection, run_id: str) -> RetrainingRecord | None:
     """One run, or None."""
-    row = (await connection.execute(select(retrainings).where(retrainings.c.id == run_id))).one_or_none()
-    return None if row is None else _retraining(row)
+    return await _find(connection, _RECORDS.where(retrainings.c.id == run_id))
 
 
 async def active(connection: AsyncConnection) -> RetrainingRecord | None:
     """The current run, or None."""
     silent = datetime.now(UTC) - SILENCE
-    query = select(retrainings).where(retrainings.c.active == 1, retrainings.c.heartbeat_at >= silent)
-    row = (await connection.execute(query)).one_or_none()
-    return None if row is None else _retraining(row)
+    return await _find(connection, _RECORDS.where(retrainings.c.active == 1, retrainings.c.heartbeat_at >= silent))
 
 
 async def beat(connection: AsyncConnection, run_id: str, busy_seconds: float) -> bool:
@@ -94,7 +79,7 @@ async def note(
     connection: AsyncConnection, run_id: str, *, dataset: str | None = None, version: str | None = None
 ) -> None:
     """Record the dataset or the version of a run."""
-    values = {name: value for name, value in (("dataset", dataset), ("version", version)) if value is not None}
+    values = {name: value for name, value in {"dataset": dataset, "version": version}.items() if value is not None}
     await connection.execute(update(retrainings).where(retrainings.c.id == run_id).values(**values))
 
 
@@ -107,9 +92,9 @@ async def finish(connection: AsyncConnection, run_id: str, *, state: str, messag
 async def unfinished(connection: AsyncConnection, since: datetime) -> RetrainingRecord | None:
     """The latest run since a time, if it failed or was killed after it had frozen its photos."""
     table = retrainings.c
-    ended = select(retrainings).where(table.started_at >= since, table.active.is_(None), table.dataset.is_not(None))
-    row = (await connection.execute(ended.order_by(table.started_at.desc()).limit(1))).one_or_none()
-    return _retraining(row) if row is not None and row.state in {FAILED, ABANDONED} else None
+    ended = _RECORDS.where(table.started_at >= since, table.active.is_(None), table.dataset.is_not(None))
+    latest = await _find(connection, ended.order_by(table.started_at.desc()).limit(1))
+    return latest if latest is not None and latest.state in {FAILED, ABANDONED} else None
 
 
 async def last_trained(connection: AsyncConnection) -> datetime | None:
@@ -128,14 +113,6 @@ async def busy_seconds(connection: AsyncConnection, since: datetime) -> float:
     return float(await connection.scalar(query) or 0.0)
 
 
-def _retraining(row: Row[tuple[object, ...]]) -> RetrainingRecord:
-    return RetrainingRecord(
-        id=row.id,
-        asked=row.asked,
-        state=row.state,
-        message=row.message,
-        dataset=row.dataset,
-        version=row.version,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-    )
+async def _find(connection: AsyncConnection, query: Executable) -> RetrainingRecord | None:
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else RetrainingRecord(*row)

@@ -19,14 +19,9 @@ FAILED = "failed"
 
 @dataclass(frozen=True, slots=True)
 class RunTally:
-    """Runs with the same outcome.
+    """How many runs of an action had the same outcome and decision, and when the last of them ended, UTC.
 
-    Attributes:
-        action: `RETRAIN` or `BACKUP`.
-        outcome: `SUCCEEDED` or `FAILED`.
-        decision: The decision of a retraining; empty if there was none.
-        runs: Number of runs.
-        last_at: When the last of them ended, UTC.
+    The decision is that of a retraining; it is empty if there was none.
     """
 
     action: str

@@ -10,32 +10,16 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
-    Column,
-    DateTime,
-    Dialect,
-    Double,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
+from sqlalchemy.sql.schema import SchemaItem
 
 from dandelion.domain import LABEL_LENGTH
 
 # Text is compared by its bytes, as in SQLite.
 MYSQL: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 
-metadata = MetaData(
+metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -45,40 +29,28 @@ metadata = MetaData(
 )
 
 
-class Id(TypeDecorator[str]):
+class Id(sa.TypeDecorator[str]):
     """A UUID as text in Python and 16 bytes in the table."""
 
-    impl = LargeBinary(16)
+    impl = sa.LargeBinary(16).with_variant(mysql.BINARY(16), "mysql")  # which can be a key there
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        """BINARY on MySQL, so that it can be a key."""
-        if dialect.name == "mysql":
-            return dialect.type_descriptor(mysql.BINARY(16))
-        return dialect.type_descriptor(LargeBinary(16))
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> bytes | None:
         """Text to bytes."""
         return None if value is None else uuid.UUID(value).bytes
 
-    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
+    def process_result_value(self, value: bytes | None, dialect: sa.Dialect) -> str | None:
         """Bytes to text."""
         return None if value is None else str(uuid.UUID(bytes=bytes(value)))
 
 
-class Moment(TypeDecorator[datetime]):
+class Moment(sa.TypeDecorator[datetime]):
     """A time in UTC, to the millisecond; naive times are refused."""
 
-    impl = DateTime
+    impl = sa.DateTime().with_variant(mysql.DATETIME(fsp=3), "mysql")  # whose default is whole seconds
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        """Milliseconds on MySQL, whose default is whole seconds."""
-        if dialect.name == "mysql":
-            return dialect.type_descriptor(mysql.DATETIME(fsp=3))
-        return dialect.type_descriptor(DateTime())
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         """Convert any zone to UTC."""
         if value is None:
             return None
@@ -87,136 +59,123 @@ class Moment(TypeDecorator[datetime]):
         exact = value.astimezone(UTC)
         return exact.replace(microsecond=exact.microsecond // 1000 * 1000, tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         """Add the zone, UTC."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-predictions = Table(
+def _table(name: str, *items: SchemaItem) -> sa.Table:
+    return sa.Table(name, metadata, *items, **MYSQL)
+
+
+predictions = _table(
     "predictions",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("label", String(LABEL_LENGTH), nullable=False),
-    Column("confidence", Double, nullable=False),
-    Column("probabilities", JSON, nullable=False),
-    Column("in_distribution", Boolean, nullable=False),
-    Column("model_name", String(100), nullable=False),
-    Column("model_version", String(32), nullable=False),
-    Column("track", String(32), nullable=False),
-    Column("duration_ms", Double, nullable=False),
-    Column("photo_key", String(255)),
-    Column("client", String(64)),
-    Column("verdict", String(5)),  # right or wrong once there is a label; saves history queries a join
-    Index(None, "label", "id"),
-    Index(None, "model_version", "id"),
-    Index(None, "confidence", "id"),
-    Index(None, "model_version", "label", "id"),
-    Index(None, "model_version", "verdict", "id"),
-    Index(None, "verdict", "id"),
-    Index(None, "in_distribution", "id"),
-    Index(None, "verdict", "in_distribution", "confidence", "id"),
-    Index(None, "client", "id"),
-    **MYSQL,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("label", sa.String(LABEL_LENGTH), nullable=False),
+    sa.Column("confidence", sa.Double, nullable=False),
+    sa.Column("probabilities", sa.JSON, nullable=False),
+    sa.Column("in_distribution", sa.Boolean, nullable=False),
+    sa.Column("model_name", sa.String(100), nullable=False),
+    sa.Column("model_version", sa.String(32), nullable=False),
+    sa.Column("track", sa.String(32), nullable=False),
+    sa.Column("duration_ms", sa.Double, nullable=False),
+    sa.Column("photo_key", sa.String(255)),
+    sa.Column("client", sa.String(64)),
+    sa.Column("verdict", sa.String(5)),  # right or wrong once there is a label; saves history queries a join
+    sa.Index(None, "label", "id"),
+    sa.Index(None, "model_version", "id"),
+    sa.Index(None, "confidence", "id"),
+    sa.Index(None, "model_version", "label", "id"),
+    sa.Index(None, "model_version", "verdict", "id"),
+    sa.Index(None, "verdict", "id"),
+    sa.Index(None, "in_distribution", "id"),
+    sa.Index(None, "verdict", "in_distribution", "confidence", "id"),
+    sa.Index(None, "client", "id"),
 )
 
-feedback = Table(
+feedback = _table(
     "feedback",
-    metadata,
-    Column("prediction_id", Id, ForeignKey("predictions.id", ondelete="CASCADE"), primary_key=True),
-    Column("label", String(LABEL_LENGTH), nullable=False),
-    Column("correct", Boolean, nullable=False),
-    Column("model_version", String(32), nullable=False),
-    Column("actor", String(100), nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Index(None, "created_at", "model_version", "correct"),
-    Index(None, "actor", "created_at"),
-    **MYSQL,
+    sa.Column("prediction_id", Id, sa.ForeignKey("predictions.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("label", sa.String(LABEL_LENGTH), nullable=False),
+    sa.Column("correct", sa.Boolean, nullable=False),
+    sa.Column("model_version", sa.String(32), nullable=False),
+    sa.Column("actor", sa.String(100), nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Index(None, "created_at", "model_version", "correct"),
+    sa.Index(None, "actor", "created_at"),
 )
 
-audit_log = Table(
+audit_log = _table(
     "audit_log",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("created_at", Moment, nullable=False),
-    Column("actor", String(100), nullable=False),
-    Column("action", String(50), nullable=False),
-    Column("subject", String(200), nullable=False),
-    Column("detail", JSON, nullable=False),
-    Index(None, "action", "id"),
-    Index(None, "subject", "id"),
-    **MYSQL,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("actor", sa.String(100), nullable=False),
+    sa.Column("action", sa.String(50), nullable=False),
+    sa.Column("subject", sa.String(200), nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+    sa.Index(None, "action", "id"),
+    sa.Index(None, "subject", "id"),
 )
 
-api_keys = Table(
+api_keys = _table(
     "api_keys",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("name", String(100), nullable=False, unique=True),
-    Column("digest", String(64), nullable=False, unique=True),
-    Column("scopes", JSON, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("expires_at", Moment),
-    Column("revoked_at", Moment),
-    **MYSQL,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("name", sa.String(100), nullable=False, unique=True),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment),
+    sa.Column("revoked_at", Moment),
 )
 
-releases = Table(
+releases = _table(
     "releases",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("model_name", String(100), nullable=False),
-    Column("model_version", String(32), nullable=False),
-    Column("previous_version", String(32)),
-    Column("strategy", String(20), nullable=False),
-    Column("state", String(20), nullable=False),
-    Column("weight", Integer, nullable=False),
-    Column("reason", Text),
-    Column("started_at", Moment, nullable=False),
-    Column("ended_at", Moment),
-    Column("revision", BigInteger, nullable=False, default=0),
-    Index(None, "state"),
-    **MYSQL,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("model_name", sa.String(100), nullable=False),
+    sa.Column("model_version", sa.String(32), nullable=False),
+    sa.Column("previous_version", sa.String(32)),
+    sa.Column("strategy", sa.String(20), nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("weight", sa.Integer, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("started_at", Moment, nullable=False),
+    sa.Column("ended_at", Moment),
+    sa.Column("revision", sa.BigInteger, nullable=False, default=0),
+    sa.Index(None, "state"),
 )
 
-sketches = Table(
+sketches = _table(
     "sketches",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("model_version", String(32), nullable=False),
-    Column("digest", String(64), nullable=False),
-    Column("photos", Integer, nullable=False),
-    Column("sketch", JSON, nullable=False),
-    **MYSQL,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("model_version", sa.String(32), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("photos", sa.Integer, nullable=False),
+    sa.Column("sketch", sa.JSON, nullable=False),
 )
 
-drift_reports = Table(
+drift_reports = _table(
     "drift_reports",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("model_version", String(32), nullable=False),
-    Column("photos", Integer, nullable=False),
-    Column("features", JSON, nullable=False),
-    **MYSQL,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("model_version", sa.String(32), nullable=False),
+    sa.Column("photos", sa.Integer, nullable=False),
+    sa.Column("features", sa.JSON, nullable=False),
 )
 
-
-retrainings = Table(
+retrainings = _table(
     "retrainings",
-    metadata,
-    Column("id", Id, primary_key=True),  # the flow run's
-    Column("asked", Text, nullable=False),
-    Column("state", String(20), nullable=False),
-    Column("message", Text),
-    Column("dataset", String(64)),
-    Column("version", String(32)),
+    sa.Column("id", Id, primary_key=True),  # the flow run's
+    sa.Column("asked", sa.Text, nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("message", sa.Text),
+    sa.Column("dataset", sa.String(64)),
+    sa.Column("version", sa.String(32)),
     # 1 while it runs, else NULL: the unique key allows one active row, which is the lock.
-    Column("active", Integer, unique=True),
-    Column("heartbeat_at", Moment, nullable=False),
-    Column("started_at", Moment, nullable=False),
-    Column("ended_at", Moment),
-    Column("busy_seconds", Double, nullable=False),
-    Index(None, "started_at"),
-    **MYSQL,
+    sa.Column("active", sa.Integer, unique=True),
+    sa.Column("heartbeat_at", Moment, nullable=False),
+    sa.Column("started_at", Moment, nullable=False),
+    sa.Column("ended_at", Moment),
+    sa.Column("busy_seconds", sa.Double, nullable=False),
+    sa.Index(None, "started_at"),
 )
 
 

@@ -19,9 +19,9 @@ def create_context(options: DatabaseSettings) -> ssl.SSLContext:
         SettingsError: The certificates cannot be read.
     """
     try:
-        context = ssl.create_default_context(cafile=str(options.tls_ca) if options.tls_ca else None)
+        context = ssl.create_default_context(cafile=options.tls_ca)
         if options.tls_cert:
-            context.load_cert_chain(str(options.tls_cert), str(options.tls_key) if options.tls_key else None)
+            context.load_cert_chain(options.tls_cert, options.tls_key)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(
             f"The certificates for the database cannot be read ({error}).",

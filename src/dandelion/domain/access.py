@@ -26,16 +26,12 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """An API key as it is stored.
+    """An API key as it is stored; times are in UTC, or None if it never expires or was not revoked.
 
     Attributes:
         id: UUIDv7 of its row.
         name: Who or what it is for.
         digest: SHA-256 of its text, hex.
-        scopes: What it may do.
-        created_at: UTC.
-        expires_at: When it expires, UTC; None for never.
-        revoked_at: When it was revoked, UTC; None if it was not.
     """
 
     id: str

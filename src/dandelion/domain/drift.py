@@ -32,13 +32,9 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MergedDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """Drift of one model over the photos of all processes.
+    """Drift of one model version over the live photos of all processes, measured at a time in UTC.
 
-    Attributes:
-        version: Model version.
-        at: When it was measured, UTC.
-        photos: Number of live photos that were measured.
-        features: Every feature, the largest score first.
+    The feature with the largest score comes first.
     """
 
     version: str

@@ -14,13 +14,7 @@ Reason = Literal["disputed", "out_of_distribution", "unsure"]
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
-    """The true label of a predicted photo.
-
-    Attributes:
-        prediction_id: The prediction that it labels.
-        label: The true class.
-        at: When it was given, UTC; now by default.
-    """
+    """The true label of a predicted photo, given at a time in UTC, or now by default."""
 
     prediction_id: str
     label: str
@@ -28,24 +22,16 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Labeller(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who gave labels.
-
-    Attributes:
-        name: Name in the audit log.
-        count: Number of labels.
-    """
+    """Somebody who gave labels: the name in the audit log, and the number of labels."""
 
     name: str
     count: int
 
 
 class QueuedPhoto(msgspec.Struct, frozen=True, kw_only=True):
-    """A photo that waits for a label.
+    """A photo that waits for a label, with the challenger's label, if there is one, and why it is worth labelling.
 
-    Attributes:
-        prediction: The stored prediction.
-        other_label: The challenger's prediction, if there is one.
-        reasons: Why it is worth labelling; empty for a photo of the random sample.
+    A photo of the random sample has no reason.
     """
 
     prediction: StoredPrediction
@@ -68,25 +54,16 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefusedLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of a label file that was refused.
-
-    Attributes:
-        line: Line number, from 1.
-        reason: What is wrong with it.
-    """
+    """A line of a label file that was refused: its number, from 1, and what is wrong with it."""
 
     line: int
     reason: str
 
 
 class BulkVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Result of a label file.
+    """How many labels of a file agree with their prediction, how many do not, and how many lines were refused.
 
-    Attributes:
-        right: Number of predictions that agree with their label.
-        wrong: Number of predictions that do not.
-        refused: Number of lines that were refused.
-        refused_lines: The first refused lines.
+    `refused_lines` holds the first of these lines.
     """
 
     right: int

@@ -34,13 +34,24 @@ class FlowStep(msgspec.Struct, frozen=True, kw_only=True):
     percent: float | None = None
 
 
-class FlowRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One flow run.
+class _Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run in Prefect.
 
     Attributes:
         run_id: Prefect's UUID.
         name: Prefect's name for it.
         url: Its address in Prefect's web page.
+    """
+
+    run_id: str
+    name: str
+    url: str
+
+
+class FlowRun(_Run, frozen=True, kw_only=True):
+    """One flow run.
+
+    Attributes:
         state: `scheduled`, `pending`, `running`, `completed`, `failed`, `crashed`, `cancelled` ...
         outcome: Prefect's name of that state, which tells the result: `Promoted`, `Rejected` ...
         message: The reason for that outcome.
@@ -51,9 +62,6 @@ class FlowRun(msgspec.Struct, frozen=True, kw_only=True):
         steps: Steps that have started, oldest first.
     """
 
-    run_id: str
-    name: str
-    url: str
     state: str
     outcome: str
     message: str
@@ -64,29 +72,16 @@ class FlowRun(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[FlowStep]
 
 
-class TriggeredRetraining(msgspec.Struct, frozen=True, kw_only=True):
-    """A retraining that was triggered.
+class TriggeredRetraining(_Run, frozen=True, kw_only=True):
+    """A retraining that was triggered; `is_new` is false if it was already there."""
 
-    Attributes:
-        run_id: Prefect's UUID.
-        name: Prefect's name for it.
-        url: Its address in Prefect's web page.
-        is_new: Whether this request started it; false if it was already there.
-    """
-
-    run_id: str
-    name: str
-    url: str
     is_new: bool
 
 
-class Retraining(msgspec.Struct, frozen=True, kw_only=True):
+class Retraining(_Run, frozen=True, kw_only=True):
     """One retraining.
 
     Attributes:
-        run_id: Prefect's UUID.
-        name: Prefect's name for it.
-        url: Its address in Prefect's web page.
         state: `scheduled`, `pending`, `running`, `completed`, `failed`, `crashed` or `cancelled`.
         started_at: UTC; None while it waits.
         ended_at: UTC; None while it runs.
@@ -97,9 +92,6 @@ class Retraining(msgspec.Struct, frozen=True, kw_only=True):
         steps: All seven steps, in order.
     """
 
-    run_id: str
-    name: str
-    url: str
     state: str
     started_at: datetime | None
     ended_at: datetime | None

@@ -95,24 +95,14 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VersionDetails(Version, frozen=True, kw_only=True):
-    """One version with its card and plots.
-
-    Attributes:
-        card: Model card, Markdown.
-        plots: Names of its training run's plots.
-    """
+    """One version with its model card in Markdown and the names of its training run's plots."""
 
     card: str
     plots: list[str]
 
 
 class Promoted(msgspec.Struct, frozen=True, kw_only=True):
-    """The version in service after a promotion or rollback.
-
-    Attributes:
-        version: The new champion.
-        previous: The champion before, if there was one; a rollback restores it.
-    """
+    """The champion after a promotion or rollback, and the one before, if any, which a rollback restores."""
 
     version: str
     previous: str | None

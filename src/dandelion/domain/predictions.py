@@ -48,15 +48,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Opinion(msgspec.Struct, frozen=True, kw_only=True):
-    """One version's prediction for a photo.
-
-    Attributes:
-        model: The model that made the prediction.
-        label: The class with the highest probability.
-        confidence: That probability.
-        probabilities: Probability of each class.
-        in_distribution: False if the photo is out of distribution for that version.
-    """
+    """One version's opinion on a photo; `Prediction` documents the fields."""
 
     model: ModelRef
     label: str
@@ -66,13 +58,7 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A prediction in the journal.
-
-    Attributes:
-        prediction: The prediction itself.
-        track: Release track of the process that made it.
-        client: Keyed hash of the client, if it is stored.
-    """
+    """A prediction in the journal, with its process's release track and the keyed hash of its client, if stored."""
 
     prediction: Prediction
     track: str
@@ -80,19 +66,11 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredPrediction(msgspec.Struct, frozen=True, kw_only=True):
-    """A prediction from the history.
+    """A prediction from the history; `Prediction` documents the other fields.
 
     Attributes:
-        prediction_id: UUIDv7.
         created_at: When it was made, UTC.
-        label: The predicted class.
-        confidence: Probability of that class.
-        probabilities: Probability of each class.
-        in_distribution: False if the photo was out of distribution.
-        model_name: Registered name of the model that made it.
-        model_version: Version of that model.
         track: Release track of the process that made it.
-        duration_ms: How long it took, milliseconds.
         photo_key: Key of its photo in the bucket `data-lake`, if the photo is stored.
         true_label: The true label, once somebody has given it.
         verdict: `right` or `wrong`, once there is a true label.
@@ -114,12 +92,7 @@ class StoredPrediction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of the history, newest first.
-
-    Attributes:
-        predictions: Up to `limit` predictions.
-        next: `cursor` of the next page; none on the last page.
-    """
+    """One page of the history, newest first; `next` is the `cursor` of the next page, and none on the last one."""
 
     predictions: list[StoredPrediction]
     next: str | None

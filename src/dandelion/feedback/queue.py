@@ -19,21 +19,17 @@ def rank(found: Iterable[StoredPrediction], others: Mapping[str, str]) -> list[Q
         found: Predictions whose photos are stored.
         others: The challenger's label, by prediction id.
     """
-    queue = [
-        QueuedPhoto(prediction=each, other_label=other, reasons=_reasons(each, other))
-        for each in found
-        for other in [others.get(each.prediction_id)]
-    ]
-    return sorted(queue, key=_worth, reverse=True)
+    return sorted((_queued(each, others.get(each.prediction_id)) for each in found), key=_worth, reverse=True)
 
 
-def _reasons(given: StoredPrediction, other: str | None) -> list[Reason]:
+def _queued(given: StoredPrediction, other: str | None) -> QueuedPhoto:
     holds: dict[Reason, bool] = {
         "disputed": other is not None and other != given.label,
         "out_of_distribution": not given.in_distribution,
         "unsure": given.confidence < UNSURE,
     }
-    return [reason for reason, is_so in holds.items() if is_so]
+    reasons = [reason for reason, is_so in holds.items() if is_so]
+    return QueuedPhoto(prediction=given, other_label=other, reasons=reasons)
 
 
 def _worth(photo: QueuedPhoto) -> float:

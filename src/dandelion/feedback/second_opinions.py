@@ -48,11 +48,8 @@ class SecondOpinions:
                     await self._classify(digest, fresh[start : start + AT_ONCE])
         except TimeoutError:
             pass  # the next call gets more
-        return {
-            each.prediction_id: self._known[digest, each.prediction_id]
-            for each in found
-            if (digest, each.prediction_id) in self._known
-        }
+        labels = {each.prediction_id: self._known.get((digest, each.prediction_id)) for each in found}
+        return {prediction_id: label for prediction_id, label in labels.items() if label is not None}
 
     async def _classify(self, digest: str, found: Sequence[StoredPrediction]) -> None:
         read = (self._readers.run(self._store.get, DATA_LAKE, each.photo_key or "") for each in found)

@@ -45,12 +45,7 @@ def listen(host: str, port: int, variable: str) -> socket.socket:
 
 
 def check_port(host: str, port: int, variable: str) -> None:
-    """Check that the port is free.
-
-    Raises:
-        PortInUseError: Another process listens on the port.
-        DandelionError: The address belongs to another machine, or this user may not use the port.
-    """
+    """Check that the port is free; raises the errors of `reserve`."""
     listen(host, port, variable).close()
 
 

@@ -31,13 +31,7 @@ _WEBP_EXIF_AND_XMP = 0b1100
 
 @dataclass(frozen=True, slots=True)
 class CleanPhoto:
-    """A photo that may be stored.
-
-    Attributes:
-        data: The encoded photo.
-        suffix: Suffix of its file name.
-        content_type: Its media type.
-    """
+    """An encoded photo that may be stored, with the suffix of its file name and its media type."""
 
     data: bytes
     suffix: str
@@ -59,7 +53,20 @@ def clean(data: bytes) -> CleanPhoto:
             return CleanPhoto(_clean_webp(data), ".webp", "image/webp")
     except (IndexError, struct.error) as error:
         raise NotAnImageError(f"This photo is cut off ({error}).", "Send the whole file.") from error
-    return _encode_again(data)
+    return CleanPhoto(shrink(data, LONGEST_SIDE, QUALITY), ".jpg", "image/jpeg")
+
+
+def shrink(data: bytes, side: int, quality: int) -> bytes:
+    """The photo as a JPEG of `quality` that fits into a square of `side` pixels.
+
+    Raises:
+        PhotoError: The bytes cannot be decoded.
+    """
+    picture = Image.fromarray(decode(data, min_side=side))
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
 
 
 def _clean_jpeg(data: bytes) -> bytes:
@@ -109,11 +116,3 @@ def _clean_webp(data: bytes) -> bytes:
         at += len(chunk)
     body = b"WEBP" + b"".join(parts)
     return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
-def _encode_again(data: bytes) -> CleanPhoto:
-    picture = Image.fromarray(decode(data, min_side=LONGEST_SIDE))
-    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=QUALITY)
-    return CleanPhoto(stream.getvalue(), ".jpg", "image/jpeg")

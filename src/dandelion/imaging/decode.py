@@ -19,9 +19,10 @@ import numpy as np
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
+from dandelion.domain.arrays import Pixels
 from dandelion.errors import NotAnImageError, PhotoTooLargeError, UnsupportedFormatError
 from dandelion.imaging import gif, heif, jpeg, png
-from dandelion.imaging.orientation import Photo, read_orientation, turn_upright
+from dandelion.imaging.orientation import read_orientation, turn_upright
 
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF"]
 with contextlib.suppress(ImportError):  # an extra, since its decoder is under the LGPL
@@ -59,13 +60,7 @@ _TILE = 1024  # pixels
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The format and size of a photo.
-
-    Attributes:
-        format: One of `FORMATS`.
-        width: Columns as stored, pixels.
-        height: Rows as stored, pixels.
-    """
+    """The format of a photo, one of `FORMATS`, and its columns and rows as stored, pixels."""
 
     format: str
     width: int
@@ -80,16 +75,13 @@ def probe(data: bytes) -> Header:
         UnsupportedFormatError: An image in a format that is not supported.
     """
     if data[:3] == b"\xff\xd8\xff":
-        try:
-            height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-        except (ValueError, KeyError) as error:
-            raise NotAnImageError(f"This JPEG has a damaged header ({error}).", _READABLE) from error
+        height, width, _ = _read_jpeg_header(data)
         return Header("JPEG", width, height)
     with _open(data) as image:
         return Header(image.format or "", image.width, image.height)
 
 
-def decode(data: bytes, *, min_side: int | None = None, max_pixels: int | None = None) -> Photo:
+def decode(data: bytes, *, min_side: int | None = None, max_pixels: int | None = None) -> Pixels:
     """The photo as uint8 RGB [H, W, 3], upright.
 
     Args:
@@ -124,11 +116,17 @@ def orientation(data: bytes) -> int:
         return _orientation(image)
 
 
-def _decode_jpeg(data: bytes, min_side: int, limit: int) -> Photo:
+def _read_jpeg_header(data: bytes) -> tuple[int, int, str]:
+    """Height, width and colours."""
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
     except (ValueError, KeyError) as error:
         raise NotAnImageError(f"This JPEG has a damaged header ({error}).", _READABLE) from error
+    return height, width, colours
+
+
+def _decode_jpeg(data: bytes, min_side: int, limit: int) -> Pixels:
+    height, width, colours = _read_jpeg_header(data)
     _check_size(width, height, limit)
     jpeg.check_scans(data)
     if colours in {"CMYK", "YCCK"}:
@@ -140,7 +138,7 @@ def _decode_jpeg(data: bytes, min_side: int, limit: int) -> Photo:
     return turn_upright(photo, orientation(data))
 
 
-def _decode_turbo(data: bytes, colours: str, min_side: int) -> Photo:
+def _decode_turbo(data: bytes, colours: str, min_side: int) -> Pixels:
     decode_jpeg = partial(
         simplejpeg.decode_jpeg,
         data,
@@ -152,13 +150,13 @@ def _decode_turbo(data: bytes, colours: str, min_side: int) -> Photo:
     )
     try:
         try:
-            return cast("Photo", decode_jpeg(strict=True))
+            return cast("Pixels", decode_jpeg(strict=True))
         except ValueError as error:
             # Cameras write harmless oddities that libjpeg only warns of. A truncated photo must fail, though, and not
             # come back half grey.
             if not any(word in str(error) for word in _HARMLESS):
                 raise
-        return cast("Photo", decode_jpeg(strict=False))
+        return cast("Pixels", decode_jpeg(strict=False))
     except ValueError as error:
         raise NotAnImageError(f"This JPEG is damaged or cut off ({error}).", "Send the whole file.") from error
 
@@ -194,7 +192,7 @@ def _orientation(image: Image.Image) -> int:
     return read_orientation(image.info.get("exif") or b"")
 
 
-def _to_rgb(image: Image.Image, min_side: int) -> Photo:
+def _to_rgb(image: Image.Image, min_side: int) -> Pixels:
     """Convert in tiles and average down to `min_side`: a second picture of full size would double the memory."""
     try:
         image.load()

@@ -5,24 +5,17 @@ from __future__ import annotations
 import io
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from dandelion.domain import InputSpec
+from dandelion.domain.arrays import Floats, Pixels
 from dandelion.imaging.prepare import crop_box
 
 # Dark blue, violet, orange, pale yellow: lightness rises, so that the map is readable in grey and if colour-blind.
 _STOPS = np.array([[13, 8, 135], [156, 23, 158], [237, 121, 83], [240, 249, 33]], dtype=np.float32)
 
 
-def render_heatmap(
-    photo: npt.NDArray[np.uint8],
-    activation: npt.NDArray[np.float32],
-    spec: InputSpec,
-    *,
-    strength: float,
-    max_side: int,
-) -> bytes:
+def render_heatmap(photo: Pixels, activation: Floats, spec: InputSpec, *, strength: float, max_side: int) -> bytes:
     """A PNG of the photo, tinted where the model found evidence.
 
     Args:

@@ -10,14 +10,13 @@ import struct
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
-Photo = npt.NDArray[np.uint8]
+from dandelion.domain.arrays import Pixels
 
 _TAG = 0x0112
 _BYTE_ORDERS = {b"II": "<", b"MM": ">"}
 _INTEGERS = {3: "H", 4: "I"}  # SHORT, as the standard says, and LONG, as some cameras write
-_TRANSPOSITIONS: dict[int, Callable[[Photo], Photo]] = {
+_TRANSPOSITIONS: dict[int, Callable[[Pixels], Pixels]] = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
     4: lambda a: a[::-1],
@@ -50,7 +49,7 @@ def read_orientation(exif: bytes) -> int:
     return 1
 
 
-def turn_upright(photo: Photo, orientation: int) -> Photo:
+def turn_upright(photo: Pixels, orientation: int) -> Pixels:
     """`photo`, uint8 RGB [H, W, 3], turned or mirrored by EXIF's `orientation`; contiguous."""
     transpose = _TRANSPOSITIONS.get(orientation)
     return np.ascontiguousarray(photo if transpose is None else transpose(photo))

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from dandelion.domain import InputSpec
+from dandelion.domain.arrays import Pixels
 from dandelion.imaging.decode import decode
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
-def prepare(data: bytes, spec: InputSpec, *, max_pixels: int | None = None) -> npt.NDArray[np.uint8]:
+def prepare(data: bytes, spec: InputSpec, *, max_pixels: int | None = None) -> Pixels:
     """Encoded bytes as the model's input, uint8 RGB [spec.height, spec.width, 3].
 
     Raises:
@@ -23,19 +23,10 @@ def prepare(data: bytes, spec: InputSpec, *, max_pixels: int | None = None) -> n
     # 1.5 times the size of the crop: the resampling filter still averages real detail, and an 8-bit JPEG can skip most
     # of its inverse transform.
     min_side = math.ceil(1.5 * max(spec.height, spec.width) / spec.crop_fraction)
-    return resize_and_crop(decode(data, min_side=min_side, max_pixels=max_pixels), spec)
-
-
-def resize_and_crop(photo: npt.NDArray[np.uint8], spec: InputSpec) -> npt.NDArray[np.uint8]:
-    """The centre of `photo`, uint8 RGB [H, W, 3], at the size of the model's input.
-
-    One resampling of the crop's box both resizes and crops, so pixels outside it cost nothing.
-    """
-    resized = Image.fromarray(photo).resize(
-        (spec.width, spec.height),
-        _FILTERS[spec.interpolation],
-        box=crop_box(photo.shape[0], photo.shape[1], spec),
-    )
+    photo = decode(data, min_side=min_side, max_pixels=max_pixels)
+    # One resampling of the crop's box both resizes and crops, so pixels outside it cost nothing.
+    box = crop_box(photo.shape[0], photo.shape[1], spec)
+    resized = Image.fromarray(photo).resize((spec.width, spec.height), _FILTERS[spec.interpolation], box)
     return np.asarray(resized)
 
 

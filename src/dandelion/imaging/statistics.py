@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from dandelion.domain.arrays import Floats, Pixels
 from dandelion.imaging.decode import probe
 
 SIZE = "size"
@@ -17,7 +17,7 @@ _STEP = 3
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
-def measure_pixels(batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def measure_pixels(batch: Pixels) -> Floats:
     """The statistics `NAMES` of photos as the model sees them, uint8 RGB [B, H, W, 3], as float32 [B, 5].
 
     Of values scaled to [0, 1]: mean luminance, its standard deviation, the mean step from a pixel to its neighbour, and

@@ -30,20 +30,15 @@ log = structlog.get_logger(__name__)
 class _Waiting(Generic[Item, Result]):
     item: Item
     future: asyncio.Future[Result]
-    loop: asyncio.AbstractEventLoop
     since: float
 
 
 class Batcher(Generic[Item, Result]):
     """A bounded queue in front of `workers` threads.
 
-    Args:
-        process: Returns one result an item, in order. A result that is an exception fails only its item.
-        workers: Number of threads.
-        max_batch: Maximum number of items in one call of `process`.
-        max_wait_seconds: How long a worker that found an item waits for more.
-        max_queue: Maximum number of waiting items; further items are refused.
-        deadline_seconds: Maximum wait of an item; after that it fails.
+    `process` gets up to `max_batch` items and returns one result an item, in order; a result that is an exception
+    fails only its item. A worker that found an item waits `max_wait_seconds` for more. Items beyond `max_queue` waiting
+    ones are refused, and an item that waits longer than `deadline_seconds` fails.
     """
 
     def __init__(
@@ -89,7 +84,7 @@ class Batcher(Generic[Item, Result]):
                     f"The queue is full: {len(self._queue)} photos wait, and the maximum is {self._max_queue}.",
                     "Try again later, or raise DANDELION_INFERENCE__MAX_QUEUE.",
                 )
-            self._queue.extend(_Waiting(item, future, loop, now) for item, future in zip(items, futures, strict=True))
+            self._queue.extend(_Waiting(item, future, now) for item, future in zip(items, futures, strict=True))
             self._changed.notify(len(items))
         return futures
 
@@ -146,7 +141,7 @@ def _deliver(pairs: Sequence[tuple[_Waiting[Item, Result], Result | Exception]])
     """Resolve futures in their event loop, which wakes up once a batch."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Result], Result | Exception]]] = {}
     for waiting, result in pairs:
-        by_loop.setdefault(waiting.loop, []).append((waiting.future, result))
+        by_loop.setdefault(waiting.future.get_loop(), []).append((waiting.future, result))
     for loop, resolved in by_loop.items():
         if not loop.is_closed():
             loop.call_soon_threadsafe(_resolve, resolved)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import structlog
@@ -23,25 +22,6 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Stages:
-    """The times at which one photo was processed, nanoseconds since the epoch.
-
-    Attributes:
-        taken: A worker took the photo.
-        decoding: Decoding began.
-        decoded: Decoding ended.
-        running: Inference of its batch began.
-        ran: Inference of its batch ended.
-    """
-
-    taken: int
-    decoding: int
-    decoded: int
-    running: int
-    ran: int
-
-
-@dataclass(frozen=True, slots=True)
 class Classification:
     """The model's prediction for one photo.
 
@@ -50,22 +30,21 @@ class Classification:
         confidence: Calibrated probability of the label, in [0, 1].
         probabilities: Class to probability.
         in_distribution: False if the photo is farther from the training photos than 95 % of known photos.
-        stages: When the photo was processed.
+        taken_ns: When a worker took the photo, nanoseconds since the epoch.
+        stages: When decoding and the inference of its batch began and ended, nanoseconds since the epoch.
     """
 
     label: str
     confidence: float
     probabilities: dict[str, float]
     in_distribution: bool
-    stages: Stages
+    taken_ns: int
+    stages: dict[str, tuple[int, int]]
 
 
-class Observer(Protocol):
-    """Called with every classified batch, in the worker's thread: it must be quick."""
-
-    def __call__(self, photos: Sequence[bytes], pixels: Pixels, embedding: Floats, probabilities: Floats) -> None:
-        """Encoded photos; uint8 RGB [B, H, W, 3]; float32 [B, D]; calibrated, float32 [B, K]."""
-        ...
+# Called with every classified batch, in the worker's thread, so it must be quick: encoded photos; the model's input,
+# uint8 RGB [B, H, W, 3]; embeddings, float32 [B, D]; calibrated probabilities, float32 [B, K].
+Observer = Callable[[Sequence[bytes], Pixels, Floats, Floats], None]
 
 
 class Classifier:
@@ -139,7 +118,7 @@ class Classifier:
         finally:
             ended = time.time_ns()
             instruments.DECODE_SECONDS.observe((ended - started) / 1e9)
-        return _Prepared(photo, pixels, started, ended)
+        return _Prepared(photo, pixels, (started, ended))
 
     def _run(self, prepared: Sequence[_Prepared], taken: int, observer: Observer | None) -> list[Classification]:
         batch = np.stack([each.pixels for each in prepared])
@@ -159,7 +138,8 @@ class Classifier:
                 row[best],
                 dict(zip(classes, row, strict=True)),
                 inside,
-                Stages(taken, each.started, each.ended, running, ran),
+                taken,
+                {"decode": each.decoding, "inference": (running, ran)},
             )
             for each, row, best, inside in zip(
                 prepared, probabilities.tolist(), probabilities.argmax(axis=1).tolist(), is_known.tolist(), strict=True
@@ -171,5 +151,4 @@ class Classifier:
 class _Prepared:
     photo: bytes
     pixels: Pixels
-    started: int
-    ended: int
+    decoding: tuple[int, int]

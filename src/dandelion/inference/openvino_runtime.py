@@ -29,7 +29,7 @@ class OpenVinoRuntime:
     def __init__(self, package: ModelPackage, precision: str, workers: int) -> None:
         self._core = ov.Core()
         self._package = package
-        self.precision = choose_precision(
+        self.precision = _choose_precision(
             package, precision, self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         )
         self._options = {
@@ -66,14 +66,11 @@ class OpenVinoRuntime:
             return np.array(result[self._explainer.output(_ACTIVATION)][0], dtype=np.float32)
 
 
-def choose_precision(package: ModelPackage, wanted: str, capabilities: list[str]) -> str:
+def _choose_precision(package: ModelPackage, wanted: str, capabilities: list[str]) -> str:
     """The precision to run: the wanted one, or for `auto` the fastest that CPU and package support.
 
     Emulated bfloat16 is four times slower than float32, so `auto` uses it only on CPUs that list it (AMX, or
     AVX-512 BF16). If the package has an int8 graph, that is faster than both.
-
-    Raises:
-        SettingsError: bfloat16 is wanted and the CPU lacks it.
     """
     if wanted == "bfloat16" and "BF16" not in capabilities:
         raise SettingsError(

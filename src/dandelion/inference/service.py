@@ -33,13 +33,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ServingModel:
-    """The model in service.
-
-    Attributes:
-        ref: Its name in predictions.
-        classifier: The loaded model.
-        since: When it came into service, UTC.
-    """
+    """The model in service, under its name in predictions, since a time in UTC."""
 
     ref: ModelRef
     classifier: Classifier
@@ -51,12 +45,7 @@ Observer = Callable[[ModelRef, ModelPackage, Sequence[bytes], Pixels, Floats, Fl
 
 
 class PredictionService:
-    """One server process's model, queue and workers.
-
-    Args:
-        settings: Number of workers, length of the queue.
-        observer: Called with every batch; it must be quick.
-    """
+    """One server process's model, queue and workers; `observer` must be quick."""
 
     def __init__(self, settings: Settings, observer: Observer | None = None) -> None:
         self._observer = observer
@@ -105,9 +94,9 @@ class PredictionService:
             PackageError: The package cannot be loaded; the serving model stays in service.
         """
         before = self._serving
-        if before is not None and before.ref == found.ref and before.classifier.package.digest == found.package.digest:
-            return False
         if before is not None and before.classifier.package.digest == found.package.digest:
+            if before.ref == found.ref:
+                return False
             after = replace(before, ref=found.ref)
         else:
             classifier = Classifier.load(
@@ -214,7 +203,6 @@ def _trace(submitted: int, results: Sequence[tuple[ServingModel, Classification]
     """Write the spans of the workers' stages for the first photos of a request."""
     for number, result in enumerate(results[:MAX_TRACED]):
         if not isinstance(result, BaseException):
-            stages = result[1].stages
-            tracing.stage_at("queue", submitted, stages.taken, photo=number)
-            tracing.stage_at("decode", stages.decoding, stages.decoded, photo=number)
-            tracing.stage_at("inference", stages.running, stages.ran, photo=number)
+            found = result[1]
+            for name, (start, end) in {"queue": (submitted, found.taken_ns), **found.stages}.items():
+                tracing.stage_at(name, start, end, photo=number)

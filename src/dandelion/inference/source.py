@@ -20,12 +20,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A model to serve.
-
-    Attributes:
-        ref: Its name in predictions and telemetry.
-        package: The package to load.
-    """
+    """A package to serve, and its name in predictions and telemetry."""
 
     ref: ModelRef
     package: ModelPackage

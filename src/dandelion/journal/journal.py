@@ -136,7 +136,10 @@ class Journal:
             DatabaseError: The database does not respond; everything stays on disk.
         """
         async with self._one_at_a_time:
-            self._rotate()
+            try:
+                self._spool.rotate()
+            except OSError as error:  # what reached the disk is shipped all the same
+                log.warning("journal_segment_not_kept", reason=str(error))
             await self._recount()
             segments = self._spool.segments()
             if not segments:
@@ -155,12 +158,6 @@ class Journal:
             shipping = True
         finally:
             self._measure_age(shipping=shipping)
-
-    def _rotate(self) -> None:
-        try:
-            self._spool.rotate()
-        except OSError as error:  # what reached the disk is shipped all the same
-            log.warning("journal_segment_not_kept", reason=str(error))
 
     async def _recount(self) -> None:
         """Measure on disk how much waits: other processes write to the same folder, and ship from it."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from dandelion.journal.files import UNFINISHED, age_seconds, claim, remove_unfinished, size_bytes
+from dandelion.journal.files import UNFINISHED, age_seconds, claim, size_bytes
 from dandelion.objects import PHOTO_TYPES
 from dandelion.settings import Settings
 from dandelion.telemetry import instruments
@@ -118,10 +118,6 @@ class PhotoSpool:
         size = size_bytes(path)
         path.unlink(missing_ok=True)
         self._count(-size)
-
-    def remove_unfinished(self) -> list[Path]:
-        """Remove photos that killed processes left unfinished; return their paths."""
-        return remove_unfinished(self._folder)
 
     def _no_room(self, size: int) -> str:
         """Why a photo must not be spooled, or an empty string. Rows have priority over photos."""

@@ -21,7 +21,7 @@ from dandelion.db import predictions, transact
 from dandelion.domain import Prediction
 from dandelion.errors import PhotoError
 from dandelion.imaging import clean
-from dandelion.journal.files import age_seconds
+from dandelion.journal.files import age_seconds, remove_unfinished
 from dandelion.journal.photo_spool import PhotoSpool
 from dandelion.journal.shipping import ship_at_last, ship_periodically
 from dandelion.objects import DATA_LAKE, PHOTO_TYPES, ObjectStore, photo_key
@@ -66,7 +66,7 @@ class Photos:
         self._side_by_side = MIN_SHIPPERS
         self._prepared = False
         self._full = False
-        for path in self._spool.remove_unfinished():
+        for path in remove_unfinished(settings.photo_spool):
             self._let_go("unreadable", path.stem, "a killed process left it unfinished")
 
     def wants(self, given: Prediction) -> bool:
@@ -143,7 +143,10 @@ class Photos:
                 self._give_up_when_old(path, rows_wait=rows_wait)
         if not keys:
             return 0
-        await self._prepare_store()
+        if not self._prepared:
+            for feature, why in (await asyncio.to_thread(self._store.prepare)).items():
+                log.warning("object_store_lacks", feature=feature, reason=why)
+            self._prepared = True
         erased = [path for path in paths if keys.get(path.stem) == predictions.ERASED]
         ready = [path for path in paths if path.stem in keys and path not in erased]
         put = await self._put_all({path: photo_key(path.stem, path.suffix) for path in ready})
@@ -160,12 +163,6 @@ class Photos:
             await asyncio.to_thread(self._store.delete, DATA_LAKE, photo_key(path.stem, path.suffix))
             self._spool.remove(path)
         return len(known)
-
-    async def _prepare_store(self) -> None:
-        if not self._prepared:
-            for feature, why in (await asyncio.to_thread(self._store.prepare)).items():
-                log.warning("object_store_lacks", feature=feature, reason=why)
-            self._prepared = True
 
     async def _put_all(self, keys: Mapping[Path, str]) -> dict[Path, str]:
         """Upload each file under its key; return those that could be read."""

@@ -11,7 +11,6 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from uuid_utils import uuid7
@@ -22,18 +21,12 @@ SUFFIX = ".jsonl"
 REFUSED = "refused.jsonl.kept"
 
 
-@dataclass(slots=True)
-class _Segment:
-    descriptor: int
-    size: int
-
-
 class Spool:
     """One process's segments in a folder that others may share."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._active: _Segment | None = None
+        self._active: int | None = None  # descriptor of the segment
         remove_unfinished(folder)  # they hold no line: a segment is renamed before its first one
 
     def append(self, lines: bytes) -> None:
@@ -42,18 +35,18 @@ class Spool:
         Raises:
             OSError: The disk is full or gone; nothing of `lines` is stored.
         """
-        segment = self._active or self._open()
+        descriptor = self._open() if self._active is None else self._active
+        size = os.fstat(descriptor).st_size
         try:
-            _write_all(segment.descriptor, lines)
+            _write_all(descriptor, lines)
         except OSError:
             try:
-                os.ftruncate(segment.descriptor, segment.size)
+                os.ftruncate(descriptor, size)
             except OSError:
                 # Half a line stays; the next one must not be appended to it.
                 with suppress(OSError):
                     self.rotate()
             raise
-        segment.size += len(lines)
 
     def rotate(self) -> None:
         """Close the active segment, so that it can be shipped.
@@ -63,7 +56,7 @@ class Spool:
         """
         if self._active is not None:
             # Cleared first: the descriptor is free even if closing fails, and may soon belong to another file.
-            descriptor, self._active = self._active.descriptor, None
+            descriptor, self._active = self._active, None
             os.close(descriptor)  # which releases its lock
 
     def segments(self) -> list[Path]:
@@ -109,7 +102,7 @@ class Spool:
                     os.ftruncate(file.fileno(), size)
                 raise
 
-    def _open(self) -> _Segment:
+    def _open(self) -> int:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{uuid7()}{SUFFIX}"
         fresh = path.with_suffix(UNFINISHED)
@@ -121,8 +114,8 @@ class Spool:
             os.close(descriptor)
             fresh.unlink(missing_ok=True)
             raise
-        self._active = _Segment(descriptor, 0)
-        return self._active
+        self._active = descriptor
+        return descriptor
 
 
 def _write_all(descriptor: int, lines: bytes) -> None:

@@ -29,16 +29,12 @@ log = structlog.get_logger(__name__)
 
 
 class WindowAccuracy(msgspec.Struct, frozen=True, kw_only=True):
-    """One version's accuracy in one window.
+    """One version's accuracy in one window, with its 95 % interval.
 
     Attributes:
-        version: Model version.
         window: Length of the window, as in the settings.
         labelled: Number of labels.
         right: Number of labels that the model had predicted.
-        accuracy: Their share.
-        low: Lower end of its 95 % interval.
-        high: Upper end of its 95 % interval.
         calibration_error: Mean distance of confidence from accuracy, over equal bins of confidence.
     """
 
@@ -108,36 +104,21 @@ _GAUGES: dict[Gauge, Callable[[WindowAccuracy], float]] = {
 }
 
 
-class LiveAccuracy:
-    """Updates `model_accuracy{window}` and the related metrics of the serving version.
+async def export_accuracy(engine: AsyncEngine, windows: Sequence[str], serving: Callable[[], str]) -> None:
+    """Update `model_accuracy{window}` and the related metrics of the version that `serving` returns.
 
-    Args:
-        engine: The database with the labels.
-        windows: The windows.
-        version: Returns the version in service.
+    Without labels, or without a database, a window has no value instead of an old one.
     """
-
-    def __init__(self, engine: AsyncEngine, windows: Sequence[str], version: Callable[[], str]) -> None:
-        self._engine = engine
-        self._windows = windows
-        self._version = version
-
-    async def refresh(self) -> None:
-        """Measure again; without labels, or without a database, a window has no value instead of an old one."""
-        try:
-            version = self._version()
-            measured = {
-                each.window: each
-                for each in await measure_accuracy(self._engine, self._windows)
-                if each.version == version
-            }
-        except DandelionError as error:
-            log.debug("accuracy_unknown", reason=str(error))
-            measured = {}
-        for window in self._windows:
-            accuracy = measured.get(window)
-            for gauge, value in _GAUGES.items():
-                if accuracy is not None:
-                    gauge.labels(window).set(value(accuracy))
-                else:
-                    gauge.remove_by_labels({"window": window})
+    try:
+        version = serving()
+        measured = {each.window: each for each in await measure_accuracy(engine, windows) if each.version == version}
+    except DandelionError as error:
+        log.debug("accuracy_unknown", reason=str(error))
+        measured = {}
+    for window in windows:
+        accuracy = measured.get(window)
+        for gauge, value in _GAUGES.items():
+            if accuracy is not None:
+                gauge.labels(window).set(value(accuracy))
+            else:
+                gauge.remove_by_labels({"window": window})

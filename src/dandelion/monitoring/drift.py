@@ -9,6 +9,7 @@ photos, so that five hundred photos carry less information than five hundred ind
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -36,6 +37,11 @@ def compare(sketch: Sketch) -> list[FeatureDrift]:
     return sorted(features, key=lambda each: -each.score)
 
 
+def names_of_drifted(features: Sequence[FeatureDrift]) -> list[str]:
+    """Names of the features that have drifted, in the same order."""
+    return [each.feature for each in features if each.score >= 1]
+
+
 def _spread(name: str, sketch: Sketch, spread: Spread) -> FeatureDrift:
     """Kolmogorov-Smirnov test on bins; bins can only make the gap smaller."""
     gaps = np.cumsum(sketch.counts[name]) / sketch.photos - np.cumsum(spread.shares)
@@ -43,7 +49,7 @@ def _spread(name: str, sketch: Sketch, spread: Spread) -> FeatureDrift:
         # Higher confidence is no drift: a model is more confident on photos that resemble its training photos.
         gaps = np.maximum(gaps, 0)
     # Both tails of their distribution: P(gap > c * sqrt(1/n + 1/m)) = 2 exp(-2 c^2).
-    reach = math.sqrt(math.log(2 / _tail(SIGMAS)) / 2)
+    reach = math.sqrt(math.log(2 / math.erfc(SIGMAS / math.sqrt(2))) / 2)
     threshold = max(MIN_GAP, reach * math.sqrt(1 / sketch.photos + 1 / spread.photos))
     return _drift(name, "kolmogorov-smirnov", float(np.abs(gaps).max()), threshold, sketch)
 
@@ -80,7 +86,3 @@ def _chi_square(freedom: int) -> float:
     """The chi-square quantile that corresponds to `SIGMAS` of a normal distribution (Wilson, Hilferty 1931)."""
     step = 2 / (9 * freedom)
     return float(freedom * (1 - step + SIGMAS * math.sqrt(step)) ** 3)
-
-
-def _tail(sigmas: float) -> float:
-    return math.erfc(sigmas / math.sqrt(2))

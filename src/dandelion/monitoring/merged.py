@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import add
 
 import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
-from dandelion.db import create_engine, drift, transact
+from dandelion.db import drift, transact
 from dandelion.db.drift import SavedSketch
+from dandelion.db.session import open_database
 from dandelion.domain import MergedDrift
 from dandelion.errors import DandelionError
 from dandelion.monitoring.accuracy import WindowAccuracy, measure_accuracy
-from dandelion.monitoring.drift import compare
-from dandelion.monitoring.monitor import DriftMonitor, sum_of
+from dandelion.monitoring.drift import compare, names_of_drifted
+from dandelion.monitoring.monitor import DriftMonitor
 from dandelion.monitoring.sketch import Sketch
 from dandelion.settings import Settings
 
@@ -29,12 +32,7 @@ log = structlog.get_logger(__name__)
 
 
 class MonitoringRun(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of one monitoring run.
-
-    Attributes:
-        drift: Drift, model by model; the model that was last in service comes first.
-        accuracy: Live accuracy, version by version and window by window.
-    """
+    """The result of one monitoring run, model by model; the model that was last in service comes first."""
 
     drift: list[MergedDrift]
     accuracy: list[WindowAccuracy]
@@ -42,7 +40,7 @@ class MonitoringRun(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def drifted(self) -> list[str]:
         """Features that have drifted for the model that was last in service, largest score first."""
-        return [each.feature for each in self.drift[0].features if each.score >= 1] if self.drift else []
+        return names_of_drifted(self.drift[0].features) if self.drift else []
 
     @property
     def message(self) -> str:
@@ -104,12 +102,7 @@ async def run_monitoring(settings: Settings) -> MonitoringRun:
     Raises:
         DatabaseError: The database does not respond.
     """
-    engine = create_engine(settings)
-    try:
-        if settings.database.auto_upgrade:
-            from dandelion.db.migrate import upgrade
-
-            await upgrade(engine)
+    async with open_database(settings) as engine:
         now = datetime.now(UTC)
         saved = await transact(
             engine, lambda on: drift.sketches_since(on, now - OLDEST), patience_seconds=JOB_PATIENCE_SECONDS
@@ -118,26 +111,26 @@ async def run_monitoring(settings: Settings) -> MonitoringRun:
 
         async def store(on: AsyncConnection) -> None:
             for each in found:
-                features = msgspec.to_builtins(each.features)
-                await drift.add_drift(on, model_version=each.version, photos=each.photos, features=features)
+                await drift.add_drift(on, each)
             await drift.prune(on, now - RETENTION)
 
         await transact(engine, store, patience_seconds=JOB_PATIENCE_SECONDS)
         return MonitoringRun(drift=found, accuracy=await measure_accuracy(engine, settings.monitoring.accuracy_windows))
-    finally:
-        await engine.dispose()
 
 
 def merge(saved: Sequence[SavedSketch], now: datetime, window_photos: int) -> list[MergedDrift]:
-    """Every model's drift over the photos of the last hour, or of a full window if that is longer; newest first."""
+    """Every model's drift over the photos of the last hour, or of a full window if that is longer; newest first.
+
+    The sketches come oldest first.
+    """
     chosen: dict[tuple[str, str], list[SavedSketch]] = {}
-    for each in sorted(saved, key=lambda sketch: sketch.saved_at, reverse=True):
+    for each in reversed(saved):
         mine = chosen.setdefault((each.model_version, each.digest), [])
         if each.saved_at >= now - RECENT or sum(taken.photos for taken in mine) < window_photos:
             mine.append(each)
     found = []
     for (version, _), parts in chosen.items():
-        sketch = sum_of([msgspec.convert(each.sketch, Sketch) for each in parts])
+        sketch = reduce(add, (msgspec.convert(each.sketch, Sketch) for each in parts))
         if sketch.photos >= window_photos:
             found.append(MergedDrift(version=version, at=now, photos=sketch.photos, features=compare(sketch)))
     return found

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 
 import numpy as np
 import numpy.typing as npt
@@ -24,21 +28,14 @@ from dandelion.telemetry import instruments
 PANES = 5
 MAX_WAITING = 64
 
-
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Photos that one model classified in one batch.
+    """Photos that one model classified in one batch, with their sizes by `measure_size`.
 
-    Attributes:
-        ref: Name and version of the model.
-        package: The model.
-        sizes: Their sizes by `measure_size`.
-        pixels: uint8 RGB [B, H, W, 3].
-        embedding: float32 [B, D].
-        probabilities: float32 [B, K].
+    Pixels are uint8 RGB [B, H, W, 3], embeddings float32 [B, D], and probabilities float32 [B, K].
     """
 
     ref: ModelRef
@@ -54,9 +51,6 @@ class MonitoredModel:
     """The photos that one model saw.
 
     Attributes:
-        ref: Name and version of the model.
-        digest: Digest of its package.
-        reference: The reference from its training photos.
         expected: The part of the reference that sketches are compared with.
         window: Sketches of the last photos, in `PANES` parts, the newest last.
         unsaved: Sketch of the photos that `take` has not returned yet.
@@ -85,12 +79,11 @@ class DriftMonitor:
         self._rate = settings.photos_per_second
         self._clock = clock
         self._allowance, self._since = max(1.0, self._rate), clock()
-        self._queue: deque[Seen] = deque()
-        self._changed = threading.Condition()
+        self._offering = threading.Lock()
+        self._queue: queue.Queue[Seen | None] = queue.Queue(MAX_WAITING)  # None is the end
         self._lock = threading.Lock()
         self._current: MonitoredModel | None = None
         self._replaced: list[MonitoredModel] = []
-        self._closed = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -100,10 +93,8 @@ class DriftMonitor:
 
     def close(self) -> None:
         """Inspect the waiting photos, then stop."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
         if self._thread is not None:
+            self._queue.put(None)
             self._thread.join()
 
     def offer(
@@ -116,21 +107,19 @@ class DriftMonitor:
         probabilities: Floats,
     ) -> None:
         """Queue some photos of a batch for inspection; never blocks. Called by the workers."""
-        with self._changed:
+        with self._offering:
             now = self._clock()
             # Unused allowance is carried over for one second, so that bursts after a pause are seen.
             self._allowance = min(max(1.0, self._rate), self._allowance + (now - self._since) * self._rate)
             self._since = now
             room = min(int(self._allowance), len(photos))
-            if not room or len(self._queue) >= MAX_WAITING:
+            if not room or self._queue.full():
                 return
             self._allowance -= room
         # Measured without the lock, which every worker takes.
         sizes = [measure_size(photo) for photo in photos[:room]]
-        with self._changed:
-            if len(self._queue) < MAX_WAITING:
-                self._queue.append(Seen(ref, package, sizes, pixels[:room], embedding[:room], probabilities[:room]))
-                self._changed.notify()
+        with suppress(queue.Full):
+            self._queue.put_nowait(Seen(ref, package, sizes, pixels[:room], embedding[:room], probabilities[:room]))
 
     def inspect(self, seen: Seen) -> None:
         """Add photos to the window; once the window is full, each full pane triggers a comparison."""
@@ -150,8 +139,10 @@ class DriftMonitor:
             instruments.MONITORED.inc(photos.photos)
             if model.window[-1].photos >= self._pane_photos:
                 if len(model.window) == PANES:
-                    model.features = compare(sum_of(model.window))
-                    self._report(model)
+                    model.features = compare(reduce(add, model.window))
+                    for each in model.features:
+                        instruments.DRIFT.labels(each.feature, model.ref.version).set(each.score)
+                        instruments.DRIFT_PHOTOS.set(each.photos)
                 model.window.append(Sketch.empty(model.expected))
 
     def features(self) -> tuple[ModelRef, list[FeatureDrift]] | None:
@@ -186,28 +177,9 @@ class DriftMonitor:
             instruments.DRIFT_PHOTOS.set(0)
         return model
 
-    def _report(self, model: MonitoredModel) -> None:
-        for each in model.features:
-            instruments.DRIFT.labels(each.feature, model.ref.version).set(each.score)
-            instruments.DRIFT_PHOTOS.set(each.photos)
-
     def _work(self) -> None:
-        while True:
-            with self._changed:
-                while not self._queue and not self._closed:
-                    self._changed.wait()
-                if not self._queue:
-                    return
-                seen = self._queue.popleft()
+        while (seen := self._queue.get()) is not None:
             try:
                 self.inspect(seen)
             except Exception:
                 log.exception("watching_failed", version=seen.ref.version)
-
-
-def sum_of(sketches: Sequence[Sketch] | deque[Sketch]) -> Sketch:
-    """The sketch of the photos of all sketches."""
-    first, *others = sketches
-    for other in others:
-        first += other
-    return first

@@ -5,20 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from dandelion.db.predictions import Summary
 from dandelion.domain import FeatureDrift
 from dandelion.imaging.statistics import SIZE
 from dandelion.monitoring.accuracy import wilson
 from dandelion.monitoring.sketch import CLASSES, Sketch
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from dandelion.db.predictions import Summary
 
 COLUMNS = 3
 LIVE, TRAINED, ALARM = "#2a7f3f", "#9aa0a6", "#c0392b"
@@ -26,8 +22,6 @@ LIVE, TRAINED, ALARM = "#2a7f3f", "#9aa0a6", "#c0392b"
 
 def plot_periods(periods: Sequence[tuple[datetime, Summary]]) -> str:
     """Plot accuracy with its interval, confidence, and the number of photos, period by period."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(10, 5.2), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     labelled = [(start, summary) for start, summary in periods if summary.labelled]
@@ -55,8 +49,6 @@ def plot_periods(periods: Sequence[tuple[datetime, Summary]]) -> str:
 
 def plot_scores(features: Sequence[FeatureDrift]) -> str:
     """Plot every feature's score and the line above which photos have drifted."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(10, 0.6 + 0.34 * len(features)), layout="constrained")
     axes = figure.subplots()
     found = list(reversed(features))
@@ -72,8 +64,6 @@ def plot_scores(features: Sequence[FeatureDrift]) -> str:
 
 def plot_spreads(sketch: Sketch, classes: Sequence[str], drifted: Sequence[str]) -> str:
     """Plot the distribution of every feature for live photos and for training photos."""
-    from matplotlib.figure import Figure
-
     names = list(sketch.expected.spreads)
     rows = -(-len(names) // COLUMNS)
     figure = Figure(figsize=(10, 2.1 * rows), layout="constrained")

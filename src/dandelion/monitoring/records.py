@@ -18,18 +18,15 @@ MERGED_FOR = timedelta(hours=24)
 log = structlog.get_logger(__name__)
 
 
-class Records:
-    """Reads records of short-lived processes, which end before Prometheus can scrape them."""
+async def export_records(engine: AsyncEngine) -> None:
+    """Read the records of short-lived processes, which end before Prometheus can scrape them.
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-
-    async def refresh(self) -> None:
-        """Read again; while the database is down, the last values stay."""
-        try:
-            await transact(self._engine, _read, patience_seconds=REQUEST_PATIENCE_SECONDS)
-        except DandelionError as error:
-            log.debug("records_unknown", reason=str(error))
+    While the database is down, the last values stay.
+    """
+    try:
+        await transact(engine, _read, patience_seconds=REQUEST_PATIENCE_SECONDS)
+    except DandelionError as error:
+        log.debug("records_unknown", reason=str(error))
 
 
 async def _read(connection: AsyncConnection) -> None:
@@ -50,11 +47,7 @@ async def _read(connection: AsyncConnection) -> None:
     found_drift = await drift.last_drift(connection, datetime.now(UTC) - MERGED_FOR)
     instruments.DRIFT_MERGED_AT.tell({(): found_drift[0].at.timestamp()} if found_drift else {})
     instruments.DRIFT_MERGED.tell(
-        {
-            (str(each["feature"]), merged.model_version): float(each["score"])
-            for merged in found_drift
-            for each in merged.features
-        }
+        {(each.feature, merged.version): each.score for merged in found_drift for each in merged.features}
     )
 
 

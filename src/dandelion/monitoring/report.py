@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import msgspec
-from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dandelion import __version__
 from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
-from dandelion.db import create_engine, drift, predictions, transact
+from dandelion.db import drift, predictions, transact
 from dandelion.db.predictions import Filter, Summary
+from dandelion.db.session import open_database
 from dandelion.domain import FeatureDrift, StoredPrediction
 from dandelion.errors import DandelionError
-from dandelion.imaging import decode
+from dandelion.imaging import shrink
 from dandelion.monitoring.accuracy import WindowAccuracy, measure_accuracy
-from dandelion.monitoring.drift import compare
-from dandelion.monitoring.monitor import sum_of
+from dandelion.monitoring.drift import compare, names_of_drifted
 from dandelion.monitoring.sketch import Sketch
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store
 from dandelion.privacy.erasures import MONITORING_REPORT, erase_page_of, erased_ids
@@ -44,13 +44,10 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The content of a report.
+    """The content of a report; times are in UTC.
 
     Attributes:
-        since: Start of the report, UTC.
-        until: End of the report, UTC.
         periods: Start of each period with a summary of its predictions.
-        accuracy: Live accuracy, version by version and window by window.
         drifts: Model version, sketch of its photos, and their drift; the version with most photos comes first.
         examples: Kind to predictions with their thumbnails as data: URIs.
     """
@@ -65,12 +62,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A monitoring report.
-
-    Attributes:
-        html: The report as HTML.
-        drifted: Features that have drifted for the model with most photos.
-    """
+    """A monitoring report as HTML, and the features that have drifted for the model with most photos."""
 
     html: str
     drifted: list[str]
@@ -83,16 +75,9 @@ async def create_report(settings: Settings, age: timedelta) -> Report:
         DatabaseError: The database does not respond.
         DandelionError: A library for the report is not installed.
     """
-    engine = create_engine(settings)
-    try:
-        if settings.database.auto_upgrade:
-            from dandelion.db.migrate import upgrade
-
-            await upgrade(engine)
+    async with open_database(settings) as engine:
         findings = await gather(engine, create_store(settings), settings, age)
-    finally:
-        await engine.dispose()
-    drifted = [each.feature for each in findings.drifts[0][2] if each.score >= 1] if findings.drifts else []
+    drifted = names_of_drifted(findings.drifts[0][2]) if findings.drifts else []
     return Report(await asyncio.to_thread(render, findings), drifted)
 
 
@@ -141,7 +126,7 @@ async def gather(engine: AsyncEngine, store: ObjectStore, settings: Settings, ag
     parts: dict[tuple[str, str], list[Sketch]] = {}
     for each in saved:
         parts.setdefault((each.model_version, each.digest), []).append(msgspec.convert(each.sketch, Sketch))
-    sketches = [(version, sum_of(found)) for (version, _), found in parts.items()]
+    sketches = [(version, reduce(add, found)) for (version, _), found in parts.items()]
     drifts = [(version, sketch, compare(sketch)) for version, sketch in sketches]
     return Findings(
         since=since,
@@ -170,13 +155,10 @@ async def _examples(
 def _thumbnail(store: ObjectStore, given: StoredPrediction) -> str:
     """A small JPEG as a data: URI; empty if the photo is gone or the store does not respond."""
     try:
-        picture = Image.fromarray(decode(store.get(DATA_LAKE, given.photo_key or ""), min_side=SIDE))
+        photo = shrink(store.get(DATA_LAKE, given.photo_key or ""), SIDE, quality=80)
     except DandelionError:
         return ""
-    picture.thumbnail((SIDE, SIDE))
-    stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    return f"data:image/jpeg;base64,{base64.b64encode(photo).decode()}"
 
 
 def render(findings: Findings) -> str:
@@ -198,9 +180,9 @@ def render(findings: Findings) -> str:
             "version": version,
             "photos": sketch.photos,
             "features": features,
-            "drifted": [each.feature for each in features if each.score >= 1],
+            "drifted": names_of_drifted(features),
             "scores": plots.plot_scores(features),
-            "spreads": plots.plot_spreads(sketch, _classes(findings), [f.feature for f in features if f.score >= 1]),
+            "spreads": plots.plot_spreads(sketch, _classes(findings), names_of_drifted(features)),
         }
         for version, sketch, features in findings.drifts
     ]
@@ -217,7 +199,5 @@ def render(findings: Findings) -> str:
 
 def _classes(findings: Findings) -> Sequence[str]:
     """Class names in the order of the model's outputs, from an example; empty if there is no example."""
-    for examples in findings.examples.values():
-        for given, _ in examples:
-            return tuple(sorted(given.probabilities))
-    return ()
+    given = (prediction for examples in findings.examples.values() for prediction, _ in examples)
+    return next((sorted(each.probabilities) for each in given), [])

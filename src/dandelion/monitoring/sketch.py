@@ -16,13 +16,7 @@ Floats = npt.NDArray[np.floating]
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
-    """A histogram of training photos that can be serialised.
-
-    Attributes:
-        edges: Edges between the bins, ascending.
-        shares: Share of the photos in each bin.
-        photos: Number of photos.
-    """
+    """A histogram of training photos that can be serialised: ascending edges between bins, and each bin's share."""
 
     edges: list[float]
     shares: list[float]

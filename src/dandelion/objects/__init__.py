@@ -4,7 +4,7 @@ from dandelion.objects.create import create_mirror, create_store
 from dandelion.objects.photo import TYPES as PHOTO_TYPES
 from dandelion.objects.photo import frozen_key, photo_key
 from dandelion.objects.retention import expire_periodically
-from dandelion.objects.store import BACKUPS, BUCKETS, DATA_LAKE, MLFLOW, PROCESSED, ObjectStore, Stored
+from dandelion.objects.store import BACKUPS, BUCKETS, DATA_LAKE, MLFLOW, PROCESSED, ObjectStore
 
 __all__ = [
     "BACKUPS",
@@ -14,7 +14,6 @@ __all__ = [
     "PHOTO_TYPES",
     "PROCESSED",
     "ObjectStore",
-    "Stored",
     "create_mirror",
     "create_store",
     "expire_periodically",

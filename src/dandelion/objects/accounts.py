@@ -76,32 +76,31 @@ def ensure_accounts(options: S3Settings, accounts: Sequence[Account]) -> list[st
         )
     url = urllib3.util.parse_url(options.url)
     admin = MinioAdmin(
-        endpoint=f"{url.host}:{url.port}" if url.port else str(url.host),
+        endpoint=str(url.netloc),
         credentials=StaticProvider(options.access_key.get_secret_value(), options.secret_key.get_secret_value()),
         region=options.region,
         secure=url.scheme == "https",
         http_client=urllib3.PoolManager(
-            timeout=options.timeout_seconds, ca_certs=str(options.tls_ca) if options.tls_ca else certifi.where()
+            timeout=options.timeout_seconds, ca_certs=str(options.tls_ca or certifi.where())
         ),
     )
     created = []
     for account in accounts:
+        wanted: dict[str, Any] = {
+            "access_key": account.access_key,
+            "secret_key": account.secret_key,
+            "policy": account.policy,
+        }
         try:
             if _exists(admin, account.access_key):
-                admin.update_service_account(
-                    access_key=account.access_key, secret_key=account.secret_key, policy=account.policy
-                )
+                admin.update_service_account(**wanted)
             else:
-                admin.add_service_account(
-                    access_key=account.access_key,
-                    secret_key=account.secret_key,
-                    name=account.name,
-                    policy=account.policy,
-                )
+                admin.add_service_account(name=account.name, **wanted)
                 created.append(account.name)
         except (MinioAdminException, MinioException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
             raise ObjectStoreError(
-                f"The account of {account.name} cannot be created or updated at {options.url} ({_reason(error)}).",
+                f"The account of {account.name} cannot be created or updated at {options.url} ({reason}).",
                 "Check that it is a MinIO server and that the keys are its administrator's.",
             ) from error
     return created
@@ -115,7 +114,3 @@ def _exists(admin: MinioAdmin, access_key: str) -> bool:
             return False
         raise
     return True
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -26,17 +26,11 @@ _LEFT_SECONDS = 3600.0
 
 
 class _Facts(msgspec.Struct):
-    """Facts about an object that its file does not hold.
-
-    Attributes:
-        sha256: Digest of its bytes.
-        content_type: Media type.
-        written_ns: Modification time of the file; a file with another time was replaced since.
-    """
+    """Facts about an object that its file does not hold."""
 
     sha256: str
     content_type: str
-    written_ns: int
+    written_ns: int  # modification time of the file; a file with another time was replaced since
 
 
 class FolderStore(ObjectStore):

@@ -30,9 +30,9 @@ class Lifecycle:
         self._rules.set("xmlns", _NAMESPACE)
 
     @property
-    def has_ours(self) -> bool:
-        """Whether the bucket has our rule."""
-        return self._ours is not None
+    def ours(self) -> ET.Element | None:
+        """Our rule, if the bucket has it."""
+        return next((rule for rule in self._rules.findall("Rule") if rule.findtext("ID") == _OURS), None)
 
     def retain(self, prefix: str, days: int | None) -> bool:
         """Retain objects whose keys begin with `prefix` for so many days; return whether that changes a rule.
@@ -50,7 +50,7 @@ class Lifecycle:
                 noncurrent_days=_EXPIRED_DAYS if days else _OLD_VERSIONS_DAYS
             ),
         )
-        ours, before = rule.toxml(ET.Element("LifecycleConfiguration")), self._ours
+        ours, before = rule.toxml(ET.Element("LifecycleConfiguration")), self.ours
         if before is not None:
             if _facts(before) == _facts(ours):
                 return False
@@ -61,10 +61,6 @@ class Lifecycle:
     def write(self) -> bytes:
         """The document for the server."""
         return ET.tostring(self._rules)
-
-    @property
-    def _ours(self) -> ET.Element | None:
-        return next((rule for rule in self._rules.findall("Rule") if rule.findtext("ID") == _OURS), None)
 
 
 def _facts(rule: ET.Element) -> set[tuple[str, str]]:

@@ -25,18 +25,13 @@ async def expire_periodically(store: ObjectStore, days: Mapping[str, int]) -> No
         days: Bucket to the days that its objects are retained.
     """
     loops = (
-        run_periodically(f"expiry in {bucket}", partial(expire, store, bucket, limit), pause_seconds=PAUSE_SECONDS)
+        run_periodically(f"expiry in {bucket}", partial(_expire, store, bucket, limit), pause_seconds=PAUSE_SECONDS)
         for bucket, limit in days.items()
     )
     await asyncio.gather(*loops)
 
 
-async def expire(store: ObjectStore, bucket: str, days: int) -> None:
-    """Delete a bucket's objects that are older than `days`.
-
-    Raises:
-        ObjectStoreError: The store does not respond; the next call deletes the rest.
-    """
+async def _expire(store: ObjectStore, bucket: str, days: int) -> None:
     gone = await asyncio.to_thread(store.expire, bucket, datetime.now(UTC) - timedelta(days=days))
     if gone:
         log.info("expired", bucket=bucket, objects=gone)

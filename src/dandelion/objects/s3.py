@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 import certifi
@@ -21,13 +22,13 @@ from minio.versioningconfig import VersioningConfig
 from typing_extensions import override
 
 from dandelion.errors import ObjectNotFoundError, ObjectStoreError
-from dandelion.objects.document import read_document
 from dandelion.objects.lifecycle import Lifecycle
+from dandelion.objects.responses import ObjectVersion, list_versions, read_document
 from dandelion.objects.store import BUCKETS, CHUNK_BYTES, EXPIRING, ObjectStore, Stored, check_foreign_key, check_key
-from dandelion.objects.versions import ObjectVersion, list_versions
 from dandelion.settings import S3Settings
 
 _SUM = "x-amz-meta-sha256"
+_ENCRYPTION = SSEConfig(EncryptionRule.new_sse_s3_rule())
 _ABSENT = {"NoSuchKey", "NoSuchObject", "NoSuchVersion", "ResourceNotFound"}
 
 
@@ -55,16 +56,16 @@ class S3Store(ObjectStore):
         self._part_bytes = options.part_bytes
         self._names = _Names({bucket: f"{options.bucket_prefix}{bucket}" for bucket in BUCKETS})
         self._client = Minio(
-            endpoint=f"{url.host}:{url.port}" if url.port else str(url.host),
+            endpoint=str(url.netloc),
             access_key=options.access_key.get_secret_value() if options.access_key else None,
             secret_key=options.secret_key.get_secret_value() if options.secret_key else None,
             secure=url.scheme == "https",
             region=options.region,
             http_client=urllib3.PoolManager(
-                timeout=urllib3.Timeout(connect=options.timeout_seconds, read=options.timeout_seconds),
+                timeout=options.timeout_seconds,
                 maxsize=16,
                 cert_reqs="CERT_REQUIRED",
-                ca_certs=str(options.tls_ca) if options.tls_ca else certifi.where(),
+                ca_certs=str(options.tls_ca or certifi.where()),
                 retries=urllib3.Retry(
                     total=2, backoff_factor=0.2, backoff_jitter=0.2, status_forcelist=[500, 502, 503, 504]
                 ),
@@ -79,18 +80,17 @@ class S3Store(ObjectStore):
         for bucket in BUCKETS:
             self._create_bucket(bucket)
             name = self._names[bucket]
-            wanted: dict[str, Callable[[str], None]] = {
-                "versions": self._enable_versions,
-                "encryption": self._encrypt,
-                "retention": self._set_retention,
+            switches: dict[str, Callable[[], None]] = {
+                "versions": partial(self._client.set_bucket_versioning, name, VersioningConfig(ENABLED)),
+                "encryption": partial(self._client.set_bucket_encryption, name, _ENCRYPTION),
+                "retention": partial(self._set_retention, bucket),
             }
-            for feature, switch_on in wanted.items():
-                try:
-                    switch_on(bucket)
-                except (S3Error, InvalidResponseError) as error:  # not offered, or not allowed with our keys
-                    missing[f"{feature} of {name}"] = getattr(error, "message", None) or str(error)
-                except (MinioException, urllib3.exceptions.HTTPError) as error:
-                    raise self._failed(f"prepare {name}", error) from error
+            for feature, switch_on in switches.items():
+                with self._translating(f"prepare {name}"):
+                    try:
+                        switch_on()
+                    except (S3Error, InvalidResponseError) as error:  # not offered, or not allowed with our keys
+                        missing[f"{feature} of {name}"] = getattr(error, "message", None) or str(error)
         return missing
 
     @override
@@ -98,8 +98,7 @@ class S3Store(ObjectStore):
         check_key(key)
         with self._translating(f"inspect {bucket}/{key}"):
             found = self._client.stat_object(self._names[bucket], key)
-        headers = {name.lower(): value for name, value in (found.metadata or {}).items()}
-        return _stored(key, headers, found.last_modified)
+        return _stored(key, found.metadata or {})
 
     @override
     def list_objects(self, bucket: str, prefix: str = "") -> Iterator[Stored]:
@@ -152,7 +151,6 @@ class S3Store(ObjectStore):
         check_foreign_key(key)
         with self._translating(f"read {bucket}/{key}"):
             response = self._client.get_object(self._names[bucket], key)
-        headers = {name.lower(): value for name, value in response.headers.items()}
 
         def chunks() -> Iterator[bytes]:
             try:
@@ -162,7 +160,7 @@ class S3Store(ObjectStore):
                 response.close()
                 response.release_conn()
 
-        return _stored(key, headers, None), chunks()
+        return _stored(key, response.headers), chunks()
 
     def _versions(self, bucket: str, prefix: str) -> Iterator[ObjectVersion]:
         """Every version, including deletion markers; on a server without versions, every object."""
@@ -184,12 +182,6 @@ class S3Store(ObjectStore):
                 if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:  # another process was quicker
                     raise
 
-    def _enable_versions(self, bucket: str) -> None:
-        self._client.set_bucket_versioning(self._names[bucket], VersioningConfig(ENABLED))
-
-    def _encrypt(self, bucket: str) -> None:
-        self._client.set_bucket_encryption(self._names[bucket], SSEConfig(EncryptionRule.new_sse_s3_rule()))
-
     def _set_retention(self, bucket: str) -> None:
         lifecycle = self._lifecycle(bucket)
         if lifecycle.retain(EXPIRING.get(bucket, ""), self._retention.get(bucket)):
@@ -210,37 +202,31 @@ class S3Store(ObjectStore):
         return Lifecycle(read_document(response))
 
     def _expires_by_itself(self, bucket: str) -> bool:
-        try:
-            return self._lifecycle(bucket).has_ours
-        except (S3Error, InvalidResponseError):
-            return False
-        except (MinioException, urllib3.exceptions.HTTPError) as error:
-            raise self._failed(f"read the lifecycle rules of {bucket}", error) from error
+        with self._translating(f"read the lifecycle rules of {bucket}"):
+            try:
+                return self._lifecycle(bucket).ours is not None
+            except (S3Error, InvalidResponseError):
+                return False
 
     @contextmanager
     def _translating(self, what: str) -> Iterator[None]:
         try:
             yield
-        except S3Error as error:
-            if error.code in _ABSENT:
-                raise ObjectNotFoundError(f"Could not {what}: there is no such object.") from error
-            raise self._failed(what, error) from error
         except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._failed(what, error) from error
+            if isinstance(error, S3Error) and error.code in _ABSENT:
+                raise ObjectNotFoundError(f"Could not {what}: there is no such object.") from error
+            why = f"{error.code}: {error.message}" if isinstance(error, S3Error) else type(error).__name__
+            raise ObjectStoreError(
+                f"Could not {what} at {self._where} ({why}).",
+                "Check that the server runs, and check the DANDELION_OBJECTS__* settings.",
+            ) from error
 
-    def _failed(self, what: str, error: Exception) -> ObjectStoreError:
-        why = f"{error.code}: {error.message}" if isinstance(error, S3Error) else type(error).__name__
-        return ObjectStoreError(
-            f"Could not {what} at {self._where} ({why}).",
-            "Check that the server runs, and check the DANDELION_OBJECTS__* settings.",
-        )
 
-
-def _stored(key: str, headers: Mapping[str, Any], modified_at: datetime | None) -> Stored:
+def _stored(key: str, headers: Mapping[str, Any]) -> Stored:
     return Stored(
         key=key,
         size_bytes=int(headers.get("content-length", 0)),
-        modified_at=modified_at or parsedate_to_datetime(headers["last-modified"]),
+        modified_at=parsedate_to_datetime(headers["last-modified"]),
         sha256=headers.get(_SUM) or None,
         content_type=str(headers.get("content-type", "")),
     )

@@ -1,1 +1,1 @@
-"""Prefect: triggering and listing runs over its HTTP API; serving and deploying the flows."""
+"""Prefect: triggering and listing runs over its HTTP API; artifacts and shards of a run."""

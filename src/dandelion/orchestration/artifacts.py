@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 import httpx
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
-
-_REFUSALS = (httpx.HTTPError, PrefectException)
 
 
 class ProgressBar:
@@ -20,22 +20,22 @@ class ProgressBar:
 
     def show(self, percent: float, words: str) -> None:
         """Set the bar to `percent`, 0 to 100, and its description to `words`."""
-        try:
+        with _refusable("progress"):
             if self._artifact is None:
                 self._artifact = create_progress_artifact(progress=percent, description=words)  # type: ignore[assignment]
             else:
                 update_progress_artifact(artifact_id=self._artifact, progress=percent, description=words)
-        except _REFUSALS as error:
-            _warn("progress", error)
 
 
 def show_text(markdown: str, *, key: str, description: str) -> None:
     """Create a Markdown artifact of the running flow or task, under `key`."""
-    try:
+    with _refusable(key):
         create_markdown_artifact(markdown, key=key, description=description)
-    except _REFUSALS as error:
-        _warn(key, error)
 
 
-def _warn(artifact: str, error: Exception) -> None:
-    get_run_logger().warning("Prefect did not accept the artifact %r (%s).", artifact, type(error).__name__)
+@contextmanager
+def _refusable(artifact: str) -> Iterator[None]:
+    try:
+        yield
+    except (httpx.HTTPError, PrefectException) as error:
+        get_run_logger().warning("Prefect did not accept the artifact %r (%s).", artifact, type(error).__name__)

@@ -6,7 +6,6 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
@@ -28,12 +27,12 @@ ENDED = frozenset({"completed", "failed", "crashed", "cancelled"})
 
 
 class _State(msgspec.Struct):
-    type: str
-    name: str
+    type: str = "PENDING"
+    name: str = ""
     message: str | None = None
 
 
-class _Run(msgspec.Struct):
+class _RunRow(msgspec.Struct):
     id: str
     name: str
     state: _State | None = None
@@ -45,14 +44,10 @@ class _Run(msgspec.Struct):
     created: datetime | None = None
 
 
-class _Named(msgspec.Struct):
-    id: str
-
-
 class _Artifact(msgspec.Struct):
     task_run_id: str | None
     description: str | None = None
-    data: Any = None
+    data: float | None = None
 
 
 class _Log(msgspec.Struct):
@@ -87,18 +82,13 @@ class PrefectApi:
     async def start(self, flow: str, parameters: Mapping[str, Any], *, once: str | None = None) -> FlowRun:
         """Trigger a run of a deployed flow, which starts within seconds.
 
-        Args:
-            flow: The name of the flow and of its deployment.
-            parameters: The flow's parameters.
-            once: Idempotency key: a second call with the same key returns the run of the first call.
+        `once` is an idempotency key: a second call with the same key returns the run of the first.
 
         Raises:
             OrchestrationError: The flow is not deployed, or Prefect refuses the parameters.
         """
         try:
-            deployment = msgspec.convert(
-                await self._request("GET", f"deployments/name/{flow}/{flow}"), _Named, strict=False
-            )
+            deployment = await self._request("GET", f"deployments/name/{flow}/{flow}")
         except FlowRunNotFoundError as error:
             raise OrchestrationError(
                 f"Prefect at {self.url} has no deployment {flow!r}.",
@@ -106,18 +96,13 @@ class PrefectApi:
             ) from error
         key = once or uuid.uuid4().hex  # a retried request must not start a second run
         body = {"parameters": dict(parameters), "state": {"type": "SCHEDULED"}, "idempotency_key": key}
-        found = await self._request("POST", f"deployments/{deployment.id}/create_flow_run", body)
-        return self._as_run(msgspec.convert(found, _Run), [])
+        found = await self._request("POST", f"deployments/{deployment['id']}/create_flow_run", body)
+        return self._as_run(msgspec.convert(found, _RunRow), [])
 
     async def list_runs(self, flow: str, *, limit: int) -> list[FlowRun]:
         """Runs that are running, have ended or are due now, newest first; not those scheduled for later."""
-        body = {
-            "flows": {"name": {"any_": [flow]}},
-            "flow_runs": {"expected_start_time": {"before_": datetime.now(UTC).isoformat()}},
-            "sort": "EXPECTED_START_TIME_DESC",
-            "limit": limit,
-        }
-        runs = msgspec.convert(await self._request("POST", "flow_runs/filter", body), list[_Run])
+        due = {"expected_start_time": {"before_": datetime.now(UTC).isoformat()}}
+        runs = await self._runs(flow, due, "EXPECTED_START_TIME_DESC", limit)
         steps = await self._steps([run.id for run in runs])
         return [self._as_run(run, steps.get(run.id, [])) for run in runs]
 
@@ -127,51 +112,38 @@ class PrefectApi:
         Raises:
             FlowRunNotFoundError: Prefect has no run of that id.
         """
-        run = msgspec.convert(await self._request("GET", f"flow_runs/{run_id}"), _Run)
+        run = msgspec.convert(await self._request("GET", f"flow_runs/{run_id}"), _RunRow)
         return self._as_run(run, (await self._steps([run_id])).get(run_id, []))
 
     async def find_active(self, flow: str) -> FlowRun | None:
         """A run that is running, or was triggered and is about to start; None if there is no such run."""
-        running = {"type": {"any_": ["RUNNING", "PENDING"]}}
-        for state in (running, {"type": {"any_": ["SCHEDULED"]}}):
-            body = {
-                "flows": {"name": {"any_": [flow]}},
-                "flow_runs": {"state": state},
-                "sort": "EXPECTED_START_TIME_ASC",
-                "limit": 50,
-            }
-            runs = msgspec.convert(await self._request("POST", "flow_runs/filter", body), list[_Run])
-            for run in runs:
+        for states in (["RUNNING", "PENDING"], ["SCHEDULED"]):
+            of_state = {"state": {"type": {"any_": states}}}
+            for run in await self._runs(flow, of_state, "EXPECTED_START_TIME_ASC", 50):
                 # Prefect creates a scheduled run long before its start, and a triggered run just before it.
                 is_triggered = (
                     run.created and run.expected_start_time and run.expected_start_time <= run.created + _AT_ONCE
                 )
-                if state is running or is_triggered:
+                if is_triggered or "SCHEDULED" not in states:
                     return self._as_run(run, [])
         return None
 
     async def read_log(self, run_id: str, *, after: int, limit: int = 200) -> list[str]:
         """Log lines of a run, oldest first, without the first `after` lines."""
-        body = {
-            "logs": {"flow_run_id": {"any_": [run_id]}},
-            "sort": "TIMESTAMP_ASC",
-            "offset": after,
-            "limit": limit,
-        }
+        of_run = {"flow_run_id": {"any_": [run_id]}}
+        body = {"logs": of_run, "sort": "TIMESTAMP_ASC", "offset": after, "limit": limit}
         logs = msgspec.convert(await self._request("POST", "logs/filter", body), list[_Log])
         return [f"{log.timestamp:%H:%M:%S} {log.message}" for log in logs]
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def _runs(self, flow: str, which: Mapping[str, Any], sort: str, limit: int) -> list[_RunRow]:
+        body = {"flows": {"name": {"any_": [flow]}}, "flow_runs": which, "sort": sort, "limit": limit}
+        return msgspec.convert(await self._request("POST", "flow_runs/filter", body), list[_RunRow])
 
     async def _steps(self, run_ids: Sequence[str]) -> dict[str, list[FlowStep]]:
         if not run_ids:
@@ -183,19 +155,19 @@ class PrefectApi:
         )
         progress = {each.task_run_id: each for each in msgspec.convert(artifacts, list[_Artifact])}
         found: dict[str, list[FlowStep]] = {}
-        for task in msgspec.convert(tasks, list[_Run]):
+        for task in msgspec.convert(tasks, list[_RunRow]):
             found.setdefault(task.flow_run_id or "", []).append(_as_step(task, progress.get(task.id)))
         return found
 
-    def _as_run(self, run: _Run, steps: list[FlowStep]) -> FlowRun:
-        state = run.state
+    def _as_run(self, run: _RunRow, steps: list[FlowStep]) -> FlowRun:
+        state = run.state or _State()
         return FlowRun(
             run_id=run.id,
             name=run.name,
             url=f"{self._ui_url}/runs/flow-run/{run.id}",
-            state=state.type.lower() if state else "pending",
-            outcome=state.name if state else "",
-            message=(state.message or "") if state else "",
+            state=state.type.lower(),
+            outcome=state.name,
+            message=state.message or "",
             parameters=run.parameters,
             created_at=run.created,
             started_at=run.start_time,
@@ -236,18 +208,14 @@ async def has_ended(settings: Settings, run_id: str) -> bool:
             return False
 
 
-def _as_step(task: _Run, progress: _Artifact | None) -> FlowStep:
-    state = task.state
-    message = (state.message or "") if state else ""
-    if progress is not None and (state is None or state.type == "RUNNING"):
-        message = progress.description or ""
-    percent = progress.data if progress is not None and isinstance(progress.data, int | float) else None
-    skipped = state is not None and state.name == "Skipped"
+def _as_step(task: _RunRow, progress: _Artifact | None) -> FlowStep:
+    state = task.state or _State()
+    message = progress.description if progress and state.type == "RUNNING" else state.message
     return FlowStep(
         name=task.name.rsplit("-", 1)[0],
-        state="skipped" if skipped else state.type.lower() if state else "pending",
+        state="skipped" if state.name == "Skipped" else state.type.lower(),
         started_at=task.start_time,
         ended_at=task.end_time,
-        message=message,
-        percent=None if percent is None else float(percent),
+        message=message or "",
+        percent=progress.data if progress else None,
     )

@@ -1,9 +1,14 @@
-"""Trigger, list and find retrainings, for the API and the command line."""
+"""Trigger, list and find retrainings, for the API and the command line.
+
+Every function raises `OrchestrationError` if Prefect does not respond or does not know the flow.
+"""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+
+import msgspec
 
 from dandelion.domain import RETRAINING_STEPS, FlowRun, FlowStep, Retraining, TriggeredRetraining
 from dandelion.orchestration.prefect_api import ENDED, PrefectApi
@@ -11,12 +16,29 @@ from dandelion.settings import Settings
 
 FLOW = "retrain"
 _DECISIONS = {
-    "Promoted": "promoted",
-    "Rejected": "rejected",
-    "Stopped": "stopped",
-    "Skipped": "skipped",
+    **{decision.capitalize(): decision for decision in ("promoted", "rejected", "stopped", "skipped")},
     "RolledBack": "rolled_back",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainingRequest:
+    """Why a retraining runs: the parameters of its flow.
+
+    Attributes:
+        force: Retrain whatever the metrics say, without cooldown and budget, and also without new photos.
+        reason: Why, in a person's words.
+        alert: Name of the alert that triggered it. An alert is reason enough, but cooldown and budget apply.
+    """
+
+    force: bool = False
+    reason: str = ""
+    alert: str = ""
+
+    def __str__(self) -> str:
+        """The trigger in words, for lists and notices."""
+        parts = [f"alert {self.alert}" if self.alert else "", self.reason, "forced" if self.force else ""]
+        return ", ".join(part for part in parts if part) or "schedule"
 
 
 async def start(
@@ -24,17 +46,9 @@ async def start(
 ) -> TriggeredRetraining:
     """Trigger a retraining; while one is running, return that one.
 
-    Args:
-        settings: Where Prefect is.
-        force: Retrain whatever the metrics say.
-        reason: Why, in a person's words.
-        alert: Name of the alert that triggers it.
-        once: Idempotency key: a second call with the same key returns the run of the first call, even if it has ended.
-
-    Raises:
-        OrchestrationError: Prefect does not respond, or the flow is not deployed.
+    `once` is an idempotency key: a second call with the same key returns the run of the first, even if it has ended.
     """
-    parameters: dict[str, Any] = {"force": force, "reason": reason, "alert": alert}
+    parameters = asdict(RetrainingRequest(force, reason, alert))
     async with PrefectApi(settings) as api:
         before = datetime.now(UTC)
         active = await api.find_active(FLOW)
@@ -44,11 +58,7 @@ async def start(
 
 
 async def latest(settings: Settings, *, limit: int) -> list[Retraining]:
-    """The latest retrainings, newest first.
-
-    Raises:
-        OrchestrationError: Prefect does not respond.
-    """
+    """The latest retrainings, newest first."""
     async with PrefectApi(settings) as api:
         return [_retraining(run) for run in await api.list_runs(FLOW, limit=limit)]
 
@@ -58,7 +68,6 @@ async def find(settings: Settings, run_id: str) -> Retraining:
 
     Raises:
         FlowRunNotFoundError: Prefect has no run of that id.
-        OrchestrationError: Prefect does not respond.
     """
     async with PrefectApi(settings) as api:
         return _retraining(await api.get_run(run_id))
@@ -75,7 +84,7 @@ def _retraining(run: FlowRun) -> Retraining:
         state=run.state,
         started_at=run.started_at,
         ended_at=run.ended_at,
-        reason=_reason(run.parameters),
+        reason=str(msgspec.convert(run.parameters, RetrainingRequest)),
         decision=decision,
         message=run.message if run.state in ENDED else "",
         steps=[
@@ -83,9 +92,3 @@ def _retraining(run: FlowRun) -> Retraining:
             for name in RETRAINING_STEPS
         ],
     )
-
-
-def _reason(parameters: dict[str, Any]) -> str:
-    alert, reason = parameters.get("alert", ""), parameters.get("reason", "")
-    words = [f"alert {alert}" if alert else "", str(reason), "forced" if parameters.get("force") else ""]
-    return ", ".join(word for word in words if word) or "schedule"

@@ -38,13 +38,9 @@ def run_shards(
     *,
     on_done: Callable[[Result], None] = lambda _: None,
 ) -> list[Result]:
-    """Run `work` on every shard and return the results in order; each shard is a task, retried when it fails.
+    """Run `work` on every shard and return the results in order; `on_done` gets each, in order.
 
-    Args:
-        work: Something picklable, such as a function of a module, since it may run in another process.
-        shards: The shards.
-        options: Where they run.
-        on_done: Called with each result, in order.
+    Each shard is a task, retried when it fails. `work` must be picklable, since it may run in another process.
     """
     if not shards:
         return []

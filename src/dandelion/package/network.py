@@ -18,9 +18,7 @@ from dandelion.domain import InputSpec
 class Network(nn.Module):
     """A timm classifier from raw pixels to logits, embedding and class activation map.
 
-    Args:
-        classifier: A timm model.
-        spec: Its input; mean and standard deviation become part of the network.
+    The mean and standard deviation of its input become part of the network.
     """
 
     mean: Tensor
@@ -40,8 +38,11 @@ class Network(nn.Module):
 
     def features(self, pixels: Tensor) -> Tensor:
         """The backbone's features of `pixels`, uint8 RGB [B, H, W, 3]."""
-        normalised = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        return cast("Tensor", self.classifier.forward_features(normalised))  # type: ignore[operator]
+        return cast("Tensor", self.classifier.forward_features(self.normalise(pixels)))  # type: ignore[operator]
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """The classifier's input, float32 [B, 3, H, W], of `pixels`, uint8 RGB [B, H, W, 3]."""
+        return (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
 
     def head(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [B, K] and embedding [B, D] of the backbone's features."""

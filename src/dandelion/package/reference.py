@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from dandelion.domain.arrays import Floats
 
@@ -52,10 +51,6 @@ class Histogram:
     edges: Floats
     shares: Floats
     photos: int
-
-    def bins_of(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
-        """The bin of each value."""
-        return np.searchsorted(self.edges, values, side="right")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +113,6 @@ class Reference:
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
             names = [key.removesuffix("/edges") for key in arrays.files if key.endswith("/edges")]
-            classes = len(arrays["class_shares"])
             return cls(
                 Neighbours(arrays["neighbours"].astype(np.float32), int(arrays["k"])),
                 Directions(arrays["centre"], arrays["axes"], arrays["deviations"], int(arrays["directions_photos"])),
@@ -126,10 +120,10 @@ class Reference:
                     name: Histogram(arrays[f"{name}/edges"], arrays[f"{name}/shares"], int(arrays[f"{name}/photos"]))
                     for name in names
                 },
-                class_histogram(arrays["class_shares"], classes, int(arrays["class_photos"])),
+                class_histogram(arrays["class_shares"], int(arrays["class_photos"])),
             )
 
 
-def class_histogram(shares: Floats, classes: int, photos: int) -> Histogram:
+def class_histogram(shares: Floats, photos: int) -> Histogram:
     """A bin for each class index."""
-    return Histogram(np.arange(1, classes, dtype=np.float32), shares, photos)
+    return Histogram(np.arange(1, len(shares), dtype=np.float32), shares, photos)

@@ -28,10 +28,7 @@ _REMEDY = "Download or export the package again."
 class ModelPackage:
     """An opened package, verified.
 
-    Attributes:
-        path: Its folder.
-        manifest: Its manifest.
-        digest: SHA-256 of its `sha256sums`, hexadecimal; equal digests mean equal packages.
+    Its digest is the SHA-256 of its `sha256sums`, hexadecimal; equal digests mean equal packages.
     """
 
     path: Path
@@ -119,10 +116,8 @@ def _verify(path: Path) -> None:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.reason
         raise PackageError(f"{path} is not a model package: {CHECKSUMS} cannot be read ({reason}).", _REMEDY) from error
-    expected = {}
-    for line in text.splitlines():
-        digest, _, name = line.partition("  ")
-        expected[name] = digest
+    lines = (line.partition("  ") for line in text.splitlines())
+    expected = {name: digest for digest, _, name in lines}
     present = {file.relative_to(path).as_posix(): file for file in _files(path)}
     if missing := sorted(({MANIFEST} | expected.keys()) - present.keys()):
         raise PackageError(f"The package {path} lacks {', '.join(missing)}.", _REMEDY)

@@ -14,27 +14,14 @@ from dandelion.db import audit, predictions, transact
 from dandelion.errors import ObjectStoreError, PredictionNotFoundError
 from dandelion.journal.photo_spool import remove_erased
 from dandelion.objects import PHOTO_TYPES, ObjectStore
-from dandelion.privacy.erasures import (
-    carry_erasures,
-    delete_report,
-    erased_ids,
-    find_photos,
-    note_erasure,
-    photo_places,
-    purge,
-)
+from dandelion.privacy import erasures
 
 AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """The outcome of an erasure.
-
-    Attributes:
-        predictions: Rows that no longer lead to a client or a photo.
-        photos: Photos that were stored here and are erased.
-    """
+    """How many rows no longer lead to a client or a photo, and how many photos that were stored here are erased."""
 
     predictions: int
     photos: int
@@ -98,7 +85,7 @@ async def erase_client(
         if len(ids) < AT_ONCE:
             break
     # Photos that arrived before their row was marked, or whose keys are missing in an older database.
-    photos += await asyncio.to_thread(lambda: purge(store, erased_ids(store)))
+    photos += await asyncio.to_thread(lambda: erasures.purge(store, erasures.erased_ids(store)))
     await asyncio.to_thread(_erase_copies, store, second)
     return Erased(total, photos)
 
@@ -114,13 +101,13 @@ def _delete(store: ObjectStore, spool: Path, rows: dict[str, str | None]) -> int
     """Record the erasure first, so that a backup or a retraining that has already read a photo sees it."""
     store.prepare()
     if rows:
-        note_erasure(store, list(rows))
+        erasures.note_erasure(store, list(rows))
     gone = 0
     for prediction_id, key in rows.items():
         remove_erased(spool, prediction_id)
         places = [
             place
-            for place in photo_places(prediction_id)
+            for place in erasures.photo_places(prediction_id)
             if key == predictions.ERASED or (key is not None and Path(place[1]).suffix == Path(key).suffix)
         ]
         gone += any([store.delete(*place) for place in places])  # noqa: C419 -- every place, not up to the first
@@ -128,11 +115,11 @@ def _delete(store: ObjectStore, spool: Path, rows: dict[str, str | None]) -> int
 
 
 def _erase_copies(store: ObjectStore, second: ObjectStore | None) -> None:
-    delete_report(store)
+    erasures.delete_report(store)
     if second is None:
         return
     try:
-        carry_erasures(store, second)
+        erasures.carry_erasures(store, second)
     except ObjectStoreError as error:
         raise ObjectStoreError(
             f"The photos are erased here, but copies remain at the second place. {error.message}",
@@ -145,7 +132,7 @@ def _has_photo(store: ObjectStore, spool: Path, second: ObjectStore | None, pred
     """Whether a photo is stored anywhere; True if the second place does not respond, since it may hold one."""
     store.prepare()
     try:
-        here = find_photos(store, {prediction_id})
+        here = erasures.find_photos(store, {prediction_id})
     except ValueError:  # not the id of a prediction
         return False
     if here or any((spool / f"{prediction_id}{suffix}").exists() for suffix in PHOTO_TYPES):
@@ -154,7 +141,7 @@ def _has_photo(store: ObjectStore, spool: Path, second: ObjectStore | None, pred
         return False
     try:
         second.prepare()
-        return bool(find_photos(second, {prediction_id}))
+        return bool(erasures.find_photos(second, {prediction_id}))
     except ObjectStoreError:
         return True
 

@@ -6,6 +6,8 @@ The database cannot hold that list, since a restore of an older dump would lose 
 keys: the keys of a photo follow from its prediction's id, and an id identifies nobody.
 
 Only the monitoring report may hold other pictures of such photos; an erasure deletes it, too.
+
+Every function that takes a store raises `ObjectStoreError` if the store does not respond; call it again to resume.
 """
 
 from __future__ import annotations
@@ -32,11 +34,7 @@ _FOLDERS = {DATA_LAKE: "predicted/", PROCESSED: "photos/feedback/"}
 
 
 def note_erasure(store: ObjectStore, ids: Collection[str]) -> None:
-    """Add these predictions to the list of erasures.
-
-    Raises:
-        ObjectStoreError: The store does not respond.
-    """
+    """Add these predictions to the list of erasures."""
     store.put(DATA_LAKE, f"{LIST}{uuid7()}.json", json.dumps(sorted(ids)).encode(), content_type="application/json")
 
 
@@ -44,7 +42,6 @@ def erased_ids(store: ObjectStore) -> set[str]:
     """All predictions whose photos were ever erased.
 
     Raises:
-        ObjectStoreError: The store does not respond.
         ObjectCorruptError: An entry of the list is damaged.
     """
     return {one for key in _entries(store) for one in _ids(store, key)}
@@ -73,7 +70,6 @@ def find_photos(store: ObjectStore, ids: Collection[str]) -> set[tuple[str, str]
     """Bucket and key of every photo of these predictions that has any version in the store, even an expired one.
 
     Raises:
-        ObjectStoreError: The store does not respond.
         ValueError: One of the ids is not that of a prediction.
     """
     if not ids:
@@ -90,9 +86,6 @@ def purge(store: ObjectStore, ids: Collection[str]) -> int:
     """Delete all photos of these predictions; return for how many of them there was a photo.
 
     The monitoring report is deleted, too, if it shows one of them.
-
-    Raises:
-        ObjectStoreError: The store does not respond; rerun it.
     """
     places = find_photos(store, ids)
     for place in places:
@@ -102,20 +95,12 @@ def purge(store: ObjectStore, ids: Collection[str]) -> int:
 
 
 def delete_report(store: ObjectStore) -> None:
-    """Delete the monitoring report with its versions, which may show erased photos; it is written again every hour.
-
-    Raises:
-        ObjectStoreError: The store does not respond; rerun it.
-    """
+    """Delete the monitoring report with its versions, which may show erased photos; it is written again every hour."""
     store.delete(PROCESSED, MONITORING_REPORT)
 
 
 def erase_page_of(store: ObjectStore, ids: Collection[str]) -> bool:
-    """Delete the report if it shows a photo of one of these predictions or is damaged; return whether it was deleted.
-
-    Raises:
-        ObjectStoreError: The store does not respond; rerun it.
-    """
+    """Delete the report if it shows a photo of one of these predictions or is damaged; return whether it was."""
     try:
         report = store.get(PROCESSED, MONITORING_REPORT)
         shown = any(each.encode() in report for each in ids)
@@ -129,11 +114,7 @@ def erase_page_of(store: ObjectStore, ids: Collection[str]) -> bool:
 
 
 def carry_erasures(source: ObjectStore, target: ObjectStore) -> None:
-    """Apply the erasures of `source` to `target`, and add them to its list; buckets of `target` are created.
-
-    Raises:
-        ObjectStoreError: One of the stores does not respond; rerun to resume.
-    """
+    """Apply the erasures of `source` to `target`, and add them to its list; buckets of `target` are created."""
     target.prepare()
     missing = {key: _ids(source, key) for key in sorted(_entries(source) - _entries(target))}
     purge(target, {one for ids in missing.values() for one in ids})

@@ -24,16 +24,11 @@ _FETCHING = ".fetching-"
 
 
 def fetch_into(cache: Path, digest: str, fetch: Callable[[Path], Path]) -> ModelPackage:
-    """The package of that digest from the folder `cache`; if it is missing, `fetch` downloads it.
+    """The package of that digest from the folder `cache`; if it is missing, `fetch` downloads it into a given folder.
 
     If several processes need it at once, one of them fetches it into a temporary folder, verifies it and renames it.
     Before that, it removes the remains of interrupted fetches, and packages that were not used for `UNUSED_DAYS` and
     that no alias last pointed at. So a rollback finds its package, and the disk does not fill with all earlier ones.
-
-    Args:
-        cache: Folder of packages, one a digest.
-        digest: Digest of the package.
-        fetch: Downloads into the given folder and returns the package's folder.
 
     Raises:
         PackageError: The download is damaged, is another package, or cannot be stored.

@@ -10,7 +10,7 @@ import fcntl
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "dandelion"
 DIGEST_TAG = "dandelion.digest"
-DATASET_TAG = "dandelion.dataset_digest"
 FILE = "mlflow.db"
 ARTIFACTS = "artifacts"
 FOLDER = "model"
@@ -70,30 +69,35 @@ def would_be_created(settings: Settings) -> bool:
 
 def create_registry(settings: Settings) -> Registry:
     """The registry that the settings name; an embedded one is created if it does not exist yet."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(settings.registry.timeout_seconds)))
-    # MLflow's default of seven tries with doubling pauses hides for minutes that a server is down.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    # Else a server over S3 hands out signed links to S3 itself, which pods may neither resolve nor reach.
-    os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
-    os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "false")
+    timeout_seconds = settings.registry.timeout_seconds
+    options = {
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(int(timeout_seconds)),
+        # MLflow's default of seven tries with doubling pauses hides for minutes that a server is down.
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        # Else a server over S3 hands out signed links to S3 itself, which pods may neither resolve nor reach.
+        "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+        "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+    }
+    for variable, value in options.items():
+        os.environ.setdefault(variable, value)
+    uri, name = tracking_uri(settings), settings.model.name
     if settings.registry.uri is not None:
-        return Registry(settings.registry.uri, settings.model.name, timeout_seconds=settings.registry.timeout_seconds)
+        return Registry(uri, name, timeout_seconds=timeout_seconds)
     settings.home.mkdir(parents=True, exist_ok=True)
-    artifacts = artifacts_uri(settings.home)
     with (settings.home / "mlflow.lock").open("a") as lock:
         # MLflow's migrations fail if two processes create the same tables.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return Registry(tracking_uri(settings), settings.model.name, artifacts=artifacts)
+        return Registry(uri, name, artifacts=artifacts_uri(settings.home))
 
 
 class Registry:
     """Versions of one registered model. Every method may raise `RegistryError` if MLflow does not respond.
 
     Args:
-        uri: MLflow tracking server or database.
-        name: Name of the registered model.
+        uri: MLflow's server or database.
+        name: The registered model.
         artifacts: Where an embedded registry stores artifacts; a server decides for itself.
         timeout_seconds: Maximum wait for one response of a server.
     """
@@ -123,17 +127,17 @@ class Registry:
             found = self._mlflow.search_model_versions(f"name = '{self.name}'", max_results=1000)
             model = _absent_is_none(lambda: self._mlflow.get_registered_model(self.name))
         # MLflow leaves aliases out of search results.
-        aliases: dict[str, list[str]] = {}
-        for alias, version in (model.aliases if model else {}).items():
-            aliases.setdefault(str(version), []).append(alias)
-        versions = [self._version(each, aliases.get(str(each.version), [])) for each in found]
+        aliases = model.aliases.items() if model else ()
+        versions = [
+            _version(each, (alias for alias, version in aliases if str(version) == str(each.version))) for each in found
+        ]
         return sorted(versions, key=lambda each: int(each.version), reverse=True)
 
     def find_alias(self, alias: str) -> ModelVersion | None:
         """The version that `alias` points at; None if it points nowhere."""
         with self.asking(f"look up the alias {alias!r}"):
             found = _absent_is_none(lambda: self._mlflow.get_model_version_by_alias(self.name, alias))
-        return None if found is None else self._version(found, found.aliases or [alias])
+        return None if found is None else _version(found, found.aliases or [alias])
 
     def get_version(self, version: str) -> ModelVersion:
         """One version by its number.
@@ -147,7 +151,7 @@ class Registry:
             raise VersionNotFoundError(
                 f"{self.name} has no version {version!r}.", "List the versions with `dandelion models list`."
             )
-        return self._version(found, found.aliases)
+        return _version(found, found.aliases)
 
     def read_metrics(self, version: ModelVersion) -> dict[str, float]:
         """Metrics on the test split, from the version's package; empty for versions that Dandelion did not register."""
@@ -241,15 +245,17 @@ class Registry:
     ) -> ModelVersion:
         """Register the package at `path` as a version, completely or not at all.
 
-        Args:
-            path: The package's folder.
-            run_id: Its training run; without one, a run is created for the artifacts.
-            tags: Tags of the version, in addition to those of the package.
+        Without a training run, one is created for the artifacts. `tags` come in addition to those of the package.
 
         Raises:
             PackageError: The package is damaged.
         """
         package = open_package(path)
+        all_tags = {
+            **(tags or {}),
+            DIGEST_TAG: package.digest,
+            "dandelion.dataset_digest": package.manifest.dataset_digest,
+        }
         with self.asking("register the package"):
             run = run_id or self.client.create_run(self.experiment_id(), run_name="import").info.run_id
             created = None
@@ -257,16 +263,7 @@ class Registry:
                 self.client.log_artifacts(run, str(path), FOLDER)
                 self._create_model()
                 source = f"{self.client.get_run(run).info.artifact_uri}/{FOLDER}"
-                created = self.client.create_model_version(
-                    self.name,
-                    source,
-                    run_id=run,
-                    tags={
-                        **(tags or {}),
-                        DIGEST_TAG: package.digest,
-                        DATASET_TAG: package.manifest.dataset_digest,
-                    },
-                )
+                created = self.client.create_model_version(self.name, source, run_id=run, tags=all_tags)
                 if run_id is None:
                     self.client.set_terminated(run)
             except BaseException:
@@ -325,17 +322,6 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
 
-    def _version(self, found: Any, aliases: list[str]) -> ModelVersion:
-        return ModelVersion(
-            name=found.name,
-            version=str(found.version),
-            aliases=tuple(sorted(aliases)),
-            digest=found.tags.get(DIGEST_TAG, ""),
-            created_ms=found.creation_timestamp,
-            run_id=found.run_id or None,
-            tags=dict(found.tags),
-        )
-
     @contextmanager
     def asking(self, what: str) -> Iterator[None]:
         """Turn any error of MLflow, its database or its connection into a `RegistryError`."""
@@ -354,6 +340,19 @@ class Registry:
                 f"Could not {what} at {self.uri}: {first}",
                 "Check that MLflow runs there, and check DANDELION_REGISTRY__URI.",
             ) from error
+
+
+def _version(found: Any, aliases: Iterable[str]) -> ModelVersion:
+    """A version of either client."""
+    return ModelVersion(
+        name=found.name,
+        version=str(found.version),
+        aliases=tuple(sorted(aliases)),
+        digest=found.tags.get(DIGEST_TAG, ""),
+        created_ms=int(found.creation_timestamp),
+        run_id=found.run_id or None,
+        tags=dict(found.tags),
+    )
 
 
 def _absent_is_none(query: Callable[[], T]) -> T | None:

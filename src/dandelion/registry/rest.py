@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -51,30 +52,11 @@ class RestError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class RegisteredVersion:
-    """A version as MLflow returns it; `creation_timestamp` in milliseconds since 1970."""
-
-    name: str
-    version: str
-    creation_timestamp: int
-    run_id: str | None
-    tags: dict[str, str]
-    aliases: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredModel:
-    """A model's aliases, with the numbers of the versions that they point at."""
-
-    aliases: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class Artifact:
     """A file or folder of a run; `path` is relative to the run's artifacts."""
 
     path: str
-    is_dir: bool
+    is_dir: bool = False
 
 
 def is_plain(uri: str) -> bool:
@@ -99,6 +81,8 @@ _twice = retry(
 class RestClient:
     """A client of an MLflow server. Methods raise `RestError` if it refuses, `httpx.HTTPError` if it does not respond.
 
+    What they return has the attributes that it has from MLflow's own client.
+
     Args:
         uri: Its address. MLflow's variables say how to authenticate: `MLFLOW_TRACKING_USERNAME` and `_PASSWORD`, or
             `MLFLOW_TRACKING_TOKEN`; and `MLFLOW_TRACKING_SERVER_CERT_PATH`, `_CLIENT_CERT_PATH`, `_INSECURE_TLS`.
@@ -118,20 +102,20 @@ class RestClient:
             **_credentials(),
         )
 
-    def get_model_version_by_alias(self, name: str, alias: str) -> RegisteredVersion:
+    def get_model_version_by_alias(self, name: str, alias: str) -> SimpleNamespace:
         """The version that an alias points at."""
         return _version(self._call("GET", "registered-models/alias", name=name, alias=alias)["model_version"])
 
-    def get_model_version(self, name: str, version: str) -> RegisteredVersion:
+    def get_model_version(self, name: str, version: str) -> SimpleNamespace:
         """One version by its number."""
         return _version(self._call("GET", "model-versions/get", name=name, version=version)["model_version"])
 
-    def get_registered_model(self, name: str) -> RegisteredModel:
+    def get_registered_model(self, name: str) -> SimpleNamespace:
         """The model with its aliases."""
         found = self._call("GET", "registered-models/get", name=name)["registered_model"]
-        return RegisteredModel({each["alias"]: str(each["version"]) for each in found.get("aliases", [])})
+        return SimpleNamespace(aliases={each["alias"]: each["version"] for each in found.get("aliases", [])})
 
-    def search_model_versions(self, filter_string: str, max_results: int) -> list[RegisteredVersion]:
+    def search_model_versions(self, filter_string: str, max_results: int) -> list[SimpleNamespace]:
         """Versions that match a filter, without their aliases."""
         found = self._call("GET", "model-versions/search", filter=filter_string, max_results=max_results)
         return [_version(each) for each in found.get("model_versions", [])]
@@ -170,7 +154,7 @@ class RestClient:
 
     def _list(self, run_id: str, path: str) -> tuple[str, list[Artifact]]:
         said = self._call("GET", "artifacts/list", run_id=run_id, path=path)
-        found = [Artifact(each["path"], bool(each.get("is_dir"))) for each in said.get("files", [])]
+        found = msgspec.convert(said.get("files", []), list[Artifact])
         for each in found:
             if ".." in PurePosixPath(each.path).parts or not PurePosixPath(each.path).is_relative_to(path):
                 raise ValueError(f"MLflow lists {each.path!r} in {path!r}")
@@ -219,15 +203,9 @@ def _until(deadline: float, response: httpx.Response) -> Iterator[bytes]:
         yield chunk
 
 
-def _version(said: Mapping[str, Any]) -> RegisteredVersion:
-    return RegisteredVersion(
-        name=said["name"],
-        version=str(said["version"]),
-        creation_timestamp=int(said.get("creation_timestamp", 0)),
-        run_id=said.get("run_id") or None,
-        tags={each["key"]: each.get("value", "") for each in said.get("tags", [])},
-        aliases=list(said.get("aliases", [])),
-    )
+def _version(said: Mapping[str, Any]) -> SimpleNamespace:
+    tags = {each["key"]: each.get("value", "") for each in said.get("tags", [])}
+    return SimpleNamespace(**{"creation_timestamp": 0, "run_id": "", "aliases": [], **said, "tags": tags})
 
 
 def _credentials() -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -13,7 +13,6 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from dandelion.domain import CHAMPION, PREVIOUS
 from dandelion.errors import DandelionError, RegistryError, ReleaseError
 from dandelion.registry import Registry
-from dandelion.release.plan import Move, plan_move
 from dandelion.release.pods import Pod, Pods
 from dandelion.settings import ReleaseSettings
 
@@ -26,13 +25,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """A photo whose class is beyond doubt.
-
-    Attributes:
-        name: What error messages call it.
-        label: Its class.
-        data: Its bytes.
-    """
+    """A photo whose class is beyond doubt; error messages call it `name`."""
 
     name: str
     label: str
@@ -40,16 +33,26 @@ class Golden:
 
 
 @dataclass(frozen=True, slots=True)
-class DeploymentResult:
-    """The outcome of a release.
+class Move:
+    """Aliases before and after a release.
 
     Attributes:
-        move: Which aliases were moved.
-        serves: Whether the version is in service; if not, it was rolled back.
-        message: How many pods serve it and after how long, or why it was rolled back.
+        alias: The alias that the serving pods follow.
+        version: The version that it will point at.
+        before: Each alias that changes, and the version it pointed at; None if it pointed nowhere.
+        after: Each alias that changes, and its new version, in the order in which they are set: `alias` comes last.
     """
 
-    move: Move
+    alias: str
+    version: str
+    before: Mapping[str, str | None]
+    after: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentResult:
+    """Whether the version is in service, how many pods serve it and after how long; or why it was rolled back."""
+
     serves: bool
     message: str
 
@@ -68,17 +71,8 @@ async def deploy(
     """Move the alias, wait until every pod that follows it serves `version`, and check the golden photos on each pod.
 
     The release is rolled back when a pod does not follow in time, fails, or predicts a wrong label for a golden photo.
-    A release may be repeated: the golden photos are checked even if the version is in service already.
-
-    Args:
-        registry: Where the aliases are.
-        pods: The serving processes.
-        version: The candidate.
-        golden: Photos whose label it must predict.
-        options: Strategy and timeout.
-        moved_from: Where the alias pointed before an earlier run moved it and was killed.
-        undo_patience_seconds: How long to retry a rollback.
-        progress: Called with a line that says how many pods serve the version.
+    A release may be repeated: the golden photos are checked even if the version is in service already. `moved_from` is
+    where the alias pointed before an earlier run moved it and was killed.
 
     Raises:
         RegistryError: MLflow does not respond; nothing was moved, or everything was rolled back.
@@ -88,8 +82,7 @@ async def deploy(
     if moved_from is not None and aliases.get(options.alias) == version:
         aliases[options.alias] = moved_from
     move = plan_move(version, aliases, options)
-    before = await pods.list()
-    _require_followers(before, move, options)
+    _require_followers(await pods.list(), move, options)
     try:
         await asyncio.to_thread(_set, registry, move)
     except RegistryError:
@@ -102,19 +95,31 @@ async def deploy(
     except DandelionError as error:
         await _undo(registry, move, undo_patience_seconds)
         back = move.before[move.alias]
-        return DeploymentResult(move, False, f"{error} {move.alias.capitalize()} is {_named(back)} again.")
+        return DeploymentResult(False, f"{error} {move.alias.capitalize()} is {_named(back)} again.")
     except asyncio.CancelledError:
         await _undo(registry, move, undo_patience_seconds)
         raise
     if not serving:
-        return DeploymentResult(move, True, f"{move.alias.capitalize()} is version {version}; no pod serves it yet.")
+        return DeploymentResult(True, f"{move.alias.capitalize()} is version {version}; no pod serves it yet.")
     count = "1 pod serves" if len(serving) == 1 else f"{len(serving)} pods serve"
     return DeploymentResult(
-        move,
         True,
         f"{count} version {version} as {move.alias} after {time.monotonic() - started:.0f} s; "
         f"each predicts the right label for all {len(golden)} golden photos.",
     )
+
+
+def plan_move(version: str, aliases: Mapping[str, str], options: ReleaseSettings) -> Move:
+    """Plan how to put `version` in service, given where the aliases point now.
+
+    A rolling release moves `champion` and points `previous` at the version before it. Canary and blue-green releases
+    move `challenger`, which only their trial pods serve.
+    """
+    alias, after = options.alias, {}
+    if alias == CHAMPION and aliases.get(CHAMPION) not in {None, version}:
+        after[PREVIOUS] = aliases[CHAMPION]
+    after[alias] = version
+    return Move(alias, version, {name: aliases.get(name) for name in after}, after)
 
 
 def _aliases(registry: Registry, alias: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ photos right and the champion got some right.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -32,41 +32,24 @@ _STEPS = 60  # of bisection: the interval's ends are exact to 2**-60
 
 
 @dataclass(frozen=True, slots=True)
-class ModelMetrics:
-    """One model's metrics, apart from its predictions.
+class Scores:
+    """One model's predictions for labelled photos, and its other metrics.
 
     Attributes:
+        labels: The predicted label of each photo.
+        confidences: The confidence of each prediction.
         ece: Expected calibration error.
         latency_ms: Median time to decode and classify a single photo, milliseconds.
         size_bytes: Size of its package.
         agreement: Share of photos for which the graph in service predicts the same label as the float32 graph.
     """
 
+    labels: Sequence[str]
+    confidences: Sequence[float]
     ece: float
     latency_ms: float
     size_bytes: int
     agreement: float
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What the gate decides by; each sequence has one entry for each photo, in the same order.
-
-    Attributes:
-        true_labels: True labels.
-        candidate: Labels that the candidate predicted.
-        champion: Labels that the champion predicted; None while there is no champion.
-        recent: Whether the photo came from recent traffic.
-        metrics: The candidate's other metrics.
-        champion_metrics: The champion's other metrics.
-    """
-
-    true_labels: Sequence[str]
-    candidate: Sequence[str]
-    champion: Sequence[str] | None
-    recent: Sequence[bool]
-    metrics: ModelMetrics
-    champion_metrics: ModelMetrics | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +58,6 @@ class Check:
 
     Attributes:
         name: `accuracy`, `class dandelion`, `recent`, `calibration`, `latency`, `size` or `parity`.
-        passed: Whether it passed.
         message: The metrics that decided it, as a sentence.
     """
 
@@ -89,9 +71,6 @@ class Decision:
     """The gate's decision.
 
     Attributes:
-        promote: Whether to promote the candidate.
-        reason: Why, in a sentence.
-        checks: All checks.
         difference: The candidate's accuracy minus the champion's, with the ends of its interval; None without a
             champion.
     """
@@ -102,28 +81,33 @@ class Decision:
     difference: tuple[float, float, float] | None = None
 
 
-def judge(evidence: Evidence, limits: ReleaseSettings) -> Decision:
-    """Promote or reject; every check runs, so that a rejection names everything that failed."""
-    true_labels = np.asarray(evidence.true_labels)
-    right = np.asarray(evidence.candidate) == true_labels
-    difference = None
+def judge(
+    true_labels: Sequence[str],
+    recent: Sequence[bool],
+    candidate: Scores,
+    champion: Scores | None,
+    limits: ReleaseSettings,
+) -> Decision:
+    """Promote or reject; every check runs, so that a rejection names everything that failed.
+
+    Labels, `recent` (whether a photo came from recent traffic) and both models' scores have the same order of photos.
+    """
     if len(true_labels) < limits.min_photos:
         message = f"There are {len(true_labels)} labelled photos to compare on; the gate needs {limits.min_photos}."
         return Decision(False, message, (Check("photos", False, message),))
-    if evidence.champion is None:
-        checks = [_alone(true_labels, right), *_check_limits(evidence, limits)]
+    labels = np.asarray(true_labels)
+    difference = None
+    right = np.asarray(candidate.labels) == labels
+    if champion is None:
+        checks = [_alone(labels, right)]
     else:
-        before = np.asarray(evidence.champion) == true_labels
+        before = np.asarray(champion.labels) == labels
         accuracy, difference = _accuracy(before, right, limits)
-        slices = [(f"class {name}", true_labels == name) for name in sorted(set(evidence.true_labels))]
-        recent = np.asarray(evidence.recent, dtype=bool)
-        if recent.any():
-            slices.append(("recent", recent))
-        checks = [
-            accuracy,
-            *(_slice(name, before[members], right[members], limits) for name, members in slices),
-            *_check_limits(evidence, limits),
-        ]
+        slices = {f"class {name}": labels == name for name in sorted(set(true_labels))}
+        if any(recent):
+            slices["recent"] = np.asarray(recent, dtype=bool)
+        checks = [accuracy, *(_slice(name, before[each], right[each], limits) for name, each in slices.items())]
+    checks += _check_limits(candidate, champion, limits)
     failed = [check for check in checks if not check.passed]
     reason = " ".join(check.message for check in failed) if failed else checks[0].message
     return Decision(not failed, reason, tuple(checks), difference)
@@ -213,28 +197,29 @@ def _alone(true_labels: npt.NDArray[np.str_], right: Bools) -> Check:
     return Check("accuracy", bool(right.mean() > frequent), message)
 
 
-def _check_limits(evidence: Evidence, limits: ReleaseSettings) -> Iterator[Check]:
-    ours, theirs = evidence.metrics, evidence.champion_metrics
+def _check_limits(candidate: Scores, champion: Scores | None, limits: ReleaseSettings) -> list[Check]:
     # With few photos the measured calibration error is too high, for the champion as well.
-    max_ece = limits.max_ece if theirs is None else max(limits.max_ece, theirs.ece)
-    yield Check("calibration", ours.ece <= max_ece, f"Calibration error {ours.ece:.3f}; the limit is {max_ece:.3f}.")
-    yield Check(
-        "latency",
-        ours.latency_ms <= limits.max_latency_ms,
-        f"Latency {ours.latency_ms:.1f} ms a photo; the limit is {limits.max_latency_ms:g} ms.",
-    )
-    size, max_size = ours.size_bytes / 2**20, limits.max_size_bytes / 2**20
-    yield Check(
-        "size",
-        ours.size_bytes <= limits.max_size_bytes,
-        f"Package size {size:.1f} MiB; the limit is {max_size:.0f} MiB.",
-    )
-    yield Check(
-        "parity",
-        ours.agreement >= limits.min_agreement,
-        f"The graph in service agrees with float32 on {ours.agreement:.1%} of photos; "
-        f"the minimum is {limits.min_agreement:.0%}.",
-    )
+    max_ece = limits.max_ece if champion is None else max(limits.max_ece, champion.ece)
+    size, max_size = candidate.size_bytes / 2**20, limits.max_size_bytes / 2**20
+    return [
+        Check(
+            "calibration",
+            candidate.ece <= max_ece,
+            f"Calibration error {candidate.ece:.3f}; the limit is {max_ece:.3f}.",
+        ),
+        Check(
+            "latency",
+            candidate.latency_ms <= limits.max_latency_ms,
+            f"Latency {candidate.latency_ms:.1f} ms a photo; the limit is {limits.max_latency_ms:g} ms.",
+        ),
+        Check("size", size <= max_size, f"Package size {size:.1f} MiB; the limit is {max_size:.0f} MiB."),
+        Check(
+            "parity",
+            candidate.agreement >= limits.min_agreement,
+            f"The graph in service agrees with float32 on {candidate.agreement:.1%} of photos; "
+            f"the minimum is {limits.min_agreement:.0%}.",
+        ),
+    ]
 
 
 def _counts(before: Bools, after: Bools) -> tuple[int, int, int]:

@@ -19,13 +19,7 @@ TIMEOUT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """One serving process.
-
-    Attributes:
-        url: Its address.
-        version: The version that it serves; empty when it does not respond.
-        alias: The alias that it follows, if any.
-    """
+    """One serving process, the version that it serves (empty while it does not respond), and the alias it follows."""
 
     url: str
     version: str
@@ -37,12 +31,7 @@ class Pod:
 
 
 class Pods:
-    """All serving processes, looked up anew each time.
-
-    Args:
-        settings: Their address.
-        key: API key or token, if they need one.
-    """
+    """All serving processes, looked up anew each time; `key` is an API key or token, if they need one."""
 
     def __init__(self, settings: Settings, key: str | None) -> None:
         options = settings.release

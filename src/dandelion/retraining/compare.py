@@ -1,25 +1,28 @@
-"""Compare candidate and champion: on the frozen test split, and on recent photos that neither was trained on."""
+"""Compare candidate and champion: on the frozen test split, and on recent photos that neither was trained on.
+
+Every function raises `ObjectStoreError` or `DatabaseError` if the store or the database does not respond.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dandelion.domain import Split
 from dandelion.errors import ObjectNotFoundError, PhotoError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore
 from dandelion.release.deploy import Golden
-from dandelion.release.gate import Decision, Evidence, judge
+from dandelion.release.gate import Decision, Scores, judge
 from dandelion.retraining.lake import label_of, list_labelled, prediction_of
-from dandelion.retraining.scores import Judged, Scores
+from dandelion.retraining.scores import Judged
 from dandelion.settings import ReleaseSettings
-from dandelion.training.photos import Photo, describe_photo
+from dandelion.training.photos import describe_photo
 from dandelion.training.splits import NEAR_BITS
 from dandelion.training.versions import DatasetVersion
 
@@ -29,14 +32,7 @@ MAX_RECENT = 5000
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Both models' predictions for the same photos.
-
-    Attributes:
-        photos: The photos.
-        candidate: The candidate's predictions and metrics.
-        champion: The champion's; None while there is no champion.
-        decision: The gate's decision.
-    """
+    """Both models' scores on the same photos, without a champion the candidate's alone; and the gate's decision."""
 
     photos: tuple[Judged, ...]
     candidate: Scores
@@ -56,43 +52,25 @@ def compare(
     photos: Sequence[Judged], candidate: Scores, champion: Scores | None, limits: ReleaseSettings
 ) -> Comparison:
     """Let the gate decide from both models' predictions."""
-    evidence = Evidence(
-        true_labels=[photo.label for photo in photos],
-        candidate=candidate.labels,
-        champion=champion.labels if champion else None,
-        recent=[photo.recent for photo in photos],
-        metrics=candidate.metrics,
-        champion_metrics=champion.metrics if champion else None,
-    )
-    return Comparison(tuple(photos), candidate, champion, judge(evidence, limits))
+    true_labels, recent = [photo.label for photo in photos], [photo.recent for photo in photos]
+    return Comparison(tuple(photos), candidate, champion, judge(true_labels, recent, candidate, champion, limits))
 
 
 async def recently_labelled(engine: AsyncEngine, days: float) -> dict[str, tuple[str, str]]:
-    """Photos that were labelled within the last `days`: origin to key in the data lake and label.
-
-    Raises:
-        DatabaseError: The database does not respond.
-    """
+    """Photos that were labelled within the last `days`: origin to key in the data lake and label."""
     found = await list_labelled(engine, since=datetime.now(UTC) - timedelta(days=days))
     # All of them are held in memory, hence the limit. The newest are those that no model was trained on.
     return {each.origin: (each.key, each.label) for each in found[-MAX_RECENT:]}
 
 
 def judged_photos(store: ObjectStore, dataset: DatasetVersion, recent: dict[str, tuple[str, str]]) -> list[Judged]:
-    """The test split, and photos labelled since it was frozen that resemble no training photo.
-
-    Raises:
-        ObjectStoreError: The store does not respond.
-    """
+    """The test split, and photos labelled since it was frozen that resemble no training photo."""
     found = []
     for record in dataset.photos:
         if record.split == Split.TEST:
-            try:
-                data = store.get(PROCESSED, record.key)
-            except ObjectNotFoundError:
-                continue  # erased
-            is_recent = record.origin in recent
-            found.append(Judged(record.sha256, record.label, data, is_recent, prediction_of(record.origin)))
+            with suppress(ObjectNotFoundError):  # erased
+                data, is_recent = store.get(PROCESSED, record.key), record.origin in recent
+                found.append(Judged(record.sha256, record.label, data, is_recent, prediction_of(record.origin)))
     known = {record.origin for record in dataset.photos}
     learnt = np.array(
         [int(record.perceptual_hash, 16) for record in dataset.photos if record.split != Split.TEST], dtype=np.uint64
@@ -100,22 +78,16 @@ def judged_photos(store: ObjectStore, dataset: DatasetVersion, recent: dict[str,
     for origin, (key, label) in recent.items():
         if origin in known:
             continue
-        try:
+        with suppress(ObjectNotFoundError, PhotoError):
             data = store.get(DATA_LAKE, key)
             photo = describe_photo(Path(key), label, data)
-        except (ObjectNotFoundError, PhotoError):
-            continue
-        if not _resembles(photo, learnt):
-            found.append(Judged(photo.sha256, label, data, True, prediction_of(origin)))
+            if not (np.bitwise_count(learnt ^ np.uint64(photo.perceptual_hash)) <= NEAR_BITS).any():
+                found.append(Judged(photo.sha256, label, data, True, prediction_of(origin)))
     return list({each.sha256: each for each in found}.values())
 
 
 def golden_photos(store: ObjectStore, comparison: Comparison | None, most_a_class: int) -> list[Golden]:
-    """The golden photos: those uploaded as such, else the test photos that the models classify most confidently.
-
-    Raises:
-        ObjectStoreError: The store does not respond.
-    """
+    """The golden photos: those uploaded as such, else the test photos that the models classify most confidently."""
     given = [
         Golden(found.key, label_of(found.key.split("/")[1]), store.get(DATA_LAKE, found.key))
         for found in store.list_objects(DATA_LAKE, f"{GOLDEN}/")
@@ -123,16 +95,12 @@ def golden_photos(store: ObjectStore, comparison: Comparison | None, most_a_clas
     ]
     if given or comparison is None:
         return given
+    candidate, champion = comparison.candidate, comparison.champion
     surest: dict[str, list[tuple[float, Golden]]] = {}
     for index, photo in enumerate(comparison.photos):
-        champion = comparison.champion
         known_before = champion is None or champion.labels[index] == photo.label
-        if known_before and comparison.candidate.labels[index] == photo.label and not photo.recent:
+        if known_before and candidate.labels[index] == photo.label and not photo.recent:
             golden = Golden(photo.sha256[:12], photo.label, photo.data)
-            surest.setdefault(photo.label, []).append((comparison.candidate.confidences[index], golden))
+            surest.setdefault(photo.label, []).append((candidate.confidences[index], golden))
     chosen = (sorted(found, key=lambda each: -each[0])[:most_a_class] for found in surest.values())
     return [golden for found in chosen for _, golden in found]
-
-
-def _resembles(photo: Photo, hashes: npt.NDArray[np.uint64]) -> bool:
-    return bool((np.bitwise_count(hashes ^ np.uint64(photo.perceptual_hash)) <= NEAR_BITS).any())

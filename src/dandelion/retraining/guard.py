@@ -1,11 +1,15 @@
-"""Guards of a retraining: one at a time, a cooldown, a daily budget, and a heartbeat that reveals killed runs."""
+"""Guards of a retraining: one at a time, a cooldown, a daily budget, and a heartbeat that reveals killed runs.
+
+Every function raises `DatabaseError` if the database does not respond.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -13,10 +17,11 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
-from dandelion.db import create_engine, retrainings, transact
+from dandelion.db import retrainings, transact
 from dandelion.db.retrainings import RetrainingRecord
+from dandelion.db.session import open_database
 from dandelion.errors import DatabaseError, RowRefusedError
-from dandelion.retraining.request import RetrainingRequest
+from dandelion.orchestration.retrainings import RetrainingRequest
 from dandelion.settings import Settings
 
 Result = TypeVar("Result")
@@ -27,48 +32,26 @@ log = structlog.get_logger(__name__)
 
 
 def with_database(settings: Settings, work: Callable[[AsyncEngine], Awaitable[Result]]) -> Result:
-    """Run `work` with its own connections in its own event loop, after the tables were upgraded.
-
-    Raises:
-        DatabaseError: The database does not respond.
-    """
+    """Run `work` with its own connections in its own event loop, after the tables were upgraded."""
 
     async def run() -> Result:
-        engine = create_engine(settings)
-        try:
-            if settings.database.auto_upgrade:
-                from dandelion.db.migrate import upgrade
-
-                await upgrade(engine)
+        async with open_database(settings) as engine:
             return await work(engine)
-        finally:
-            await engine.dispose()
 
     return asyncio.run(run())
 
 
 def in_transaction(settings: Settings, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
-    """Run `work` in its own transaction.
-
-    Raises:
-        DatabaseError: The database does not respond.
-    """
+    """Run `work` in its own transaction."""
     return with_database(settings, lambda engine: transact(engine, work, patience_seconds=JOB_PATIENCE_SECONDS))
 
 
 def claim(
     settings: Settings, run_id: str, request: RetrainingRequest, is_over: Callable[[str], bool] = lambda _: False
 ) -> RetrainingRecord | None:
-    """Begin the run, or resume the run of that id; return None while another one is running.
+    """Begin the run, or resume the run of that id, a UUID; return None while another one is running.
 
-    Args:
-        settings: Where the database is.
-        run_id: A UUID.
-        request: Why it runs.
-        is_over: Whether the run that holds the lock is known to have ended, although its heartbeat is recent.
-
-    Raises:
-        DatabaseError: The database does not respond.
+    `is_over` says whether the run that holds the lock is known to have ended, although its heartbeat is recent.
     """
     holder = in_transaction(settings, retrainings.active)
     if holder is not None and holder.id != run_id and is_over(holder.id):
@@ -85,14 +68,8 @@ def claim(
 def why_not_now(settings: Settings, request: RetrainingRequest, *, resumes: bool = False) -> str:
     """Why a run must wait: the cooldown is not over, or the daily budget is used up. Empty if it need not wait.
 
-    Args:
-        settings: The cooldown and the budget.
-        request: A forced run never waits.
-        resumes: Whether it resumes another run, and so counts as a part of that one: only the budget applies. Without
-            the budget, a run that is killed each time, for example for lack of memory, would restart for ever.
-
-    Raises:
-        DatabaseError: The database does not respond.
+    A forced run never waits. One that `resumes` another counts as a part of that one: only the budget applies. Without
+    the budget, a run that is killed each time, for example for lack of memory, would restart for ever.
     """
     if request.force:
         return ""
@@ -113,34 +90,31 @@ def why_not_now(settings: Settings, request: RetrainingRequest, *, resumes: bool
     return ""
 
 
-class Heartbeat:
-    """Records in the database, from a thread, that a run is alive; without it, another run may take over."""
+@contextmanager
+def heartbeat(settings: Settings, run_id: str) -> Iterator[None]:
+    """Record in the database, from a thread, that a run is alive; without it, another run may take over."""
+    stop, recorded = threading.Event(), time.monotonic()
 
-    def __init__(self, settings: Settings, run_id: str) -> None:
-        self._settings, self._run_id = settings, run_id
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        self._recorded = time.monotonic()
-
-    def __enter__(self) -> Heartbeat:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._record()
-
-    def _beat(self) -> None:
-        while not self._stop.wait(BEAT_SECONDS):
-            self._record()
-
-    def _record(self) -> None:
+    def record() -> None:
+        nonlocal recorded
         now = time.monotonic()
-        seconds = now - self._recorded
+        seconds = now - recorded
         try:
-            in_transaction(self._settings, lambda on: retrainings.beat(on, self._run_id, seconds))
+            in_transaction(settings, lambda on: retrainings.beat(on, run_id, seconds))
         except DatabaseError as error:
             log.warning("heartbeat_failed", reason=str(error))
         else:
-            self._recorded = now
+            recorded = now
+
+    def beat() -> None:
+        while not stop.wait(BEAT_SECONDS):
+            record()
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        record()

@@ -5,6 +5,8 @@
 
 An upload takes part in training until it is removed from the bucket. A predicted photo that expires stays in the
 dataset versions that contain it; one that is erased is removed from them.
+
+Every function raises `ObjectStoreError` or `DatabaseError` if the store or the database does not respond.
 """
 
 from __future__ import annotations
@@ -17,25 +19,24 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
 from dandelion.db import feedback, predictions, transact
 from dandelion.domain import LABEL_LENGTH
-from dandelion.errors import DataError, NotAnImageError, ObjectKeyError, ObjectNotFoundError, PhotoError
+from dandelion.errors import DataError, ObjectKeyError, ObjectNotFoundError, PhotoError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store, frozen_key
 from dandelion.objects.store import check_key
 from dandelion.privacy.erasures import erased_ids, is_photo_of
 from dandelion.settings import load_settings
-from dandelion.training.photos import PHOTO_SUFFIXES, Photo, describe_photo, list_class_folders, list_files
+from dandelion.training.photos import PHOTO_SUFFIXES, describe_photo, list_class_folders, list_files
 from dandelion.training.versions import DatasetVersion, Labelled
 
 UPLOADS = "uploads"
 FEEDBACK = "feedback"
 PHOTOS = "photos"
 ROWS_AT_ONCE = 5000
-
-_PLAIN = re.compile(r"[A-Za-z0-9_-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +56,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """A photo that was read and decoded.
-
-    Attributes:
-        source: Where it is.
-        photo: Its description; None if it cannot be read.
-        error: Why it cannot be read.
-    """
+    """A photo in the form that a dataset version takes; or None, and the reason why it cannot be read."""
 
     source: Source
-    photo: Photo | None
+    photo: Labelled | None
     error: str = ""
 
 
 async def list_labelled(engine: AsyncEngine, *, since: datetime | None = None) -> list[Source]:
-    """Every stored photo that has a label, or a label given after `since`, oldest first.
-
-    Raises:
-        DatabaseError: The database does not respond.
-    """
+    """Every stored photo that has a label, or a label given after `since`, oldest first."""
     found: list[Source] = []
     after: str | None = None
     while True:
@@ -92,7 +83,6 @@ def list_uploads(store: ObjectStore) -> list[Source]:
     """Every photo under `uploads/`, one folder for each class; other files are ignored.
 
     Raises:
-        ObjectStoreError: The store does not respond.
         DataError: A folder's name is no class.
     """
     found = []
@@ -103,30 +93,16 @@ def list_uploads(store: ObjectStore) -> list[Source]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Uploaded:
-    """The outcome of an upload.
+def upload(store: ObjectStore, folder: Path, *, progress: Callable[[int, int], None]) -> tuple[int, int]:
+    """Upload a folder with one sub-folder for each class; `progress` gets the number of photos done and of all photos.
 
-    Attributes:
-        sent: Number of photos that were sent.
-        there: Number of photos that were stored already.
-    """
+    Keys follow class and content, so repeating an upload changes nothing, and resumes one that failed.
 
-    sent: int
-    there: int
-
-
-def upload(store: ObjectStore, folder: Path, *, progress: Callable[[int, int], None]) -> Uploaded:
-    """Upload a folder of photos to the data lake; keys follow class and content, so repeating it changes nothing.
-
-    Args:
-        store: The object store.
-        folder: Holds one sub-folder for each class.
-        progress: Called with the number of photos done and the number of all photos.
+    Returns:
+        How many photos were sent, and how many were stored already.
 
     Raises:
         DataError: There is no such folder, or a folder's name cannot be a class.
-        ObjectStoreError: The store does not respond. Photos that were sent stay; repeat the upload to resume.
     """
     files = [
         (folder_of(classed.name), file)
@@ -148,7 +124,7 @@ def upload(store: ObjectStore, folder: Path, *, progress: Callable[[int, int], N
             there.add(key)
             sent += 1
         progress(done, len(files))
-    return Uploaded(sent, len(files) - sent)
+    return sent, len(files) - sent
 
 
 def news(sources: Sequence[Source], parent: DatasetVersion | None) -> list[Source]:
@@ -161,28 +137,21 @@ async def list_withdrawn(engine: AsyncEngine, parent: DatasetVersion | None, sou
     """Origins in the last version whose label was withdrawn: the prediction is still stored, but its label is not.
 
     A prediction that was pruned does not count: its label was pruned with it, and nobody withdrew it.
-
-    Raises:
-        DatabaseError: The database does not respond.
     """
     labelled = {source.origin for source in sources}
     unlabelled = [photo.origin for photo in parent.photos if photo.origin not in labelled] if parent else []
-    ids = [each.removeprefix(f"{FEEDBACK}/") for each in unlabelled if each.startswith(f"{FEEDBACK}/")]
-    found: set[str] = set()
+    ids = [found for origin in unlabelled if (found := prediction_of(origin)) is not None]
+    known: set[str] = set()
     for start in range(0, len(ids), ROWS_AT_ONCE):
         some = ids[start : start + ROWS_AT_ONCE]
-        found |= await transact(engine, lambda on: predictions.known(on, some), patience_seconds=JOB_PATIENCE_SECONDS)  # noqa: B023 -- runs here
-    return {f"{FEEDBACK}/{each}" for each in found}
+        known |= await transact(engine, lambda on: predictions.known(on, some), patience_seconds=JOB_PATIENCE_SECONDS)  # noqa: B023 -- runs here
+    return {f"{FEEDBACK}/{each}" for each in known}
 
 
 def surviving(
     parent: DatasetVersion | None, sources: Sequence[Source], store: ObjectStore, withdrawn: Collection[str] = ()
 ) -> DatasetVersion | None:
-    """The last version without photos that were erased, whose upload was removed, or whose label was withdrawn.
-
-    Raises:
-        ObjectStoreError: The store does not respond.
-    """
+    """The last version without photos that were erased, whose upload was removed, or whose label was withdrawn."""
     if parent is None:
         return None
     present = {source.origin for source in sources}
@@ -194,29 +163,19 @@ def surviving(
         and (photo.origin in present or not photo.origin.startswith(f"{UPLOADS}/"))
         and photo.origin not in withdrawn
     )
-    return DatasetVersion(
-        digest=parent.digest,
-        created_at=parent.created_at,
-        parent=parent.parent,
-        classes=parent.classes,
-        photos=photos,
-    )
+    return msgspec.structs.replace(parent, photos=photos)
 
 
 def inspect(store: ObjectStore, sources: Sequence[Source]) -> list[Inspected]:
     """Read, decode and hash photos; a photo that fails does not affect the others.
 
     A photo that expired or was erased is left out: otherwise it would count as a bad photo in every later run.
-
-    Raises:
-        ObjectStoreError: The store does not respond.
     """
     found = []
     for source in sources:
         try:
             check_key(source.key)
-            data = _read(store, source)
-            found.append(Inspected(source, describe_photo(Path(source.key), source.label, data)))
+            found.append(Inspected(source, _describe(source, _read(store, source))))
         except ObjectKeyError as error:
             found.append(Inspected(source, None, f"{error.message} Upload it with `dandelion data upload`."))
         except ObjectNotFoundError:
@@ -231,10 +190,17 @@ def _read(store: ObjectStore, source: Source) -> bytes:
     try:
         return store.get(DATA_LAKE, source.key)
     except ObjectNotFoundError:
-        folder, _, prediction_id = source.origin.partition("/")
-        if folder != FEEDBACK:
+        prediction_id = prediction_of(source.origin)
+        if prediction_id is None:
             raise
         return store.get(PROCESSED, frozen_key(prediction_id, PurePosixPath(source.key).suffix))
+
+
+def _describe(source: Source, data: bytes) -> Labelled:
+    photo = describe_photo(Path(source.key), source.label, data)
+    suffix, prediction_id = PurePosixPath(source.key).suffix.lower(), prediction_of(source.origin)
+    key = frozen_key(prediction_id, suffix) if prediction_id else f"{PHOTOS}/{UPLOADS}/{photo.sha256}{suffix}"
+    return Labelled(photo=photo, origin=source.origin, key=key)
 
 
 class OnOwnStore:
@@ -249,21 +215,6 @@ class OnOwnStore:
         return self._work(create_store(load_settings()), shard)
 
 
-def as_labelled(inspected: Inspected) -> Labelled:
-    """A readable photo in the form that a dataset version takes.
-
-    Raises:
-        NotAnImageError: The photo cannot be read.
-    """
-    if inspected.photo is None:
-        raise NotAnImageError(inspected.error)
-    source, photo = inspected.source, inspected.photo
-    suffix = PurePosixPath(source.key).suffix.lower()
-    kind, _, name = source.origin.partition("/")
-    key = frozen_key(name, suffix) if kind == FEEDBACK else f"{PHOTOS}/{UPLOADS}/{photo.sha256}{suffix}"
-    return Labelled(photo=photo, origin=source.origin, key=key)
-
-
 def copy_photos(store: ObjectStore, copies: Sequence[tuple[str, str, str]]) -> int:
     """Copy photos from the data lake into `processed-data`; return how many were copied by this call.
 
@@ -274,7 +225,6 @@ def copy_photos(store: ObjectStore, copies: Sequence[tuple[str, str, str]]) -> i
         copies: For each photo: key in `data-lake`, key in `processed-data`, SHA-256.
 
     Raises:
-        ObjectStoreError: The store does not respond.
         DataError: A photo was replaced after its inspection.
     """
     copied: set[str] = set()
@@ -304,9 +254,7 @@ def folder_of(label: str) -> str:
         DataError: The label cannot be a class.
     """
     check_label(label)
-    quoted = "".join(
-        letter if _PLAIN.match(letter) else "".join(f"={byte:02X}" for byte in letter.encode()) for letter in label
-    )
+    quoted = re.sub(r"[^A-Za-z0-9_-]", lambda found: "".join(f"={byte:02X}" for byte in found[0].encode()), label)
     return quoted if quoted[0].isalnum() else f"_{quoted}"
 
 

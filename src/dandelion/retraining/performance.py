@@ -1,12 +1,24 @@
-"""The champion's performance in service, and whether it calls for a retraining."""
+"""The champion's performance, as Prometheus or else the database has it; and whether it calls for a retraining."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-from dandelion.retraining.request import RetrainingRequest
+import httpx
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from dandelion.concurrency.patience import COMMAND_PATIENCE_SECONDS
+from dandelion.db import feedback, predictions, transact
+from dandelion.errors import MonitoringError
+from dandelion.monitoring import seconds_of
+from dandelion.orchestration.retrainings import RetrainingRequest
 from dandelion.settings import RetrainingSettings
+
+TIMEOUT_SECONDS = 10.0
+_FAILURES = "internal|overloaded|not_ready|journal_full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +48,7 @@ class LiveMetrics:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Whether to retrain.
-
-    Attributes:
-        retrain: The decision.
-        message: Why, or why not.
-    """
+    """Whether to retrain, and why or why not."""
 
     retrain: bool
     message: str
@@ -58,6 +65,65 @@ def judge_need(metrics: LiveMetrics, request: RetrainingRequest, limits: Retrain
     if falls and faults:
         return Need(False, f"{reasons} Fix the service first, or use --force to retrain anyway.")
     return Need(bool(falls), reasons)
+
+
+def query_prometheus(limits: RetrainingSettings, version: str, *, tested: float | None) -> LiveMetrics:
+    """Query Prometheus for the champion's metrics in the last window, over all pods.
+
+    Raises:
+        MonitoringError: Prometheus did not respond.
+    """
+    window = limits.window
+    failed = f'sum(increase(prediction_errors_total{{reason=~"{_FAILURES}"}}[{window}]))'
+    predicted = f"sum(increase(predictions_total[{window}]))"
+    buckets = f"sum by (le) (rate(prediction_duration_seconds_bucket[{window}]))"
+    unfamiliar = f'sum(increase(predictions_out_of_distribution_total{{version="{version}"}}[{window}]))'
+    own = f'sum(increase(predictions_total{{version="{version}"}}[{window}]))'
+    # Only pods that serve the champion: a canary's pods report another version.
+    serving = f'and on (job, instance) model_info{{version="{version}"}}'
+    with httpx.Client(base_url=str(limits.prometheus_url), timeout=TIMEOUT_SECONDS) as http:
+
+        def query(expression: str) -> float | None:
+            found = _query(http, expression)
+            return found[0] if found else None
+
+        drift = _query(http, f'topk(1, max by (feature) (drift_merged_score{{version="{version}"}}))')
+        return LiveMetrics(
+            source="Prometheus",
+            accuracy=query(f'max(model_accuracy{{window="{window}"}} {serving})'),
+            labels=int(query(f'max(model_accuracy_samples{{window="{window}"}} {serving})') or 0),
+            tested=tested,
+            outliers=query(f"{unfamiliar} / ({own} > 0)"),
+            drift=(drift[0], drift[1].get("feature", "")) if drift else None,
+            # Without any failure there is no such series, which means a ratio of 0.
+            error_ratio=query(f"({failed} or vector(0)) / (({predicted} + ({failed} or vector(0))) > 0)"),
+            p95_seconds=query(f"histogram_quantile(0.95, {buckets})"),
+        )
+
+
+async def query_database(
+    engine: AsyncEngine, limits: RetrainingSettings, version: str, *, tested: float | None
+) -> LiveMetrics:
+    """Query the same metrics from the database; it stores no failed photos, so the error ratio stays unknown.
+
+    Raises:
+        DatabaseError: The database did not respond.
+    """
+    since = datetime.now(UTC) - timedelta(seconds=seconds_of(limits.window))
+
+    async def read(on: AsyncConnection) -> LiveMetrics:
+        labelled, right = await feedback.tally(on, since, version)
+        traffic = await predictions.traffic(on, since, version)
+        return LiveMetrics(
+            source="Database",
+            accuracy=right / labelled if labelled else None,
+            labels=labelled,
+            tested=tested,
+            outliers=traffic.outliers / traffic.photos if traffic.photos else None,
+            p95_seconds=traffic.p95_ms / 1000 if traffic.p95_ms is not None else None,
+        )
+
+    return await transact(engine, read, patience_seconds=COMMAND_PATIENCE_SECONDS)
 
 
 def _falls(metrics: LiveMetrics, limits: RetrainingSettings) -> Iterator[str]:
@@ -96,3 +162,19 @@ def _summary(metrics: LiveMetrics) -> str:
         f"p95 {metrics.p95_seconds:.2f} s" if metrics.p95_seconds is not None else "",
     ]
     return f"{metrics.source}: " + ", ".join([accuracy, *(each for each in rest if each)])
+
+
+def _query(http: httpx.Client, expression: str) -> tuple[float, dict[str, str]] | None:
+    """The first sample of an instant query with its labels; None if there is no sample, or its value is no number."""
+    try:
+        response = http.get("/api/v1/query", params={"query": expression}).raise_for_status().json()
+        results = response["data"]["result"]
+        if not results:
+            return None
+        value = float(results[0]["value"][1])
+        return (value, dict(results[0]["metric"])) if math.isfinite(value) else None
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        raise MonitoringError(
+            f"Prometheus at {http.base_url} did not respond ({type(error).__name__}: {error}).",
+            "Check DANDELION_RETRAINING__PROMETHEUS_URL, or unset it to use metrics from the database.",
+        ) from error

@@ -10,9 +10,9 @@ from pathlib import Path
 from dandelion.domain import Split
 from dandelion.errors import NotAnImageError
 from dandelion.retraining.label_noise import LabelNoise
-from dandelion.retraining.lake import Inspected, as_labelled
+from dandelion.retraining.lake import Inspected
 from dandelion.settings import RetrainingSettings
-from dandelion.training.checks import CheckReport, Severity, judge_photos
+from dandelion.training.checks import Severity, judge_photos
 from dandelion.training.run import MIN_PHOTOS_A_SPLIT
 from dandelion.training.versions import DatasetVersion, Labelled, draft_version
 
@@ -26,16 +26,14 @@ class Quality:
 
     Attributes:
         draft: The dataset version of the old photos and the good new ones.
-        report: Findings over all photos, old and new.
         new: The good new photos.
-        bad: The new photos that are left out, with the reason.
+        bad: Keys of the new photos that are left out, and why.
         stops: Reasons to stop the run; empty if it may continue.
     """
 
     draft: DatasetVersion
-    report: CheckReport
     new: tuple[Labelled, ...]
-    bad: tuple[tuple[str, str], ...]
+    bad: dict[str, str]
     stops: tuple[str, ...]
 
     @property
@@ -59,29 +57,25 @@ def judge_quality(
 ) -> Quality:
     """Sort the new photos into good and bad, draft the next dataset version, and find reasons to stop the run.
 
-    Args:
-        inspected: The new photos.
-        parent: The last version, without erased photos.
-        limits: The minimum numbers and maximum shares.
-        known_classes: Classes of the champion.
-        force: Accept few new photos, or none.
+    `parent` is the last version without erased photos, `known_classes` are the champion's. With `force`, few new photos
+    or none suffice.
     """
     old = [record.as_photo() for record in parent.photos] if parent else []
-    readable = [each.photo for each in inspected if each.photo is not None]
+    readable = [each.photo.photo for each in inspected if each.photo is not None]
     unreadable = [(Path(each.source.key), NotAnImageError(each.error)) for each in inspected if each.photo is None]
     labels = sorted({photo.label for photo in [*old, *readable]})
-    report = judge_photos(Path(), labels, [*old, *readable], unreadable) if labels else _nothing()
+    findings = judge_photos(Path(), labels, [*old, *readable], unreadable).findings if labels else ()
     bad = {str(path): error.message for path, error in unreadable}
-    for finding in report.findings:
+    for finding in findings:
         if finding.kind in _USELESS or (finding.severity is Severity.ERROR and finding.kind != "empty-class"):
             bad |= {str(path): finding.message for path in finding.paths}
     own = {each.source.key for each in inspected}
     bad = {key: why for key, why in bad.items() if key in own}
-    good = tuple(as_labelled(each) for each in inspected if each.source.key not in bad)
+    good = tuple(each.photo for each in inspected if each.photo is not None and each.source.key not in bad)
     draft = draft_version(good, parent, classes=limits.classes)
     wanted = limits.classes or known_classes
     stops = tuple(_stops(draft, len(good), len(bad), wanted, limits, force=force))
-    return Quality(draft, report, good, tuple(bad.items()), stops)
+    return Quality(draft, good, bad, stops)
 
 
 def stop_for_label_noise(noise: LabelNoise, limits: RetrainingSettings) -> str:
@@ -117,7 +111,3 @@ def _stops(
                     f"{splits[split]} photos of {label!r} fell into the {split} split; {MIN_PHOTOS_A_SPLIT} are "
                     "needed. Add photos of this class: their content decides their split."
                 )
-
-
-def _nothing() -> CheckReport:
-    return CheckReport(folder=Path(), photos=(), classes={}, findings=())

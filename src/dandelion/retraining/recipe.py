@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import structlog
 from safetensors.torch import save_file
 
 from dandelion.domain import CHAMPION
+from dandelion.domain.arrays import Pixels
 from dandelion.errors import TrainingError
 from dandelion.files.replacing import replacing
 from dandelion.package import ModelPackage
@@ -32,7 +31,6 @@ class Recipe:
     """The plan of a training run.
 
     Attributes:
-        config: The training configuration.
         start: Where the initial weights come from, in words.
         digest: Equal for equal recipes on every machine.
     """
@@ -46,33 +44,30 @@ def plan_recipe(
     limits: RetrainingSettings,
     champion: ModelPackage | None,
     folder: Path,
-    photos: Callable[[ModelPackage], npt.NDArray[np.uint8]],
+    photos: Callable[[ModelPackage], Pixels],
 ) -> Recipe:
     """Plan the recipe from the settings and the champion.
 
-    Args:
-        limits: The settings.
-        champion: The serving model, if there is one.
-        folder: Where the champion's weights are stored if they must be rebuilt from its graph.
-        photos: Training photos as the champion sees them, for that case.
+    If the champion's weights must be rebuilt from its graph, they are stored in `folder`, and `photos` returns training
+    photos as the champion sees them.
 
     Raises:
         TrainingError: timm has no such model, or the weights file does not exist.
     """
     defaults = TrainingConfig()
-    own = champion.manifest.architecture if champion else defaults.architecture
+    own, side = defaults.architecture, defaults.image_size
+    if champion is not None:
+        own, side = champion.manifest.architecture, champion.manifest.input.height
     architecture = own if limits.architecture == CHAMPION else limits.architecture
     weights, start = limits.weights, limits.weights
     if limits.weights == CHAMPION:
         weights, start = "auto", "the hub's weights, where it is reachable"
         if champion is not None and architecture == own and (found := _weights_of(champion, folder, photos)):
             weights, start = str(found), f"the champion's weights ({champion.digest[:12]})"
-    side = champion.manifest.input.height if champion else defaults.image_size
-    size = limits.image_size or side
     config = TrainingConfig(
         architecture=architecture,
         pretrained=weights,
-        image_size=size,
+        image_size=limits.image_size or side,
         epochs=limits.epochs or defaults.epochs,
         folds=limits.folds,
         seed=limits.seed,
@@ -84,9 +79,7 @@ def plan_recipe(
     return Recipe(config, start, digest)
 
 
-def _weights_of(
-    champion: ModelPackage, folder: Path, photos: Callable[[ModelPackage], npt.NDArray[np.uint8]]
-) -> Path | None:
+def _weights_of(champion: ModelPackage, folder: Path, photos: Callable[[ModelPackage], Pixels]) -> Path | None:
     """A file with the champion's weights; None if its package has none and they cannot be rebuilt."""
     if champion.weights.exists():
         return champion.weights

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, TypeAlias
-from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,12 +19,12 @@ from dandelion.db import audit, retrainings
 from dandelion.db.retrainings import RetrainingRecord
 from dandelion.domain import CHAMPION, STARTER
 from dandelion.objects import ObjectStore, create_store
+from dandelion.orchestration.retrainings import RetrainingRequest
 from dandelion.package import ModelPackage, open_package
 from dandelion.package.starter import starter_path
 from dandelion.package.store import digest_of
 from dandelion.registry import Registry, create_registry
-from dandelion.retraining.guard import Heartbeat, claim, in_transaction
-from dandelion.retraining.request import RetrainingRequest
+from dandelion.retraining.guard import claim, heartbeat, in_transaction
 from dandelion.retraining.state import State
 from dandelion.settings import Settings
 
@@ -32,18 +32,14 @@ from dandelion.settings import Settings
 Spread = Callable[[Callable[[ObjectStore, Sequence[Any]], Any], Sequence[Any]], list[Any]]
 # One of the seven: safe to repeat.
 Step: TypeAlias = "Callable[[Run, State], State]"
+_RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The model in service while a run is running.
-
-    Attributes:
-        version: Its number; `starter` while the registry has no champion.
-        package: The model.
-    """
+    """The model in service while a run is running; its version is `starter` while the registry has no champion."""
 
     version: str
     package: ModelPackage
@@ -57,13 +53,8 @@ class Champion:
 class Run:
     """What the steps work with: settings, servers, and where they report. What they find is in `state`.
 
-    Args:
-        settings: All settings.
-        record: The run's row in the database.
-        request: Why it runs.
-        earlier: A run to resume, which failed or was killed after it had frozen its photos.
-
     Attributes:
+        earlier: A run to resume, which failed or was killed after it had frozen its photos.
         dataset_digest: The dataset version that this run, or the run that it resumes, froze before it was killed.
         registered: Number of the version that this run, or the run that it resumes, registered before it was killed.
         say: Called with a line about what the run does.
@@ -93,18 +84,6 @@ class Run:
         self.dataset_digest = record.dataset or (earlier.dataset if earlier else None)
         self.registered = record.version or (earlier.version if earlier else None)
         self.state = State()
-
-    def advance(self, step: Step, *, after_end: bool = False) -> State:
-        """Take a step, unless an earlier one has ended the run and it is not one for `after_end`."""
-        if self.state.outcome is not None and not after_end:
-            self.state = self.state.skip(f"Nothing to do: the run was {self.state.outcome}.")
-        else:
-            self.state = step(self, self.state)
-        return self.state
-
-    def link(self, name: str, address: str) -> None:
-        """Name an address in the notification."""
-        self.state = replace(self.state, links={**self.state.links, name: address})
 
     def fail(self, reason: str) -> None:
         """End the run, unless a step has ended it before."""
@@ -140,13 +119,9 @@ class Run:
 def begin(
     settings: Settings, run_id: str, request: RetrainingRequest, *, is_over: Callable[[str], bool] = lambda _: False
 ) -> Iterator[Run | None]:
-    """Begin a run under its lock and record how it ends; yield None while another run is running.
+    """Begin or resume a run under its lock, as `claim` does, and record how it ends.
 
-    Args:
-        settings: All settings.
-        run_id: A UUID; a run of that id that was begun before is resumed.
-        request: Why it runs.
-        is_over: Whether a run that holds the lock is known to have been killed.
+    Yields None while another run is running.
 
     Raises:
         DatabaseError: The database does not respond.
@@ -159,7 +134,7 @@ def begin(
     since = datetime.now(UTC) - timedelta(hours=settings.retraining.cooldown_hours)
     earlier = in_transaction(settings, lambda on: retrainings.unfinished(on, since))
     run = Run(settings, record, request, earlier)
-    with Heartbeat(settings, run_id):
+    with heartbeat(settings, run_id):
         try:
             _remove_left(run)
             yield run
@@ -175,15 +150,8 @@ def begin(
 def _remove_left(run: Run) -> None:
     """Remove files of killed runs: photos that no erasure would find. Their checkpoints are in the object store."""
     for folder in run.folder.parent.glob("*"):
-        if folder != run.folder and _is_run(folder.name):
+        if folder != run.folder and _RUN_ID.fullmatch(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_run(name: str) -> bool:
-    try:
-        return str(UUID(name)) == name
-    except ValueError:
-        return False
 
 
 def _finish(run: Run) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from dandelion.errors import PhotoError
 from dandelion.inference.classifier import Classification, Classifier
 from dandelion.package import ModelPackage
-from dandelion.release.gate import ModelMetrics
+from dandelion.release.gate import Scores
 from dandelion.settings import InferenceSettings
 from dandelion.training.scoring import calibration_error
 
@@ -26,9 +26,6 @@ class Judged:
     """A labelled photo that both models classify.
 
     Attributes:
-        sha256: Hash of its bytes.
-        label: Its label.
-        data: Its bytes.
         recent: Whether it came from recent traffic.
         prediction_id: Id of the prediction that it came from, by which it can be erased; None for an upload.
     """
@@ -40,45 +37,31 @@ class Judged:
     prediction_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """One model's predictions and metrics.
-
-    Attributes:
-        labels: The predicted label of each photo; `UNREADABLE` if the photo could not be decoded.
-        confidences: The confidence of each prediction.
-        metrics: Its other metrics.
-    """
-
-    labels: tuple[str, ...]
-    confidences: tuple[float, ...]
-    metrics: ModelMetrics
-
-
 def score(package: ModelPackage, photos: Sequence[Judged], settings: InferenceSettings) -> Scores:
-    """Classify every photo with the model of `package`, with the runtime that serving uses on this machine."""
+    """Classify every photo with the model of `package`, with the runtime that serving uses on this machine.
+
+    The label of a photo that cannot be decoded is `UNREADABLE`.
+    """
     classifier = Classifier.load(package, settings)
     predictions = _predict(classifier, photos)
     exact = Classifier.load(package, settings.model_copy(update={"runtime": "openvino", "precision": "float32"}))
     same = [_label(one) == _label(other) for one, other in zip(predictions, _predict(exact, photos), strict=True)]
-    metrics = ModelMetrics(
+    return Scores(
+        labels=[_label(each) for each in predictions],
+        confidences=[each.confidence if isinstance(each, Classification) else 0.0 for each in predictions],
         ece=_calibration(predictions, photos),
         latency_ms=_median_ms(classifier, photos),
         size_bytes=sum(file.stat().st_size for file in package.path.rglob("*") if file.is_file()),
         agreement=sum(same) / len(same) if same else 1.0,
     )
-    return Scores(
-        labels=tuple(_label(each) for each in predictions),
-        confidences=tuple(each.confidence if isinstance(each, Classification) else 0.0 for each in predictions),
-        metrics=metrics,
-    )
 
 
 def _predict(classifier: Classifier, photos: Sequence[Judged]) -> list[Classification | PhotoError]:
-    found: list[Classification | PhotoError] = []
-    for start in range(0, len(photos), AT_ONCE):
-        found += classifier.classify([photo.data for photo in photos[start : start + AT_ONCE]])
-    return found
+    return [
+        prediction
+        for start in range(0, len(photos), AT_ONCE)
+        for prediction in classifier.classify([photo.data for photo in photos[start : start + AT_ONCE]])
+    ]
 
 
 def _label(prediction: Classification | PhotoError) -> str:

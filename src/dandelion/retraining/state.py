@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from dandelion.domain import ModelVersion
 from dandelion.retraining.compare import Comparison
 from dandelion.retraining.lake import Source
-from dandelion.retraining.request import Outcome
 from dandelion.training.versions import DatasetVersion
+
+# `skipped`: nothing to do, or not now. `stopped`: the photos do not allow it. `rolled_back`: it was in service, and was
+# rolled back.
+Outcome = Literal["promoted", "rejected", "stopped", "skipped", "failed", "rolled_back"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,9 @@ class State:
         """The state after a step that had nothing to do."""
         return replace(self, message=message, skipped=True, **found)
 
-    def end(self, outcome: Outcome, reason: str) -> State:
+    def end(self, outcome: Outcome, reason: str, **found: Any) -> State:
         """The state of a run that a step ends."""
-        return replace(self, message=reason, skipped=False, outcome=outcome, reason=reason)
+        return self.after(reason, outcome=outcome, reason=reason, **found)
 
     @property
     def frozen(self) -> DatasetVersion:

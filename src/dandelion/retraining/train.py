@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from dandelion.domain import ModelVersion, Split
+from dandelion.domain.arrays import Pixels
 from dandelion.errors import ObjectStoreError, TrainingError
 from dandelion.objects import PROCESSED, ObjectStore
 from dandelion.package import ModelPackage
 from dandelion.registry import Registry
 from dandelion.retraining.lake import prediction_of
-from dandelion.retraining.recipe import Recipe, plan_recipe
+from dandelion.retraining.recipe import plan_recipe
 from dandelion.settings import Settings
+from dandelion.training.checkpoint import Epoch
 from dandelion.training.dataset import PhotoSet
-from dandelion.training.epoch import Epoch
 from dandelion.training.run import Stage, train
 from dandelion.training.tracking import Tracker
-from dandelion.training.versions import DatasetVersion, fetch_version, known_splits, path_in
+from dandelion.training.versions import DatasetVersion, fetch_version, path_in
 
 CHECKPOINTS = "training"
 # Tag of a version: its dataset and recipe, so that no run trains the same version twice.
@@ -29,19 +29,6 @@ KEY_TAG = "dandelion.training_key"
 _CARRIED = ("*.ckpt", "run.json")
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """The result of training.
-
-    Attributes:
-        version: The registered version; no alias points at it yet.
-        message: Where it came from, and its accuracy.
-    """
-
-    version: ModelVersion
-    message: str
 
 
 def train_candidate(
@@ -54,18 +41,14 @@ def train_candidate(
     *,
     command: str,
     on_epoch: Callable[[Stage, Epoch], None] = lambda stage, epoch: None,
-) -> Candidate:
+) -> tuple[ModelVersion, str]:
     """Train on `dataset` and register the result, or return the version registered before for this data and recipe.
 
-    Args:
-        settings: The settings, which contain the recipe.
-        store: The object store with the photos, which also stores a checkpoint after every epoch.
-        registry: Where the candidate is registered.
-        dataset: What to train on.
-        champion: The model to start from, if there is one.
-        folder: Folder for photos and checkpoints.
-        command: The command, for the model card.
-        on_epoch: Called after each epoch.
+    The store has the photos and gets a checkpoint after every epoch; `folder` is for copies of both. `command` is for
+    the model card.
+
+    Returns:
+        The version, at which no alias points yet; where it came from, and its accuracy.
 
     Raises:
         DataError: The photos no longer suffice.
@@ -75,14 +58,14 @@ def train_candidate(
     """
     photos = fetch_version(store, dataset, folder / "photos")
 
-    def served(package: ModelPackage) -> object:
+    def served(package: ModelPackage) -> Pixels:
         learnt = [path_in(folder / "photos", each) for each in photos.values() if each.split == Split.TRAIN]
         return PhotoSet(learnt, [0] * len(learnt), package.manifest.input).served()
 
-    recipe = plan_recipe(settings.retraining, champion, settings.home / "retraining" / "weights", served)  # type: ignore[arg-type]
+    recipe = plan_recipe(settings.retraining, champion, settings.home / "retraining" / "weights", served)
     key = f"{dataset.digest[:16]}-{recipe.digest[:8]}"
     if found := next((each for each in registry.list_versions() if each.tags.get(KEY_TAG) == key), None):
-        return Candidate(found, f"Version {found.version} was trained on these photos with this recipe before.")
+        return found, f"Version {found.version} was trained on these photos with this recipe before."
     output = folder / key
     carried = _Carried(store, f"{CHECKPOINTS}/{key}", output)
     carried.fetch()
@@ -97,7 +80,7 @@ def train_candidate(
         output,
         tracker=Tracker(registry, tags={KEY_TAG: key}, on_trial=False),
         command=command,
-        known=known_splits(photos),
+        known={sha256: each.split for sha256, each in photos.items()},
         sent={sha256: sent for sha256, each in photos.items() if (sent := prediction_of(each.origin))},
         resume=True,
         on_epoch=note,
@@ -106,14 +89,10 @@ def train_candidate(
     version = trained.version
     if version is None:
         raise TrainingError("The candidate was not registered.")
-    return Candidate(version, _message(recipe, version, trained.metrics["accuracy"], carried.resumed))
-
-
-def _message(recipe: Recipe, version: ModelVersion, accuracy: float, resumed: bool) -> str:
-    note = ", resumed after it was killed" if resumed else ""
-    return (
+    resumed = ", resumed after it was killed" if carried.resumed else ""
+    return version, (
         f"Version {version.version}: {recipe.config.architecture} at {recipe.config.image_size} px from {recipe.start}"
-        f"{note}; {accuracy:.1%} of test photos right."
+        f"{resumed}; {trained.metrics['accuracy']:.1%} of test photos right."
     )
 
 

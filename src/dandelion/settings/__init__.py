@@ -5,19 +5,14 @@ The environment variable of a setting is `DANDELION_<SECTION>__<KEY>`, for examp
 
 from dandelion.settings.access import AccessSettings
 from dandelion.settings.api import ApiSettings
-from dandelion.settings.backup import BackupSettings
 from dandelion.settings.database import DatabaseSettings
 from dandelion.settings.inference import InferenceSettings
-from dandelion.settings.journal import JournalSettings
 from dandelion.settings.load import API_KEY_VARIABLE, as_text, load_settings, variables
 from dandelion.settings.log import LogSettings
-from dandelion.settings.model import ModelSettings
 from dandelion.settings.monitoring import MonitoringSettings
 from dandelion.settings.notify import NotifyOutcome, NotifySettings
-from dandelion.settings.objects import MirrorSettings, ObjectsSettings, S3Settings
+from dandelion.settings.objects import S3Settings
 from dandelion.settings.prefect import PrefectSettings
-from dandelion.settings.privacy import PrivacySettings
-from dandelion.settings.registry import RegistrySettings
 from dandelion.settings.release import ReleaseSettings
 from dandelion.settings.retraining import RetrainingSettings
 from dandelion.settings.section import Section
@@ -29,20 +24,13 @@ __all__ = [
     "API_KEY_VARIABLE",
     "AccessSettings",
     "ApiSettings",
-    "BackupSettings",
     "DatabaseSettings",
     "InferenceSettings",
-    "JournalSettings",
     "LogSettings",
-    "MirrorSettings",
-    "ModelSettings",
     "MonitoringSettings",
     "NotifyOutcome",
     "NotifySettings",
-    "ObjectsSettings",
     "PrefectSettings",
-    "PrivacySettings",
-    "RegistrySettings",
     "ReleaseSettings",
     "RetrainingSettings",
     "S3Settings",

@@ -1,8 +1,6 @@
-"""Settings: the HTTP face."""
+"""Settings: the HTTP API."""
 
 from __future__ import annotations
-
-from typing import Annotated
 
 from pydantic import Field
 
@@ -15,24 +13,27 @@ class ApiSettings(Section):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: Port = Field(8000, description="Port to listen on.")
-    max_upload_bytes: Annotated[int, Field(ge=1024)] = Field(
-        32 * 1024 * 1024, description="Maximum size of a request body, bytes; a larger one gets 413."
+    max_upload_bytes: int = Field(
+        32 * 1024 * 1024, ge=1024, description="Maximum size of a request body, bytes; a larger one gets 413."
     )
-    max_bodies_bytes: Annotated[int, Field(ge=1024)] = Field(
+    max_bodies_bytes: int = Field(
         256 * 1024 * 1024,
+        ge=1024,
         description="Maximum memory for the bodies of all concurrent requests, bytes; a request beyond it gets 503 "
         "with Retry-After.",
     )
-    max_photo_pixels: Annotated[int, Field(ge=1)] = Field(
+    max_photo_pixels: int = Field(
         64_000_000,
+        ge=1,
         description="Maximum size of a photo, pixels, checked in its header before decoding; half for WebP and AVIF.",
     )
-    max_files: Annotated[int, Field(ge=1)] = Field(64, description="Maximum number of photos in one request.")
-    body_timeout_seconds: Annotated[float, Field(gt=0)] = Field(
-        20.0, description="Maximum time for a client to send a body; a slower one gets 408."
+    max_files: int = Field(64, ge=1, description="Maximum number of photos in one request.")
+    body_timeout_seconds: float = Field(
+        20.0, gt=0, description="Maximum time for a client to send a body; a slower one gets 408."
     )
-    drain_seconds: Annotated[float, Field(ge=0)] = Field(
+    drain_seconds: float = Field(
         0.0,
+        ge=0,
         description="How long to continue serving after SIGTERM while not ready, so that load balancers notice.",
     )
     cors_origins: tuple[str, ...] = Field((), description="Origins whose pages may call the API; `*` means any.")
@@ -40,8 +41,8 @@ class ApiSettings(Section):
         None, description="Separate port of `/livez`, `/readyz`, `/health` and `/metrics`; none means the API's port."
     )
     trusted_proxies: tuple[Proxy, ...] = Field((), description=TRUSTED_PROXIES)
-    hsts_seconds: Annotated[int, Field(ge=0)] = Field(
-        0, description="How long browsers must use HTTPS only; for servers behind TLS. 0 sends no such header."
+    hsts_seconds: int = Field(
+        0, ge=0, description="How long browsers must use HTTPS only; for servers behind TLS. 0 sends no such header."
     )
     track: str = Field("stable", pattern=r"^[a-z0-9-]{1,32}$", description="Release track named in the metrics.")
 

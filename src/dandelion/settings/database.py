@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -14,17 +14,19 @@ class DatabaseSettings(Section):
     """Where predictions, feedback and the audit log are stored."""
 
     url: SecretStr | None = Field(
-        None,
-        description="`mysql://user:password@host:3306/mlops_db`; none means SQLite under the home folder.",
+        None, description="`mysql://user:password@host:3306/mlops_db`; none means SQLite under the home folder."
     )
     password: SecretStr | None = Field(
         None, description="Password for MySQL, if it is separate from the URL, as in a cluster."
     )
-    pool_size: Annotated[int, Field(ge=1, le=100)] = Field(
-        5, description="Connections that a process holds open to MySQL; under load it opens up to twice as many."
+    pool_size: int = Field(
+        5,
+        ge=1,
+        le=100,
+        description="Connections that a process holds open to MySQL; under load it opens up to twice as many.",
     )
-    connect_timeout_seconds: Annotated[float, Field(gt=0)] = Field(5.0, description="Maximum wait for a connection.")
-    query_timeout_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="Maximum time for one query.")
+    connect_timeout_seconds: float = Field(5.0, gt=0, description="Maximum wait for a connection.")
+    query_timeout_seconds: float = Field(30.0, gt=0, description="Maximum time for one query.")
     tls: bool = Field(False, description="Encrypt the connection to MySQL and check the server's certificate.")
     tls_ca: Path | None = Field(
         None, description="Certificate authority of MySQL's certificate; by default the system's."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -13,25 +13,25 @@ class InferenceSettings(Section):
     """How photos are decoded, batched and classified."""
 
     runtime: Literal["auto", "openvino", "torch"] = Field(
-        "auto",
-        description="`auto` runs OpenVINO on the CPU, or torch where a CUDA GPU and torch are present.",
+        "auto", description="`auto` runs OpenVINO on the CPU, or torch where a CUDA GPU and torch are present."
     )
     precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
-        "auto",
-        description="`auto` takes the fastest precision that the CPU accelerates and the package contains.",
+        "auto", description="`auto` takes the fastest precision that the CPU accelerates and the package contains."
     )
-    workers: Annotated[int, Field(ge=0, le=64)] = Field(
+    workers: int = Field(
         0,
+        ge=0,
+        le=64,
         description="Number of threads that decode and infer in parallel; 0 means one more than the cores that the "
         "process may use, so that no core is idle while a worker waits for Python's lock.",
     )
-    max_batch: Annotated[int, Field(ge=1, le=256)] = Field(8, description="Maximum number of photos in one batch.")
-    max_wait_ms: Annotated[float, Field(ge=0, le=1000)] = Field(
-        0.0, description="How long a worker waits for more photos before it runs a batch, milliseconds."
+    max_batch: int = Field(8, ge=1, le=256, description="Maximum number of photos in one batch.")
+    max_wait_ms: float = Field(
+        0.0, ge=0, le=1000, description="How long a worker waits for more photos before it runs a batch, milliseconds."
     )
-    max_queue: Annotated[int, Field(ge=1)] = Field(
-        256, description="Maximum number of photos in the queue; one more gets 503 with Retry-After."
+    max_queue: int = Field(
+        256, ge=1, description="Maximum number of photos in the queue; one more gets 503 with Retry-After."
     )
-    deadline_seconds: Annotated[float, Field(gt=0)] = Field(
-        10.0, description="Maximum time that a photo waits in the queue; after it the request gets 503."
+    deadline_seconds: float = Field(
+        10.0, gt=0, description="Maximum time that a photo waits in the queue; after it the request gets 503."
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field
 
@@ -20,7 +19,6 @@ class ModelSettings(Section):
         None, pattern=r"^[1-9][0-9]{0,9}$", description="Serve this version instead of the alias."
     )
     starter: bool = Field(
-        True,
-        description="Serve the bundled starter model while there is no registry or no version has the alias.",
+        True, description="Serve the bundled starter model while there is no registry or no version has the alias."
     )
-    poll_seconds: Annotated[float, Field(ge=0.2)] = Field(5.0, description="How often to check the alias.")
+    poll_seconds: float = Field(5.0, ge=0.2, description="How often to check the alias.")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from dandelion.settings.section import SERVER_PATTERN, Section
+from dandelion.settings.section import Section, ServerUrl
 
 
 class S3Settings(Section):
     """How to reach an S3 server."""
 
-    url: str | None = Field(None, pattern=SERVER_PATTERN, description="S3 server, `http://minio:9000`.")
+    url: ServerUrl | None = Field(None, description="S3 server, `http://minio:9000`.")
     access_key: SecretStr | None = Field(None, description="Access key of the S3 server.")
     secret_key: SecretStr | None = Field(None, description="Secret key of the S3 server.")
     region: str = Field("us-east-1", description="Region for request signatures.")
@@ -21,31 +20,31 @@ class S3Settings(Section):
     bucket_prefix: str = Field(
         "", pattern=r"^[a-z0-9.-]{0,40}$", description="Prefix of all bucket names, if installations share a server."
     )
-    part_bytes: Annotated[int, Field(ge=5 * 1024 * 1024, le=5 * 1024**3)] = Field(
-        16 * 1024 * 1024, description="Size of a part, bytes; larger objects are uploaded in parts."
+    part_bytes: int = Field(
+        16 * 1024 * 1024,
+        ge=5 * 1024 * 1024,
+        le=5 * 1024**3,
+        description="Size of a part, bytes; larger objects are uploaded in parts.",
     )
-    timeout_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="Maximum wait for a response.")
+    timeout_seconds: float = Field(10.0, gt=0, description="Maximum wait for a response.")
 
 
 class ObjectsSettings(S3Settings):
     """Where photos, dataset versions and backups are stored: an S3 server, or a folder under the home folder."""
 
-    url: str | None = Field(
-        None,
-        pattern=SERVER_PATTERN,
-        description="S3 server, `http://minio:9000`; none means a folder under the home folder.",
+    url: ServerUrl | None = Field(
+        None, description="S3 server, `http://minio:9000`; none means a folder under the home folder."
     )
     create_buckets: bool = Field(
-        True,
-        description="Create missing buckets; enable versioning, encryption and retention if the server has them.",
+        True, description="Create missing buckets; enable versioning, encryption and retention if the server has them."
     )
-    data_lake_days: Annotated[int, Field(ge=1)] | None = Field(
-        90, description="How long to retain photos of predictions; uploaded photos stay."
+    data_lake_days: int | None = Field(
+        90, ge=1, description="How long to retain photos of predictions; uploaded photos stay."
     )
-    processed_data_days: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="How long to retain dataset versions; none means forever."
+    processed_data_days: int | None = Field(
+        None, ge=1, description="How long to retain dataset versions; none means forever."
     )
-    backups_days: Annotated[int, Field(ge=1)] | None = Field(35, description="How long to retain backups.")
+    backups_days: int | None = Field(35, ge=1, description="How long to retain backups.")
 
     def retention(self) -> dict[str, int]:
         """Days that a bucket's objects are retained; buckets without a limit are left out."""
@@ -55,7 +54,3 @@ class ObjectsSettings(S3Settings):
             "backups": self.backups_days,
         }
         return {bucket: limit for bucket, limit in days.items() if limit is not None}
-
-
-class MirrorSettings(S3Settings):
-    """A second S3 server, where `dandelion objects mirror` copies everything."""

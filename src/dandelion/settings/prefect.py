@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from dandelion.settings.section import Port, Section
+from dandelion.settings.section import Port, Section, Url
 
 
 class PrefectSettings(Section):
     """Where Prefect is, and how flows run."""
 
-    url: str | None = Field(
-        None,
-        pattern=r"^https?://",
-        description="Prefect server, `http://host:4200`; none means the embedded one of `dandelion up`.",
+    url: Url | None = Field(
+        None, description="Prefect server, `http://host:4200`; none means the embedded one of `dandelion up`."
     )
-    ui_url: str | None = Field(
-        None,
-        pattern=r"^https?://",
-        description="Address of Prefect's web page for people, if it is another one.",
-    )
+    ui_url: Url | None = Field(None, description="Address of Prefect's web page for people, if it is another one.")
     host: str = Field("127.0.0.1", description="Address that the embedded Prefect server listens on.")
     port: Port = Field(4200, description="Port that the embedded Prefect server listens on.")
     auth: SecretStr | None = Field(None, description="`user:password` of a Prefect server that requires it.")
-    flows: Path | None = Field(None, description="Folder of the flows; none means the bundled flows.")
     schedules: dict[str, str] = Field(
         {},
         description="Cron schedules in UTC, by flow, which replace those in `flows/prefect.yaml`: "
@@ -38,4 +30,4 @@ class PrefectSettings(Section):
     runner_address: str | None = Field(
         None, description="Dask scheduler, `tcp://host:8786`, or Ray head; none starts one on this machine."
     )
-    shard_photos: Annotated[int, Field(ge=1)] = Field(1024, description="Number of photos per task.")
+    shard_photos: int = Field(1024, ge=1, description="Number of photos per task.")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field
 
 from dandelion.settings.section import Port, Section
@@ -13,9 +11,8 @@ class RegistrySettings(Section):
     """Where MLflow is."""
 
     uri: str | None = Field(
-        None,
-        description="Tracking server, `http://host:5000`; none means the embedded one under the home folder.",
+        None, description="Tracking server, `http://host:5000`; none means the embedded one under the home folder."
     )
     host: str = Field("127.0.0.1", description="Address that the embedded MLflow server listens on.")
     port: Port = Field(5000, description="Port that the embedded MLflow server listens on.")
-    timeout_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="Maximum wait for a response.")
+    timeout_seconds: float = Field(10.0, gt=0, description="Maximum wait for a response.")

@@ -19,7 +19,7 @@ from dandelion.settings.log import LogSettings
 from dandelion.settings.model import ModelSettings
 from dandelion.settings.monitoring import MonitoringSettings
 from dandelion.settings.notify import NotifySettings
-from dandelion.settings.objects import MirrorSettings, ObjectsSettings
+from dandelion.settings.objects import ObjectsSettings, S3Settings
 from dandelion.settings.prefect import PrefectSettings
 from dandelion.settings.privacy import PrivacySettings
 from dandelion.settings.registry import RegistrySettings
@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     registry: RegistrySettings = RegistrySettings()
     database: DatabaseSettings = DatabaseSettings()
     objects: ObjectsSettings = ObjectsSettings()
-    mirror: MirrorSettings = MirrorSettings()
+    mirror: S3Settings = S3Settings()  # where `dandelion objects mirror` copies everything
     journal: JournalSettings = JournalSettings()
     access: AccessSettings = AccessSettings()
     prefect: PrefectSettings = PrefectSettings()

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field
 
-from dandelion.settings.section import Section
+from dandelion.settings.section import Section, Share, Url
 
 
 class TracingSettings(Section):
     """Where traces go."""
 
-    url: str | None = Field(
-        None,
-        pattern=r"^https?://",
-        description="OTLP over HTTP, `http://collector:4318/v1/traces`; none means no traces.",
+    url: Url | None = Field(
+        None, description="OTLP over HTTP, `http://collector:4318/v1/traces`; none means no traces."
     )
-    share: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.1, description="Share of requests to trace, unless the caller has decided."
-    )
+    share: Share = Field(0.1, description="Share of requests to trace, unless the caller has decided.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field
 
@@ -26,13 +25,14 @@ class UiSettings(Section):
         description="URL whose host name resolves to every serving process; the web page sums their `/metrics`. None "
         "means the API's address, or the monitoring port of one on this machine.",
     )
-    timeout_seconds: Annotated[float, Field(gt=0)] = Field(20.0, description="Maximum wait for a response of the API.")
-    max_uploads_bytes: Annotated[int, Field(ge=1024 * 1024)] = Field(
+    timeout_seconds: float = Field(20.0, gt=0, description="Maximum wait for a response of the API.")
+    max_uploads_bytes: int = Field(
         512 * 1024**2,
+        ge=1024 * 1024,
         description="Maximum size of all visitors' photos in the temporary folder, bytes; each photo is deleted after "
         "two hours.",
     )
-    session_hours: Annotated[float, Field(gt=0)] = Field(12.0, description="How long an idle visitor stays signed in.")
+    session_hours: float = Field(12.0, gt=0, description="How long an idle visitor stays signed in.")
     examples: Path | None = Field(
         None, description="Folder of sample photos on the web page; none means generated ones."
     )

@@ -21,8 +21,10 @@ def configure_logging(settings: LogSettings) -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    # Tracebacks without local variables, which hold photos and may hold secrets.
+    tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     render: list[Any] = (
-        [_tracebacks(), structlog.processors.JSONRenderer()]
+        [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
         if as_json
         else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
@@ -46,8 +48,3 @@ def configure_logging(settings: LogSettings) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # It warns of every retry; its caller logs once what does not respond.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-
-
-def _tracebacks() -> structlog.processors.ExceptionRenderer:
-    # Without local variables, which hold photos and may hold secrets.
-    return structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))

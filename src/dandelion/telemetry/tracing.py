@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from dandelion import __version__
@@ -48,28 +48,20 @@ def stop() -> None:
     _Active.provider = _Active.tracer = None
 
 
-@contextmanager
-def request(name: str, headers: Mapping[str, str], **attributes: str) -> Iterator[None]:
+def request(name: str, headers: Mapping[str, str], **attributes: str) -> AbstractContextManager[object]:
     """The span of a request; it continues the trace of the caller's `traceparent`, if there is one."""
     if _Active.tracer is None:
-        yield
-        return
+        return nullcontext()
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     parent = TraceContextTextMapPropagator().extract(headers)
-    with _Active.tracer.start_as_current_span(name, parent, SpanKind.SERVER, attributes):
-        yield
+    return _Active.tracer.start_as_current_span(name, parent, SpanKind.SERVER, attributes)
 
 
-@contextmanager
-def stage(name: str) -> Iterator[None]:
+def stage(name: str) -> AbstractContextManager[object]:
     """A span of a stage of the current request."""
-    if _Active.tracer is None:
-        yield
-        return
-    with _Active.tracer.start_as_current_span(name):
-        yield
+    return _Active.tracer.start_as_current_span(name) if _Active.tracer is not None else nullcontext()
 
 
 def stage_at(name: str, start_ns: int, end_ns: int, **attributes: int) -> None:

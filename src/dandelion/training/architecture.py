@@ -24,10 +24,9 @@ os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "15")
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The model that a run starts from.
+    """The model that a run starts from: on the CPU, and the same for the same seed.
 
     Attributes:
-        classifier: The network, on the CPU; the same for the same seed.
         weights: Where its weights came from, in words.
         pretrained: Whether the weights are pretrained, so that they learn at a lower rate.
     """
@@ -44,7 +43,7 @@ def create_classifier(config: TrainingConfig, classes: int) -> Start:
         UnknownModelError: timm has no such model; the error names the nearest ones.
         TrainingError: The weights file does not fit the model.
     """
-    check_architecture(config.architecture)
+    _check_architecture(config.architecture)
     torch.manual_seed(config.seed)
     if config.pretrained not in {"auto", "off"}:
         start = _from_file(config, classes)
@@ -58,7 +57,7 @@ def create_classifier(config: TrainingConfig, classes: int) -> Start:
 
 def input_spec(config: TrainingConfig) -> InputSpec:
     """The model's input; photos are normalised as the architecture's published weights expect."""
-    check_architecture(config.architecture)
+    _check_architecture(config.architecture)
     published = timm.get_pretrained_cfg(config.architecture)
     side = config.image_size
     if published is None:
@@ -66,12 +65,7 @@ def input_spec(config: TrainingConfig) -> InputSpec:
     return InputSpec(side, side, mean=tuple(published.mean), std=tuple(published.std))
 
 
-def check_architecture(name: str) -> None:
-    """Check that timm has a model `name`.
-
-    Raises:
-        UnknownModelError: timm has no such model; the error names the nearest ones.
-    """
+def _check_architecture(name: str) -> None:
     if timm.is_model(name.split(".", maxsplit=1)[0]):
         return
     nearest = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.4)

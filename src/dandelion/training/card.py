@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dandelion import __version__
 from dandelion.package import Manifest
 from dandelion.training.config import TrainingConfig
-from dandelion.training.graphs import Parity
+from dandelion.training.graphs import Exported
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +15,9 @@ class Facts:
     """The content of a card.
 
     Attributes:
-        manifest: The package's manifest.
-        config: The training configuration.
         command: The command that trained the model.
         counts: Split to class to number of photos.
         metrics: Metrics on the test split, and of cross-validation if there was any.
-        parity: The float32 graph compared with torch.
-        int8: The int8 graph compared with float32, and whether it is in the package.
         pretrained: Where the initial weights came from.
         epochs: Number of epochs done.
         minutes: Wall-clock time of the run.
@@ -32,8 +28,7 @@ class Facts:
     command: str
     counts: dict[str, dict[str, int]]
     metrics: dict[str, float]
-    parity: Parity
-    int8: tuple[Parity, bool]
+    exported: Exported
     pretrained: str
     epochs: int
     minutes: float
@@ -41,9 +36,8 @@ class Facts:
 
 def write_card(facts: Facts) -> str:
     """Write the card as Markdown."""
-    manifest, metrics = facts.manifest, facts.metrics
-    spec = manifest.input
-    int8, is_packaged = facts.int8
+    manifest, metrics, exported = facts.manifest, facts.metrics, facts.exported
+    spec, int8 = manifest.input, exported.int8_parity
     classes = ", ".join(manifest.classes)
     lines = [
         f"# {manifest.architecture}: {classes}",
@@ -76,10 +70,11 @@ def write_card(facts: Facts) -> str:
         f"- Input {spec.height} x {spec.width} pixels, the middle {spec.crop_fraction:.0%}, {spec.interpolation}.",
         f"- Temperature {manifest.temperature:.3f}; photos with an outlier score above "
         f"{manifest.outlier_threshold:.3f} count as out of distribution (5 % of photos of known kinds do, wrongly).",
-        f"- The float32 graph matches torch: same label on {facts.parity.agreement:.1%}, probabilities within "
-        f"{facts.parity.max_difference:.4f}.",
-        f"- The int8 graph {'is in the package' if is_packaged else 'was left out'}: same label as float32 on "
-        f"{int8.agreement:.1%} of the held-out photos, accuracy lower by {100 * int8.accuracy_loss:.1f} points.",
+        f"- The float32 graph matches torch: same label on {exported.parity.agreement:.1%}, probabilities within "
+        f"{exported.parity.max_difference:.4f}.",
+        f"- The int8 graph {'is in the package' if 'int8' in manifest.precisions else 'was left out'}: same label as "
+        f"float32 on {int8.agreement:.1%} of the held-out photos, accuracy lower by {100 * int8.accuracy_loss:.1f} "
+        "points.",
         "",
         "## Limits",
         "",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,30 @@ from torch import Tensor
 from dandelion.errors import TrainingError
 from dandelion.files.replacing import replacing
 from dandelion.training.config import TrainingConfig
-from dandelion.training.epoch import Epoch
 
 # Options that may differ between a run and the run that resumes it.
 _FREE = {"device", "compact", "folds"}
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The metrics of one pass over the training photos.
+
+    Attributes:
+        number: Its number, from 1.
+        loss: Mean training loss, on augmented and mixed photos.
+        validation_loss: Cross-entropy of the averaged weights on the validation photos; NaN without any.
+        validation_accuracy: Their accuracy there; NaN without any.
+        learning_rate: Learning rate at the end of the epoch.
+        seconds: Wall-clock time, seconds.
+    """
+
+    number: int
+    loss: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+    seconds: float
 
 
 @dataclass(slots=True)
@@ -35,11 +57,6 @@ class Checkpoint:
     best_loss: float = float("inf")
     best: dict[str, Tensor] = field(default_factory=dict)
 
-    @classmethod
-    def fresh(cls) -> Checkpoint:
-        """The checkpoint of a run that has not begun."""
-        return cls()
-
 
 def save_checkpoint(path: Path, state: Checkpoint, training: dict[str, object], config: TrainingConfig) -> None:
     """Replace `path` atomically: a reader finds either the old checkpoint or the new one, never a partial one.
@@ -55,18 +72,13 @@ def save_checkpoint(path: Path, state: Checkpoint, training: dict[str, object], 
         "best": state.best,
         "training": training,
     }
-    try:
+    # torch reports a short write of its archive as RuntimeError, not OSError.
+    with disk_errors(f"The checkpoint {path}", OSError, RuntimeError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as fresh, fresh.open("wb") as stream:
             torch.save(content, stream)
             stream.flush()
             os.fsync(stream.fileno())
-    # torch reports a short write of its archive as RuntimeError, not OSError.
-    except (OSError, RuntimeError) as error:
-        raise TrainingError(
-            f"The checkpoint {path} cannot be written ({getattr(error, 'strerror', None) or error}).",
-            "Free some disk space, or choose another --output, then continue with --resume.",
-        ) from error
 
 
 def load_checkpoint(path: Path, config: TrainingConfig) -> tuple[Checkpoint, dict[str, object]] | None:
@@ -92,3 +104,15 @@ def load_checkpoint(path: Path, config: TrainingConfig) -> tuple[Checkpoint, dic
             )
     history = [Epoch(**epoch) for epoch in content["history"]]
     return Checkpoint(history, content["best_epoch"], content["best_loss"], content["best"]), content["training"]
+
+
+@contextmanager
+def disk_errors(what: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Report exceptions of `kinds` as a `TrainingError`: `what` cannot be written."""
+    try:
+        yield
+    except kinds as error:
+        raise TrainingError(
+            f"{what} cannot be written ({getattr(error, 'strerror', None) or error}).",
+            "Free some disk space, or choose another --output, then continue with --resume.",
+        ) from error

@@ -51,13 +51,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """The result of a check.
+    """The result of a check: the readable photos, and findings, worst first.
 
-    Attributes:
-        folder: The folder that was checked.
-        photos: All readable photos.
-        classes: Class to number of its readable photos, sorted by name.
-        findings: All findings, worst first.
+    `classes` maps each class, sorted by name, to the number of its readable photos.
     """
 
     folder: Path
@@ -75,12 +71,10 @@ class CheckReport:
         return sum(finding.severity is severity for finding in self.findings)
 
 
-def check_photos(folder: Path, *, progress: Callable[[int, int], None] | None = None) -> CheckReport:
-    """Check every file of a data folder; nothing is changed.
+def check_photos(folder: Path, *, progress: Callable[[int, int], None] = lambda done, total: None) -> CheckReport:
+    """Check every file of a data folder with a sub-folder for each class; nothing is changed.
 
-    Args:
-        folder: Holds one sub-folder for each class.
-        progress: Called with the number of files done and the number of all files.
+    `progress` is called with the number of files done and the number of all files.
 
     Raises:
         DataError: There is no such folder, it is empty, or it has only one class.
@@ -104,15 +98,7 @@ def judge_photos(
     unreadable: Sequence[tuple[Path, PhotoError]],
     layout: Sequence[Finding] = (),
 ) -> CheckReport:
-    """Find problems of photos that were described before, wherever they are stored.
-
-    Args:
-        folder: The folder that holds them.
-        labels: All classes.
-        photos: The readable photos.
-        unreadable: The other files, with their errors.
-        layout: Findings about the folder itself.
-    """
+    """Find problems of photos that were described before, wherever they are stored; `layout` are earlier findings."""
     counts = Counter(photo.label for photo in photos)
     classes = {label: counts[label] for label in labels}
     findings = [

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
 from dandelion.domain import InputSpec
+from dandelion.domain.arrays import Floats, Pixels
 from dandelion.errors import DataError, PhotoError
 from dandelion.imaging import decode, prepare
 from dandelion.imaging.statistics import measure_size
@@ -20,6 +22,8 @@ from dandelion.training.config import Augmentation
 
 # Decoded photos are cached up to this size; the rest is decoded again in each epoch.
 CACHE_BYTES = 2 * 1024**3
+
+Result = TypeVar("Result")
 
 
 class PhotoSet:
@@ -48,12 +52,8 @@ class PhotoSet:
         """
         if (known := self._decoded.get(index)) is not None:
             return known
-        path = self.paths[index]
         side = math.ceil(1.5 * max(self._spec.height, self._spec.width))
-        try:
-            array = decode(read_photo(path), min_side=side)
-        except PhotoError as error:
-            raise DataError(f"{path} cannot be read: {error.message}", "Run `dandelion data check`.") from error
+        array = _read(self.paths[index], partial(decode, min_side=side))
         photo = torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)
         if (short := min(photo.shape[1:])) > 2 * side:
             rows, columns = (round(n * side / short) for n in photo.shape[1:])
@@ -63,15 +63,15 @@ class PhotoSet:
             self._decoded_bytes += photo.numel()
         return photo
 
-    def sizes(self) -> npt.NDArray[np.float32]:
+    def sizes(self) -> Floats:
         """The size of every photo by `measure_size`, float32 [N].
 
         Raises:
             DataError: A file is gone or can no longer be read.
         """
-        return np.array([measure_size(read_photo(path)) for path in self.paths], dtype=np.float32)
+        return np.array([_read(path, measure_size) for path in self.paths], dtype=np.float32)
 
-    def served(self) -> npt.NDArray[np.uint8]:
+    def served(self) -> Pixels:
         """Every photo as serving prepares it, uint8 RGB [N, H, W, 3].
 
         Raises:
@@ -79,21 +79,16 @@ class PhotoSet:
         """
         inputs = np.empty((len(self), self._spec.height, self._spec.width, 3), np.uint8)
         for index, path in enumerate(self.paths):
-            try:
-                inputs[index] = prepare(read_photo(path), self._spec)
-            except PhotoError as error:
-                raise DataError(f"{path} cannot be read: {error.message}", "Run `dandelion data check`.") from error
+            inputs[index] = _read(path, partial(prepare, spec=self._spec))
         return inputs
 
 
-def read_photo(path: Path) -> bytes:
-    """The bytes of the file at `path`.
-
-    Raises:
-        DataError: The file is gone or cannot be read.
-    """
+def _read(path: Path, work: Callable[[bytes], Result]) -> Result:
+    """What `work` makes of the file at `path`."""
     try:
-        return path.read_bytes()
+        return work(path.read_bytes())
+    except PhotoError as error:
+        raise DataError(f"{path} cannot be read: {error.message}", "Run `dandelion data check`.") from error
     except OSError as error:
         raise DataError(
             f"{path} can no longer be read ({error.strerror}).",
@@ -148,9 +143,3 @@ def training_batches(
         else:
             soft = torch.nn.functional.one_hot(targets, classes).to(torch.float32)
         yield inputs, soft
-
-
-def normalise(inputs: npt.NDArray[np.uint8], spec: InputSpec) -> Tensor:
-    """Uint8 RGB [N, H, W, 3] as float32 [N, 3, H, W], scaled and normalised as the exported graph does."""
-    scaled = torch.from_numpy(inputs).permute(0, 3, 1, 2).to(torch.float32) / 255
-    return (scaled - torch.tensor(spec.mean).view(1, 3, 1, 1)) / torch.tensor(spec.std).view(1, 3, 1, 1)

@@ -31,16 +31,11 @@ def fetch_archive(
     sha256: str | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Path:
-    """Download the archive at `url` and unpack it as `folder`, which must not exist or be empty.
+    """Download the zip, tar, tar.gz, tar.bz2 or tar.xz archive at `url` and unpack it as `folder`, new or empty.
 
     An interrupted download stays beside `folder` as `NAME.part`; call this again to resume it. Nothing of a refused
-    archive stays.
-
-    Args:
-        url: http or https address of a zip, tar, tar.gz, tar.bz2 or tar.xz archive.
-        folder: Where to unpack it.
-        sha256: Expected checksum of the archive, hexadecimal.
-        progress: Called with the number of bytes done and of all bytes, if the server sends it.
+    archive stays. `sha256` is the archive's expected checksum, hexadecimal. `progress` is called with the number of
+    bytes done and of all bytes, if the server sends it.
 
     Raises:
         DataError: The address, the checksum or the archive is wrong, or the disk cannot be written.
@@ -123,9 +118,7 @@ def _unpack_zip(archive: Path, target: Path) -> None:
             _check_amount(len(members), sum(member.file_size for member in members), archive)
             for member in members:
                 kind = stat.S_IFMT(member.external_attr >> 16)
-                if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
-                    raise _unsafe(member.filename, "is a link or a device")
-                _check_name(member.filename)
+                _check_member(member.filename, is_plain=kind in {0, stat.S_IFREG, stat.S_IFDIR})
             opened.extractall(target)  # noqa: S202 -- every member was checked above
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise DataError(f"The archive is damaged or encrypted ({error}).", "Download it again.") from error
@@ -148,18 +141,18 @@ def _unpack_tar(archive: Path, target: Path) -> None:
             for member in opened:
                 count, unpacked = count + 1, unpacked + member.size
                 _check_amount(count, unpacked, archive)
-                if not (member.isfile() or member.isdir()):
-                    raise _unsafe(member.name, "is a link or a device")
-                _check_name(member.name)
+                _check_member(member.name, is_plain=member.isfile() or member.isdir())
                 _write_member(opened, member, target / member.name)
     except (tarfile.TarError, EOFError) as error:
         raise DataError(f"The archive is damaged ({error}).", "Download it again.") from error
 
 
-def _check_name(name: str) -> None:
+def _check_member(name: str, *, is_plain: bool) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or (path.parts and ":" in path.parts[0]):
-        raise _unsafe(name, "leads out of the folder")
+    leads_out = path.is_absolute() or ".." in path.parts or (path.parts and ":" in path.parts[0])
+    if leads_out or not is_plain:
+        why = "leads out of the folder" if is_plain else "is a link or a device"
+        raise DataError(f"The archive's member {name!r} {why}.", "Nothing was unpacked; do not trust this archive.")
 
 
 def _check_amount(members: int, unpacked: int, archive: Path) -> None:
@@ -169,10 +162,6 @@ def _check_amount(members: int, unpacked: int, archive: Path) -> None:
             f"The archive would unpack its {packed:,} bytes to {unpacked:,} in {members:,} files.",
             "Nothing was unpacked: photos do not expand like this. Check the address.",
         )
-
-
-def _unsafe(name: str, why: str) -> DataError:
-    return DataError(f"The archive's member {name!r} {why}.", "Nothing was unpacked; do not trust this archive.")
 
 
 def _hash(path: Path) -> str:

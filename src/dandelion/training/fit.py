@@ -11,25 +11,22 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from dandelion.domain import InputSpec
+from dandelion.domain.arrays import Floats, Pixels
 from dandelion.errors import TrainingError
+from dandelion.package.network import Network
 from dandelion.training.architecture import Start, last_layer
-from dandelion.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from dandelion.training.checkpoint import Checkpoint, Epoch, load_checkpoint, save_checkpoint
 from dandelion.training.config import TrainingConfig
-from dandelion.training.dataset import PhotoSet, create_transform, normalise, training_batches
-from dandelion.training.epoch import Epoch
+from dandelion.training.dataset import PhotoSet, create_transform, training_batches
 
 EVALUATION_BATCH = 32
-
-
-Listener = Callable[[Epoch], None]
 
 
 def fit(
@@ -40,7 +37,7 @@ def fit(
     classes: int,
     spec: InputSpec,
     config: TrainingConfig,
-    on_epoch: Listener = lambda epoch: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Path | None = None,
     resume: bool = False,
 ) -> list[Epoch]:
@@ -49,30 +46,19 @@ def fit(
     With validation photos, the best epoch is the one with the lowest validation loss, and the run stops early when
     `config.patience` epochs bring no improvement. Without validation photos, the best epoch is the last one.
 
-    Args:
-        start: The new classifier.
-        train: Training photos.
-        validation: Photos to choose the best epoch by, if any.
-        classes: Number of classes.
-        spec: The model's input.
-        config: The training configuration.
-        on_epoch: Called after each epoch, after its checkpoint was written.
-        checkpoint: File that is replaced after each epoch, if given.
-        resume: Resume from `checkpoint` if it exists.
+    After each epoch, the file `checkpoint` is replaced, if given, then `on_epoch` is called. With `resume`, the run
+    resumes from `checkpoint` if it exists.
 
     Raises:
         DataError: A photo vanished.
         TrainingError: The loss is no longer a number, or the checkpoint cannot be written or is from another run.
     """
-    run = _Run(
-        start,
-        classes=classes,
-        spec=spec,
-        config=config,
-        steps_per_epoch=_steps(len(train), config.batch_size),
-    )
-    state = _restore(run, checkpoint, config) if checkpoint and resume else Checkpoint.fresh()
-    held_out = validation.served() if validation is not None and len(validation) else None
+    run = _Run(start, classes=classes, spec=spec, config=config, photos=len(train))
+    state = Checkpoint()
+    if checkpoint and resume and (found := load_checkpoint(checkpoint, config)):
+        state, training_state = found
+        run.load_state_dict(training_state)
+    held_out = validation.served() if validation else None
     for number in range(len(state.history) + 1, config.epochs + 1):
         if held_out is not None and number - state.best_epoch > config.patience and state.best_epoch:
             break
@@ -95,29 +81,23 @@ def fit(
     return state.history
 
 
-def predict_logits(model: nn.Module, inputs: npt.NDArray[np.uint8], spec: InputSpec) -> npt.NDArray[np.float32]:
+def predict_logits(model: nn.Module, inputs: Pixels, spec: InputSpec) -> Floats:
     """Logits float32 [N, K] of prepared photos, uint8 RGB [N, H, W, 3], in float32 arithmetic."""
-    return _forward(model, inputs, spec, model)
+    return _forward(model, inputs, spec, lambda network, batch: model(network.normalise(batch)))
 
 
-def predict_embeddings(model: nn.Module, inputs: npt.NDArray[np.uint8], spec: InputSpec) -> npt.NDArray[np.float32]:
+def predict_embeddings(model: nn.Module, inputs: Pixels, spec: InputSpec) -> Floats:
     """Embeddings float32 [N, D], the input of the last layer, of prepared photos, uint8 RGB [N, H, W, 3]."""
-
-    def embed(batch: Tensor) -> Tensor:
-        embedding: Tensor = model.forward_head(model.forward_features(batch), pre_logits=True)  # type: ignore[operator]
-        return embedding
-
-    return _forward(model, inputs, spec, embed)
+    return _forward(model, inputs, spec, lambda network, batch: network.head(network.features(batch))[1])
 
 
-def pick_device(device: str) -> torch.device:
-    """The torch device; `auto` is the first GPU, or the CPU if there is none."""
+def _pick_device(device: str) -> torch.device:
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(device)
 
 
-def accelerates_bfloat16(device: torch.device) -> bool:
+def _accelerates_bfloat16(device: torch.device) -> bool:
     """Whether bf16 autocast is faster: on a CPU with AMX tiles, or on a GPU of compute capability 8 or more.
 
     On a CPU with AVX-512 but without AMX it took twice as long as float32.
@@ -130,23 +110,28 @@ def accelerates_bfloat16(device: torch.device) -> bool:
 class _Run:
     """The state of a run that changes from step to step."""
 
-    def __init__(
-        self, start: Start, *, classes: int, spec: InputSpec, config: TrainingConfig, steps_per_epoch: int
-    ) -> None:
-        self.device = pick_device(config.device)
+    def __init__(self, start: Start, *, classes: int, spec: InputSpec, config: TrainingConfig, photos: int) -> None:
+        self.device = _pick_device(config.device)
         self._config, self._classes = config, classes
         crop = replace(spec, height=config.training_size, width=config.training_size)
         self._transform = create_transform(crop, config.augmentation)
         self._model = start.classifier.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._average = ModelEmaV3(self._model, decay=config.ema_decay, use_warmup=True, warmup_power=0.75)
         self._optimiser = torch.optim.AdamW(_parameter_groups(start, config))
+        whole, rest = divmod(photos, config.batch_size)
+        steps_per_epoch = max(1, whole + (rest > 1))
         warmup, total = config.warmup_epochs * steps_per_epoch, config.epochs * steps_per_epoch
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
             self._optimiser, lambda step: _cosine_with_warmup(step, min(warmup, total // 2), total)
         )
         self._loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
-        self._autocast = accelerates_bfloat16(self.device)
-        self._steps = 0
+        self._autocast = _accelerates_bfloat16(self.device)
+        self._parts: dict[str, Any] = {
+            "model": self._model,
+            "average": self._average,
+            "optimiser": self._optimiser,
+            "schedule": self._schedule,
+        }
 
     @property
     def averaged(self) -> nn.Module:
@@ -179,53 +164,30 @@ class _Run:
             nn.utils.clip_grad_norm_(self._model.parameters(), self._config.clip_norm)
             self._optimiser.step()
             self._schedule.step()
-            self._steps += 1
-            self._average.update(self._model, step=self._steps)
+            self._average.update(self._model, step=self._schedule.last_epoch)  # counts steps
             losses.append(value)
         return sum(losses) / len(losses)
 
     def state_dict(self) -> dict[str, object]:
-        return {
-            "model": self._model.state_dict(),
-            "average": self._average.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "schedule": self._schedule.state_dict(),
-            "steps": self._steps,
-        }
+        return {name: part.state_dict() for name, part in self._parts.items()}
 
     def load_state_dict(self, state: dict[str, object]) -> None:
-        self._model.load_state_dict(state["model"])
-        self._average.load_state_dict(state["average"])
-        self._optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
-        self._schedule.load_state_dict(state["schedule"])  # type: ignore[arg-type]
-        self._steps = int(state["steps"])  # type: ignore[call-overload]
+        for name, part in self._parts.items():
+            part.load_state_dict(state[name])
 
 
-def _restore(run: _Run, checkpoint: Path, config: TrainingConfig) -> Checkpoint:
-    if (found := load_checkpoint(checkpoint, config)) is None:
-        return Checkpoint.fresh()
-    state, training_state = found
-    run.load_state_dict(training_state)
-    return state
-
-
-def _score(model: nn.Module, inputs: npt.NDArray[np.uint8], targets: Tensor, spec: InputSpec) -> tuple[float, float]:
+def _score(model: nn.Module, inputs: Pixels, targets: Tensor, spec: InputSpec) -> tuple[float, float]:
     logits = torch.from_numpy(predict_logits(model, inputs, spec))
     loss = nn.functional.cross_entropy(logits, targets).item()
     return loss, float((logits.argmax(1) == targets).float().mean())
 
 
-@torch.inference_mode()
-def _forward(
-    model: nn.Module, inputs: npt.NDArray[np.uint8], spec: InputSpec, run: Callable[[Tensor], Tensor]
-) -> npt.NDArray[np.float32]:
-    model.eval()
+def _forward(model: nn.Module, inputs: Pixels, spec: InputSpec, run: Callable[[Network, Tensor], Tensor]) -> Floats:
     device = next(model.parameters()).device
-    outputs = []
-    for start in range(0, len(inputs), EVALUATION_BATCH):
-        batch = normalise(inputs[start : start + EVALUATION_BATCH], spec)
-        outputs.append(run(batch.to(device, memory_format=torch.channels_last)).float().cpu())
-    array: npt.NDArray[np.float32] = torch.cat(outputs).numpy()
+    network = Network(model, spec).to(device).eval()
+    batches = torch.split(torch.from_numpy(inputs), EVALUATION_BATCH)
+    with torch.inference_mode():
+        array: Floats = torch.cat([run(network, batch.to(device)).float().cpu() for batch in batches]).numpy()
     return array
 
 
@@ -245,8 +207,3 @@ def _cosine_with_warmup(step: int, warmup: int, total: int) -> float:
         return (step + 1) / warmup
     progress = (step - warmup) / max(1, total - warmup)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-def _steps(photos: int, batch_size: int) -> int:
-    whole, rest = divmod(photos, batch_size)
-    return max(1, whole + (rest > 1))

@@ -40,6 +40,16 @@ class Parity:
     accuracy_loss: float
 
 
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The graphs of a package, and how each differs from torch; `int8` is None if that graph was left out."""
+
+    float32: ov.Model
+    parity: Parity
+    int8: ov.Model | None
+    int8_parity: Parity
+
+
 def convert(network: Network, height: int, width: int) -> ov.Model:
     """The graph of `network`: input uint8 [-1, height, width, 3]; outputs `logits`, `embedding`, `activation`."""
     example = torch.zeros(2, height, width, 3, dtype=torch.uint8)
@@ -68,10 +78,10 @@ def quantise(graph: ov.Model, photos: Pixels) -> ov.Model:
     return nncf.quantize(lean, nncf.Dataset(batches), preset=nncf.QuantizationPreset.MIXED, subset_size=len(batches))
 
 
-def run_graph(graph: ov.Model, photos: Pixels) -> Floats:
-    """Logits float32 [N, K] of `photos`, uint8 [N, H, W, 3], in float32 arithmetic."""
+def run_graph(graph: ov.Model, photos: Pixels, output: str = "logits") -> Floats:
+    """The `output` of the graph for `photos`, uint8 [N, H, W, 3], in float32 arithmetic: float32 [N, K] or [N, D]."""
     compiled = ov.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    batches = [compiled({0: photos[start : start + _BATCH]})["logits"] for start in range(0, len(photos), _BATCH)]
+    batches = [compiled({0: photos[start : start + _BATCH]})[output] for start in range(0, len(photos), _BATCH)]
     return np.concatenate(batches)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -63,17 +63,13 @@ class Photo:
 def scan_photos(
     folder: Path,
     *,
-    workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
     on_unreadable: Callable[[Path, PhotoError], None] | None = None,
 ) -> list[Photo]:
     """Every photo under `folder`, sorted by path. Each sub-folder is a class; hidden files are ignored.
 
-    Args:
-        folder: Holds one sub-folder for each class.
-        workers: Number of threads; None means the number of cores.
-        progress: Called in the calling thread with the number of files done and of all files.
-        on_unreadable: Called for each file that is no readable photo, instead of raising.
+    `progress` is called in the calling thread with the number of files done and of all files, `on_unreadable` for each
+    file that is no readable photo.
 
     Raises:
         DataError: There is no such folder, it has no class folder, or a file with a photo's name cannot be read and
@@ -81,7 +77,7 @@ def scan_photos(
     """
     files = [path for classed in list_class_folders(folder) for path in list_files(classed)]
     photos = []
-    with ThreadPoolExecutor(max_workers=workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for done, (path, result) in enumerate(zip(files, pool.map(_try_read, files), strict=True), start=1):
             if isinstance(result, Photo):
                 photos.append(result)
@@ -93,8 +89,7 @@ def scan_photos(
                     f"{path} cannot be read: {result.message}",
                     f"Run `dandelion data check {folder}` to list all such files, then repair or remove them.",
                 ) from result
-            if progress is not None:
-                progress(done, len(files))
+            progress(done, len(files))
     return photos
 
 
@@ -123,20 +118,6 @@ def list_files(classed: Path) -> list[Path]:
     return sorted(child for child in classed.iterdir() if not child.name.startswith(".") and not child.is_dir())
 
 
-def read_photo(path: Path) -> Photo:
-    """Read, decode and hash one photo.
-
-    Raises:
-        PhotoError: The file cannot be read, or is no complete photo of a supported format.
-        DataError: The libraries for training are not installed.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise NotAnImageError(f"The file cannot be read ({error.strerror}).", "Check its permissions.") from error
-    return describe_photo(path, path.parent.name, data)
-
-
 def describe_photo(path: Path, label: str, data: bytes) -> Photo:
     """Decode and hash the photo in `data`; `path` only names it.
 
@@ -158,14 +139,11 @@ def describe_photo(path: Path, label: str, data: bytes) -> Photo:
     )
 
 
-def with_split(photo: Photo, split: Split) -> Photo:
-    """The same photo, in `split`."""
-    return replace(photo, split=split)
-
-
 def _try_read(path: Path) -> Photo | PhotoError:
     try:
-        return read_photo(path)
+        return describe_photo(path, path.parent.name, path.read_bytes())
+    except OSError as error:
+        return NotAnImageError(f"The file cannot be read ({error.strerror}).", "Check its permissions.")
     except PhotoError as error:
         return error
 

@@ -10,12 +10,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 
-from dandelion.domain import CALIBRATION_BINS
-from dandelion.training.scoring import Scored
+from dandelion.training.scoring import Scored, reliability
 
 if TYPE_CHECKING:
     from dandelion.domain.arrays import Pixels
-    from dandelion.training.epoch import Epoch
+    from dandelion.training.checkpoint import Epoch
 
 WORST = 12
 
@@ -87,20 +86,9 @@ def plot_reliability(scored: Scored, temperature: float) -> Figure:
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="perfect")
-    for name, probabilities in (
-        ("as trained", scored.probabilities(1.0)),
-        ("calibrated", scored.probabilities(temperature)),
-    ):
-        confidence = probabilities.max(axis=1)
-        right = probabilities.argmax(axis=1) == scored.targets
-        index = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-        used = np.unique(index)
-        axes.plot(
-            [confidence[index == b].mean() for b in used],
-            [right[index == b].mean() for b in used],
-            marker="o",
-            label=name,
-        )
+    for name, divisor in (("as trained", 1.0), ("calibrated", temperature)):
+        confidence, accuracy, _ = zip(*reliability(scored.probabilities(divisor), scored.targets), strict=True)
+        axes.plot(confidence, accuracy, marker="o", label=name)
     axes.set(title="Reliability", xlabel="confidence", ylabel="share right", xlim=(0, 1.02), ylim=(0, 1.02))
     axes.legend()
     return figure

@@ -45,8 +45,7 @@ def find_directions(embeddings: Floats) -> Directions:
 def find_histogram(values: Floats) -> Histogram:
     """The histogram of values float32 [N], in bins that hold about equally many of them."""
     edges = np.unique(np.quantile(values, np.linspace(0, 1, MAX_BINS + 1)[1:-1]).astype(np.float32))
-    spread = Histogram(edges, np.zeros(0, np.float32), len(values))
-    counts = np.bincount(spread.bins_of(values), minlength=len(edges) + 1)
+    counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
     return Histogram(edges, (counts / len(values)).astype(np.float32), len(values))
 
 
@@ -62,13 +61,12 @@ def find_reference(embeddings: Floats, targets: Ints, looks: Mapping[str, Floats
     """
     histograms = {name: find_histogram(values) for name, values in looks.items()}
     histograms["confidence"] = find_histogram(unseen.max(axis=1))
-    classes = unseen.shape[1]
-    predicted = np.bincount(unseen.argmax(axis=1), minlength=classes) / len(unseen)
+    predicted = np.bincount(unseen.argmax(axis=1), minlength=unseen.shape[1]) / len(unseen)
     return Reference(
         find_neighbours(embeddings, targets),
         find_directions(embeddings),
         histograms,
-        class_histogram(predicted.astype(np.float32), classes, len(unseen)),
+        class_histogram(predicted.astype(np.float32), len(unseen)),
     )
 
 

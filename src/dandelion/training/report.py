@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import io
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from dandelion.errors import DandelionError, DataError
-from dandelion.imaging import decode
+from dandelion.imaging import shrink
 from dandelion.training.checks import CheckReport, Finding, Severity
 from dandelion.training.splits import assign_splits
 
@@ -42,10 +40,9 @@ def render_report(report: CheckReport) -> str:
     from dandelion.files.templates import create_environment
 
     template = create_environment("dandelion.training").get_template("report.html.jinja")
-    splits: dict[str, dict[str, int]] = {label: {} for label in report.classes}
+    splits: dict[str, Counter[str]] = {label: Counter() for label in report.classes}
     for photo in assign_splits(report.photos):
-        name = str(photo.split)
-        splits[photo.label][name] = splits[photo.label].get(name, 0) + 1
+        splits[photo.label][str(photo.split)] += 1
     budget = [MAX_THUMBNAILS]
     sections = [
         {
@@ -93,10 +90,6 @@ def _thumbnail(path: Path) -> str | None:
 def thumbnail(data: bytes) -> str | None:
     """A small JPEG of an encoded photo as a data: URI; None if the photo cannot be decoded."""
     try:
-        image = Image.fromarray(decode(data, min_side=_SIDE))
+        return f"data:image/jpeg;base64,{base64.b64encode(shrink(data, _SIDE, quality=75)).decode()}"
     except DandelionError:
         return None
-    image.thumbnail((_SIDE, _SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=75)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

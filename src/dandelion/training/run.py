@@ -7,15 +7,13 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import openvino as ov
 import structlog
 from safetensors.torch import save_file
 from torch import nn
@@ -23,7 +21,7 @@ from torch import nn
 from dandelion import __version__
 from dandelion.domain import LABEL_LENGTH, InputSpec, ModelVersion, Split
 from dandelion.domain.arrays import Pixels
-from dandelion.errors import DataError, TrainingError
+from dandelion.errors import DataError
 from dandelion.imaging.statistics import NAMES as STATISTICS
 from dandelion.imaging.statistics import SIZE, measure_pixels
 from dandelion.package import Manifest, Neighbours, Reference, seal_package
@@ -32,9 +30,9 @@ from dandelion.package.store import CARD, GRAPHS, MANIFEST, METRICS, REFERENCE, 
 from dandelion.training import graphs
 from dandelion.training.architecture import Start, create_classifier, input_spec
 from dandelion.training.card import Facts, write_card
+from dandelion.training.checkpoint import Epoch, disk_errors
 from dandelion.training.config import TrainingConfig
 from dandelion.training.dataset import PhotoSet
-from dandelion.training.epoch import Epoch
 from dandelion.training.fit import fit, predict_embeddings, predict_logits
 from dandelion.training.photos import Photo, scan_photos
 from dandelion.training.plots import plot_all
@@ -51,12 +49,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One fit of a run, for progress displays.
-
-    Attributes:
-        name: `fold 2 of 5` or `model`.
-        epochs: Maximum number of epochs.
-    """
+    """One fit of a run, for progress displays: `fold 2 of 5` or `model`, and its maximum number of epochs."""
 
     name: str
     epochs: int
@@ -73,7 +66,7 @@ class Trained:
         package: Folder of the sealed package.
         metrics: Metrics on the test split.
         int8: Whether the package contains an int8 graph.
-        version: The registered version; None if none was registered.
+        version: None if none was registered.
     """
 
     package: Path
@@ -87,12 +80,23 @@ class _Data:
     classes: tuple[str, ...]
     digest: str
     splits: dict[Split, list[Photo]]
+    spec: InputSpec
 
-    def photo_set(self, photos: Sequence[Photo], spec: InputSpec) -> PhotoSet:
-        return PhotoSet([p.path for p in photos], [self.classes.index(p.label) for p in photos], spec)
+    def photo_set(self, photos: Sequence[Photo]) -> PhotoSet:
+        return PhotoSet([p.path for p in photos], [self.classes.index(p.label) for p in photos], self.spec)
 
     def counts(self) -> dict[str, dict[str, int]]:
         return {split.value: dict(Counter(photo.label for photo in photos)) for split, photos in self.splits.items()}
+
+    def score(self, classifier: nn.Module, photos: Sequence[Photo], around: Neighbours) -> Scored:
+        """The outputs of `classifier` for photos that it was not fitted to."""
+        unseen = self.photo_set(photos)
+        served = unseen.served()
+        return Scored(
+            unseen.targets.numpy(),
+            predict_logits(classifier, served, self.spec),
+            around.scores(predict_embeddings(classifier, served, self.spec)),
+        )
 
 
 def train(
@@ -109,17 +113,12 @@ def train(
 ) -> Trained:
     """Train, calibrate, measure, export, package and register; a run that fails registers nothing.
 
-    Args:
-        folder: Holds one sub-folder for each class.
-        config: The training configuration.
-        output: Folder for the checkpoints and the package.
-        tracker: MLflow, or a stand-in that records nothing.
-        command: The command, for the model card.
-        known: SHA-256 to the split recorded for a photo; takes precedence over the split by content.
-        sent: SHA-256 to the id of the prediction that a photo came from. Such a photo can be erased but plots are
-            permanent, so they show the id instead of the photo.
-        resume: Resume from the checkpoints in `output`.
-        on_epoch: Called after each epoch.
+    `folder` holds one sub-folder for each class. The checkpoints and the package are written to `output`, and with
+    `resume` the run resumes from there. `command` is for the model card.
+
+    `known` maps SHA-256 to the split recorded for a photo, which takes precedence over the split by content. `sent`
+    maps SHA-256 to the id of the prediction that a photo came from: such a photo can be erased but plots are
+    permanent, so they show the id instead of the photo.
 
     Raises:
         DataError: The photos cannot be used, or vanished.
@@ -127,33 +126,38 @@ def train(
         RegistryError: MLflow did not respond.
     """
     started = time.monotonic()
-    _prepare_output(output, resume=resume)
-    data = load_data(folder, known)
-    spec = input_spec(config)
+    with disk_errors(str(output), OSError):
+        output.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            _remove_checkpoints(output)
+    data = _load_data(folder, input_spec(config), known)
+    spec, validation, test = data.spec, data.splits[Split.VALIDATION], data.splits[Split.TEST]
     with tracker.run(config, data.digest, output, resume=resume) as tracked:
 
         def note(stage: Stage, epoch: Epoch) -> None:
             tracked.log_epoch(stage.name, epoch)
             on_epoch(stage, epoch)
 
-        fold_metrics, held_out = _cross_validate(data, spec, config, output, resume, note)
-        start, history = _fit_final(data, spec, config, output, resume, note)
+        fits = _Fits(data, config, output, resume, note)
+        fold_metrics, held_out = fits.cross_validate()
+        # After cross-validation, the model also learns from the validation photos, and runs all epochs.
+        learnt = [*data.splits[Split.TRAIN], *(validation if config.folds else [])]
+        start, history = fits.fit("model", "model.ckpt", learnt, [] if config.folds else validation)
         classifier = start.classifier
-        test = data.photo_set(data.splits[Split.TEST], spec)
-        final = data.photo_set(_final_photos(data, config), spec)
-        learnt = final.served()
-        embeddings = predict_embeddings(classifier, learnt, spec)
+        final = data.photo_set(learnt)
+        served = final.served()
+        embeddings = predict_embeddings(classifier, served, spec)
         around = find_neighbours(embeddings, final.targets.numpy())
         if held_out is None:
-            held_out = _score(classifier, data.photo_set(data.splits[Split.VALIDATION], spec), spec, around)
+            held_out = data.score(classifier, validation, around)
         temperature = find_temperature(held_out.logits, held_out.targets)
         unseen = held_out.probabilities(temperature)
-        reference = find_reference(embeddings, final.targets.numpy(), _looks(learnt, final.sizes()), unseen)
-        tested = _score(classifier, test, spec, around)
+        looks = {**dict(zip(STATISTICS, measure_pixels(served).T, strict=True)), SIZE: final.sizes()}
+        reference = find_reference(embeddings, final.targets.numpy(), looks, unseen)
+        tested = data.score(classifier, test, around)
         metrics = {**measure(tested, temperature, data.classes), **fold_metrics}
 
-        judged = data.photo_set([*data.splits[Split.VALIDATION], *data.splits[Split.TEST]], spec)
-        exported = _export(classifier, spec, config, judged, learnt, temperature)
+        exported = _export(classifier, data.photo_set([*validation, *test]), spec, served, temperature)
         manifest = Manifest(
             architecture=config.architecture,
             input=spec,
@@ -171,30 +175,25 @@ def train(
             command=command,
             counts=data.counts(),
             metrics=metrics,
-            parity=exported.parity,
-            int8=(exported.int8_parity, exported.int8 is not None),
+            exported=exported,
             pretrained=start.weights,
             epochs=len(history),
             minutes=(time.monotonic() - started) / 60,
         )
-        package = _write_package(output, facts, exported, classifier, reference)
+        package = _write_package(output, facts, classifier, reference)
         tracked.log_metrics(metrics)
-        named = [(sent or {}).get(photo.sha256) for photo in data.splits[Split.TEST]]
-        plots = plot_all(history, tested, temperature, data.classes, test.served(), test.paths, named)
+        named = [(sent or {}).get(photo.sha256) for photo in test]
+        shown = data.photo_set(test)
+        plots = plot_all(history, tested, temperature, data.classes, shown.served(), shown.paths, named)
         for name, plot in plots:
             tracked.log_plot(name, plot)
         version = tracked.register(package)
-    for checkpoint in output.glob("*.ckpt"):
-        checkpoint.unlink()  # the run is done, and the package is its result
+    _remove_checkpoints(output)  # the run is done, and the package is its result
     return Trained(package, metrics, exported.int8 is not None, version)
 
 
-def load_data(folder: Path, known: Mapping[str, Split] | None = None) -> _Data:
-    """Load the photos of a folder and split them; `known` maps SHA-256 to the split recorded before.
-
-    Raises:
-        DataError: A photo cannot be read, the name of a class is too long, or there are too few photos or classes.
-    """
+def _load_data(folder: Path, spec: InputSpec, known: Mapping[str, Split] | None) -> _Data:
+    """Load the photos of a folder and split them; raise `DataError` if no model can be trained on them."""
     photos = assign_splits(scan_photos(folder), known)
     classes = tuple(sorted({photo.label for photo in photos}))
     if len(classes) < 2:
@@ -216,125 +215,70 @@ def load_data(folder: Path, known: Mapping[str, Split] | None = None) -> _Data:
                     f"The {split.value} split of {folder} has {found} photos of {name!r}.",
                     f"It needs {MIN_PHOTOS_A_SPLIT}. Add photos: 40 or more of each class fill all three splits.",
                 )
-    return _Data(classes, dataset_digest(photos), splits)
-
-
-def _cross_validate(
-    data: _Data, spec: InputSpec, config: TrainingConfig, output: Path, resume: bool, note: OnEpoch
-) -> tuple[dict[str, float], Scored | None]:
-    """Metrics over the folds, and scores of every photo outside the test split by a model that never saw it."""
-    if not config.folds:
-        return {}, None
-    photos = [*data.splits[Split.TRAIN], *data.splits[Split.VALIDATION]]
-    folds = assign_folds(photos, config.folds)
-    parts: list[Scored] = []
-    for fold in range(config.folds):
-        learnt = data.photo_set([p for p, f in zip(photos, folds, strict=True) if f != fold], spec)
-        left_out = data.photo_set([p for p, f in zip(photos, folds, strict=True) if f == fold], spec)
-        start = create_classifier(config, len(data.classes))
-        stage = Stage(f"fold {fold + 1} of {config.folds}", config.epochs)
-        _fit(start, learnt, None, data, spec, config, output / f"fold-{fold}.ckpt", resume, stage, note)
-        embeddings = predict_embeddings(start.classifier, learnt.served(), spec)
-        around = find_neighbours(embeddings, learnt.targets.numpy())
-        parts.append(_score(start.classifier, left_out, spec, around))
-    accuracies = [float((part.logits.argmax(axis=1) == part.targets).mean()) for part in parts]
-    metrics = {
-        "cv_folds": float(config.folds),
-        "cv_accuracy_mean": float(np.mean(accuracies)),
-        "cv_accuracy_std": float(np.std(accuracies)),
-    }
-    together = Scored(
-        np.concatenate([part.targets for part in parts]),
-        np.concatenate([part.logits for part in parts]),
-        np.concatenate([part.outlier_scores for part in parts]),
-    )
-    return metrics, together
-
-
-def _fit_final(
-    data: _Data, spec: InputSpec, config: TrainingConfig, output: Path, resume: bool, note: OnEpoch
-) -> tuple[Start, list[Epoch]]:
-    """Fit the model; after cross-validation it also trains on validation photos, and runs all epochs."""
-    start = create_classifier(config, len(data.classes))
-    learnt = _final_photos(data, config)
-    validation = None if config.folds else data.photo_set(data.splits[Split.VALIDATION], spec)
-    stage = Stage("model", config.epochs)
-    history = _fit(
-        start,
-        data.photo_set(learnt, spec),
-        validation,
-        data,
-        spec,
-        config,
-        output / "model.ckpt",
-        resume,
-        stage,
-        note,
-    )
-    return start, history
-
-
-def _fit(
-    start: Start,
-    learnt: PhotoSet,
-    validation: PhotoSet | None,
-    data: _Data,
-    spec: InputSpec,
-    config: TrainingConfig,
-    checkpoint: Path,
-    resume: bool,
-    stage: Stage,
-    note: OnEpoch,
-) -> list[Epoch]:
-    return fit(
-        start,
-        learnt,
-        validation,
-        classes=len(data.classes),
-        spec=spec,
-        config=config,
-        on_epoch=lambda epoch: note(stage, epoch),
-        checkpoint=checkpoint,
-        resume=resume,
-    )
-
-
-def _final_photos(data: _Data, config: TrainingConfig) -> list[Photo]:
-    more = data.splits[Split.VALIDATION] if config.folds else []
-    return [*data.splits[Split.TRAIN], *more]
-
-
-def _looks(served: Pixels, sizes: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
-    """Statistic to its values, float32 [N], of photos uint8 [N, H, W, 3]."""
-    measured = measure_pixels(served)
-    return {**{name: measured[:, column] for column, name in enumerate(STATISTICS)}, SIZE: sizes}
-
-
-def _score(classifier: nn.Module, photos: PhotoSet, spec: InputSpec, around: Neighbours) -> Scored:
-    served = photos.served()
-    return Scored(
-        photos.targets.numpy(),
-        predict_logits(classifier, served, spec),
-        around.scores(predict_embeddings(classifier, served, spec)),
-    )
+    return _Data(classes, dataset_digest(photos), splits, spec)
 
 
 @dataclass(frozen=True, slots=True)
-class _Exported:
-    float32: ov.Model
-    parity: graphs.Parity
-    int8: ov.Model | None
-    int8_parity: graphs.Parity
+class _Fits:
+    """The fits of a run, and what they share."""
+
+    data: _Data
+    config: TrainingConfig
+    output: Path
+    resume: bool
+    note: OnEpoch
+
+    def fit(
+        self, name: str, checkpoint: str, learnt: Sequence[Photo], validation: Sequence[Photo] = ()
+    ) -> tuple[Start, list[Epoch]]:
+        """Fit a new classifier to the photos `learnt`."""
+        data, config = self.data, self.config
+        start = create_classifier(config, len(data.classes))
+        history = fit(
+            start,
+            data.photo_set(learnt),
+            data.photo_set(validation),
+            classes=len(data.classes),
+            spec=data.spec,
+            config=config,
+            on_epoch=partial(self.note, Stage(name, config.epochs)),
+            checkpoint=self.output / checkpoint,
+            resume=self.resume,
+        )
+        return start, history
+
+    def cross_validate(self) -> tuple[dict[str, float], Scored | None]:
+        """Metrics over the folds, and scores of every photo outside the test split by a model that never saw it."""
+        data, k = self.data, self.config.folds
+        if not k:
+            return {}, None
+        photos = [*data.splits[Split.TRAIN], *data.splits[Split.VALIDATION]]
+        folds = assign_folds(photos, k)
+        parts: list[Scored] = []
+        for fold in range(k):
+            learnt = [p for p, f in zip(photos, folds, strict=True) if f != fold]
+            left_out = [p for p, f in zip(photos, folds, strict=True) if f == fold]
+            start, _ = self.fit(f"fold {fold + 1} of {k}", f"fold-{fold}.ckpt", learnt)
+            seen = data.photo_set(learnt)
+            embeddings = predict_embeddings(start.classifier, seen.served(), data.spec)
+            parts.append(data.score(start.classifier, left_out, find_neighbours(embeddings, seen.targets.numpy())))
+        accuracies = [float((part.logits.argmax(axis=1) == part.targets).mean()) for part in parts]
+        metrics = {
+            "cv_folds": float(k),
+            "cv_accuracy_mean": float(np.mean(accuracies)),
+            "cv_accuracy_std": float(np.std(accuracies)),
+        }
+        together = Scored(
+            np.concatenate([part.targets for part in parts]),
+            np.concatenate([part.logits for part in parts]),
+            np.concatenate([part.outlier_scores for part in parts]),
+        )
+        return metrics, together
 
 
 def _export(
-    classifier: nn.Module,
-    spec: InputSpec,
-    config: TrainingConfig,
-    judged: PhotoSet,
-    learnt: Pixels,
-    temperature: float,
-) -> _Exported:
+    classifier: nn.Module, judged: PhotoSet, spec: InputSpec, served: Pixels, temperature: float
+) -> graphs.Exported:
     """Export the graphs, and check them on photos outside the training set."""
     photos, targets = judged.served(), judged.targets.numpy()
     exact = graphs.convert(Network(classifier, spec).eval(), spec.height, spec.width)
@@ -342,25 +286,25 @@ def _export(
     logits = predict_logits(classifier, photos, spec)
     parity = graphs.compare(logits, graphs.run_graph(float32, photos), targets, temperature)
     graphs.require_parity(parity)
-    quantised = graphs.quantise(exact, learnt)
+    quantised = graphs.quantise(exact, served)
     int8_parity = graphs.compare(logits, graphs.run_graph(quantised, photos), targets, temperature)
     is_good = graphs.keeps_quality(int8_parity)
     log.info("int8_graph", kept=is_good, agreement=int8_parity.agreement, accuracy_loss=int8_parity.accuracy_loss)
-    return _Exported(float32, parity, quantised if is_good else None, int8_parity)
+    return graphs.Exported(float32, parity, quantised if is_good else None, int8_parity)
 
 
-def _write_package(output: Path, facts: Facts, exported: _Exported, classifier: nn.Module, around: Reference) -> Path:
+def _write_package(output: Path, facts: Facts, classifier: nn.Module, reference: Reference) -> Path:
     """Write and seal the package in a temporary folder, then move it into place as a whole."""
-    with _disk_errors(output), tempfile.TemporaryDirectory(dir=output) as name:
+    with disk_errors(str(output), OSError), tempfile.TemporaryDirectory(dir=output) as name:
         folder = Path(name) / PACKAGE
         folder.mkdir()
         (folder / MANIFEST).write_text(facts.manifest.model_dump_json(indent=2), encoding="utf-8")
         (folder / METRICS).write_text(json.dumps(facts.metrics, indent=2), encoding="utf-8")
         (folder / CARD).write_text(write_card(facts), encoding="utf-8")
-        around.save(folder / REFERENCE)
-        graphs.save(exported.float32, folder / GRAPHS["float32"])
-        if exported.int8 is not None:
-            graphs.save(exported.int8, folder / GRAPHS["int8"])
+        reference.save(folder / REFERENCE)
+        graphs.save(facts.exported.float32, folder / GRAPHS["float32"])
+        if facts.exported.int8 is not None:
+            graphs.save(facts.exported.int8, folder / GRAPHS["int8"])
         if not facts.config.compact:
             state = {key: value.contiguous() for key, value in classifier.state_dict().items()}
             save_file(state, folder / WEIGHTS)
@@ -371,20 +315,6 @@ def _write_package(output: Path, facts: Facts, exported: _Exported, classifier: 
     return place
 
 
-def _prepare_output(output: Path, *, resume: bool) -> None:
-    with _disk_errors(output):
-        output.mkdir(parents=True, exist_ok=True)
-        if not resume:
-            for checkpoint in output.glob("*.ckpt"):
-                checkpoint.unlink()
-
-
-@contextmanager
-def _disk_errors(output: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise TrainingError(
-            f"{output} cannot be written ({error.strerror or error}).",
-            "Free some disk space, or choose another --output, then continue with --resume.",
-        ) from error
+def _remove_checkpoints(output: Path) -> None:
+    for checkpoint in output.glob("*.ckpt"):
+        checkpoint.unlink()

@@ -25,18 +25,13 @@ def create_sample(
     per_class: int = 40,
     size: int = 192,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Path]:
     """Create JPEG photos of lawns with and without dandelions, and return their paths; a seed gives the same photos.
 
     Light, blades, blur and noise vary alike in both classes, so that only flowers and seed heads distinguish them.
-
-    Args:
-        folder: Gets one sub-folder for each class.
-        per_class: Number of photos of each class.
-        size: Mean side, pixels.
-        seed: Seed of everything random.
-        progress: Called with the number of photos done and the number of all photos.
+    `folder` gets one sub-folder for each class, `size` is the mean side in pixels, and `progress` is called with the
+    number of photos done and the number of all photos.
 
     Raises:
         DataError: The folder cannot be written, or a number is too small.
@@ -52,8 +47,7 @@ def create_sample(
                 path = folder / label / f"drawn-{seed}-{number:04d}.jpg"
                 create_photo(label, size, rng).save(path, "JPEG", quality=int(rng.integers(70, 95)))
                 paths.append(path)
-                if progress is not None:
-                    progress(len(paths), per_class * len(CLASSES))
+                progress(len(paths), per_class * len(CLASSES))
     except OSError as error:
         raise DataError(f"{folder} cannot be written ({error.strerror}).", "Choose another folder.") from error
     return paths

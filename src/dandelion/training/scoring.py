@@ -43,14 +43,18 @@ def find_temperature(logits: Floats, targets: Ints) -> float:
     return float(np.exp(found.x))
 
 
-def calibration_error(probabilities: Floats, targets: Ints, bins: int = CALIBRATION_BINS) -> float:
+def calibration_error(probabilities: Floats, targets: Ints) -> float:
     """Expected calibration error: mean distance of confidence from accuracy over equal bins of confidence."""
+    found = reliability(probabilities, targets)
+    return float(sum(abs(accuracy - confidence) * share for confidence, accuracy, share in found))
+
+
+def reliability(probabilities: Floats, targets: Ints) -> list[tuple[float, float, float]]:
+    """Mean confidence, accuracy and share of the photos of each bin of confidence that holds any, lowest first."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
-    index = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        abs(right[index == b].mean() - confidence[index == b].mean()) * (index == b).mean() for b in np.unique(index)
-    ]
-    return float(np.sum(gaps))
+    index = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    members = [index == b for b in np.unique(index)]
+    return [(float(confidence[own].mean()), float(right[own].mean()), float(own.mean())) for own in members]
 
 
 def measure(scored: Scored, temperature: float, classes: tuple[str, ...]) -> dict[str, float]:

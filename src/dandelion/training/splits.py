@@ -21,13 +21,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from dandelion.domain import Split
 from dandelion.errors import DataError
-from dandelion.training.photos import Photo, with_split
+from dandelion.training.photos import Photo
 
 # Measured on 300 real photos: copies at half the size, at JPEG quality 30 or 30 % brighter differ in up to 10 bits,
 # 95 % of them in up to 6. Among the 44,850 pairs of different photos, the closest pair differs in 14 bits. Each step of
@@ -49,19 +50,18 @@ def assign_splits(photos: Sequence[Photo], known: Mapping[str, Split] | None = N
         known: SHA-256 to the recorded split; takes precedence.
     """
     record = known or {}
-    assigned: list[Photo | None] = [None] * len(photos)
+    splits: dict[int, Split] = {}
     for group in group_near_duplicates(photos):
         recorded = {record[photos[i].sha256] for i in group if photos[i].sha256 in record}
         if not recorded:
-            shared = derive_split(min(photos[i].sha256 for i in group))
+            shared = _derive_split(min(photos[i].sha256 for i in group))
         else:
             shared = recorded.pop() if len(recorded) == 1 else Split.VALIDATION
-        for i in group:
-            assigned[i] = with_split(photos[i], record.get(photos[i].sha256, shared))
-    return [photo for photo in assigned if photo is not None]
+        splits |= {i: record.get(photos[i].sha256, shared) for i in group}
+    return [replace(photo, split=splits[i]) for i, photo in enumerate(photos)]
 
 
-def derive_split(sha256: str) -> Split:
+def _derive_split(sha256: str) -> Split:
     """The split of a content hash: 70 % train, 15 % validation, 15 % test."""
     fraction = int(sha256[-16:], 16) / 2**64
     if fraction < TRAIN_SHARE:
@@ -78,8 +78,6 @@ def assign_folds(photos: Sequence[Photo], k: int) -> list[int]:
     Raises:
         DataError: A class has fewer groups of near duplicates than there are folds.
     """
-    if k < 2:
-        raise DataError(f"The number of folds is {k}.", "Set it to 2 or more.")
     groups = group_near_duplicates(photos)
     groups_of = Counter(label for group in groups for label in {photos[i].label for i in group})
     for label, count in sorted(groups_of.items()):
@@ -90,13 +88,11 @@ def assign_folds(photos: Sequence[Photo], k: int) -> list[int]:
             )
     folds = [0] * len(photos)
     per_label: list[Counter[str]] = [Counter() for _ in range(k)]
-    sizes = [0] * k
     for group in sorted(groups, key=lambda group: (-len(group), min(photos[i].sha256 for i in group))):
         labels = Counter(photos[i].label for i in group)
-        load = [(sum(per_label[fold][label] for label in labels), sizes[fold], fold) for fold in range(k)]
+        load = [(sum(count[label] for label in labels), count.total(), fold) for fold, count in enumerate(per_label)]
         fold = min(load)[2]
         per_label[fold].update(labels)
-        sizes[fold] += len(group)
         for i in group:
             folds[i] = fold
     return folds
@@ -108,41 +104,27 @@ def dataset_digest(photos: Sequence[Photo]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def group_near_duplicates(photos: Sequence[Photo], near_bits: int = NEAR_BITS) -> list[list[int]]:
+def group_near_duplicates(photos: Sequence[Photo]) -> list[list[int]]:
     """Groups of indices of near duplicates, direct or connected through others; a single photo is a group of one.
 
     Groups are in the order of their first photo.
     """
-    parents = list(range(len(photos)))
+    if not photos:
+        return []
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def find(i: int) -> int:
-        while parents[i] != i:
-            parents[i] = parents[parents[i]]
-            i = parents[i]
-        return i
-
-    for one, other in near_pairs([photo.perceptual_hash for photo in photos], near_bits):
-        low, high = sorted((find(one), find(other)))
-        parents[high] = low
+    hashes, index_of = np.unique(
+        np.array([photo.perceptual_hash for photo in photos], dtype=np.uint64), return_inverse=True
+    )
+    blocks = []
+    for start in range(0, len(hashes), _ROWS):
+        distances = np.bitwise_count(hashes[start : start + _ROWS, None] ^ hashes[None, start:])
+        blocks.append(np.argwhere(distances <= NEAR_BITS) + start)
+    near = np.concatenate(blocks)
+    links = coo_array((np.ones(len(near), dtype=bool), (near[:, 0], near[:, 1])), shape=(len(hashes), len(hashes)))
+    _, group_of = connected_components(links, directed=False)
     groups: defaultdict[int, list[int]] = defaultdict(list)
-    for i in range(len(photos)):
-        groups[find(i)].append(i)
+    for i, group in enumerate(group_of[index_of].tolist()):
+        groups[group].append(i)
     return list(groups.values())
-
-
-def near_pairs(hashes: Sequence[int], near_bits: int = NEAR_BITS) -> Iterator[tuple[int, int]]:
-    """Pairs of indices (low, high) that connect all hashes within `near_bits` of each other.
-
-    Equal hashes are chained instead of paired with each other, so that a thousand copies make only a thousand pairs.
-    """
-    values, first, inverse = np.unique(np.asarray(hashes, dtype=np.uint64), return_index=True, return_inverse=True)
-    for index, value in enumerate(inverse.tolist()):
-        if index != first[value]:
-            yield int(first[value]), index
-    for start in range(0, len(values), _ROWS):
-        rows = values[start : start + _ROWS]
-        close = np.bitwise_count(rows[:, None] ^ values[None, start:]) <= near_bits
-        for row, column in np.argwhere(close).tolist():
-            if column > row:
-                one, other = int(first[start + row]), int(first[start + column])
-                yield min(one, other), max(one, other)

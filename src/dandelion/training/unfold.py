@@ -20,9 +20,9 @@ from dandelion.domain.arrays import Floats, Pixels
 from dandelion.errors import TrainingError
 from dandelion.package import ModelPackage
 from dandelion.package.network import Network
+from dandelion.training.graphs import run_graph
 
 MAX_DIFFERENCE = 0.01  # of the embedding's largest value; rounding makes 0.00001
-_BATCH = 16
 _ROOT = "__module.classifier."
 _NORMALISED = "/aten::batch_norm"
 
@@ -46,7 +46,7 @@ def unfold(package: ModelPackage, photos: Pixels) -> dict[str, Tensor]:
     except (KeyError, RuntimeError, ValueError) as error:
         raise _refusal(package, f"{type(error).__name__}: {error}") from error
     embeddings = _renormalise(network, photos)
-    expected = _embeddings_of(graph, photos)
+    expected = run_graph(graph, photos, "embedding")
     difference = float(np.abs(embeddings - expected).max() / max(np.abs(expected).max(), 1e-6))
     if not difference <= MAX_DIFFERENCE:
         raise _refusal(package, f"embeddings differ by {difference:.1%}")
@@ -112,42 +112,24 @@ def _take_over(model: nn.Module, folded: dict[str, tuple[Floats, Floats]], feeds
         norm.bias.copy_(torch.from_numpy(bias))
 
 
+@torch.no_grad()
 def _renormalise(network: Network, photos: Pixels) -> Floats:
     """Give every normalisation the statistics of `photos` without changing its output; return their embeddings."""
-    norms = [module for module in network.classifier.modules() if isinstance(module, nn.BatchNorm2d)]
-    seen: dict[nn.BatchNorm2d, list[tuple[Tensor, Tensor]]] = {norm: [] for norm in norms}
 
-    def record(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def adapt(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
         variance, mean = torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0)
-        seen[module].append((mean, variance))  # type: ignore[index]
+        norm.running_mean.copy_(mean)  # type: ignore[union-attr]
+        norm.running_var.copy_(variance)  # type: ignore[union-attr]
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.add_(mean)
 
-    hooks = [norm.register_forward_pre_hook(record) for norm in norms]
-    whole = len(photos) // _BATCH * _BATCH or len(photos)  # batches of one size, so that all weigh alike
-    with torch.inference_mode():
-        batches = [torch.from_numpy(photos[start : start + _BATCH]) for start in range(0, whole, _BATCH)]
-        for batch in batches:
-            network.features(batch)
+    pixels = torch.from_numpy(photos)
+    norms = [module for module in network.classifier.modules() if isinstance(module, nn.BatchNorm2d)]
+    hooks = [norm.register_forward_pre_hook(adapt) for norm in norms]
+    network.features(pixels)
     for hook in hooks:
         hook.remove()
-    with torch.no_grad():
-        for norm, parts in seen.items():
-            means, variances = torch.stack([mean for mean, _ in parts]), torch.stack([each for _, each in parts])
-            mean = means.mean(dim=0)
-            variance = (variances + means.square()).mean(dim=0) - mean.square()
-            norm.running_mean.copy_(mean)  # type: ignore[union-attr]
-            norm.running_var.copy_(variance)  # type: ignore[union-attr]
-            norm.weight.copy_((variance + norm.eps).sqrt())
-            norm.bias.add_(mean)
-        after = [network.head(network.features(batch))[1] for batch in batches]
-    return torch.cat(after).numpy()
-
-
-def _embeddings_of(graph: ov.Model, photos: Pixels) -> Floats:
-    compiled = ov.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    whole = len(photos) // _BATCH * _BATCH or len(photos)
-    return np.concatenate(
-        [compiled({0: photos[start : start + _BATCH]})["embedding"] for start in range(0, whole, _BATCH)]
-    )
+    return network.head(network.features(pixels))[1].numpy()
 
 
 def _refusal(package: ModelPackage, why: str) -> TrainingError:

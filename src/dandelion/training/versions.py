@@ -12,7 +12,7 @@ only grows, and no training run ever saw one of its photos. Fetching a version l
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -30,24 +30,17 @@ _DIGEST_DIGITS = 16
 
 
 class PhotoRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One photo of a version.
+    """One photo of a version, described as in `Photo`.
 
     Attributes:
-        sha256: Hash of its bytes.
-        label: Its label.
-        split: `train`, `validation` or `test`.
         origin: Where it came from: `feedback/<prediction id>` or `uploads/<key>`.
         key: Its key in `processed-data`.
         perceptual_hash: Hash that identifies near duplicates, 16 hexadecimal digits.
-        width: Width in pixels.
-        height: Height in pixels.
-        format: Format of its content.
-        contrast: Standard deviation of its grey values.
     """
 
     sha256: str
     label: str
-    split: str
+    split: Split
     origin: str
     key: str
     perceptual_hash: str
@@ -67,7 +60,7 @@ class PhotoRecord(msgspec.Struct, frozen=True, kw_only=True):
             height=self.height,
             format=self.format,
             contrast=self.contrast,
-            split=Split(self.split),
+            split=self.split,
         )
 
 
@@ -96,21 +89,15 @@ class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
     def counts(self) -> dict[str, dict[str, int]]:
         """Class to split to number of photos."""
         found = Counter((photo.label, photo.split) for photo in self.photos)
-        return {label: {split.value: found[label, split.value] for split in Split} for label in self.classes}
+        return {label: {split.value: found[label, split] for split in Split} for label in self.classes}
 
     def splits(self) -> dict[str, Split]:
         """SHA-256 to split: the record for the next version."""
-        return {photo.sha256: Split(photo.split) for photo in self.photos}
+        return {photo.sha256: photo.split for photo in self.photos}
 
 
 class Labelled(msgspec.Struct, frozen=True, kw_only=True):
-    """A labelled photo that may become part of a version.
-
-    Attributes:
-        photo: Its description, with its label.
-        origin: Where it came from.
-        key: Its future key in `processed-data`.
-    """
+    """A labelled photo that may become part of a version, with its future `origin` and `key` there."""
 
     photo: Photo
     origin: str
@@ -122,32 +109,24 @@ def draft_version(
 ) -> DatasetVersion:
     """Draft the next version: the parent's photos and the new ones, each once, with the latest label of each origin.
 
-    Args:
-        photos: New photos; a photo replaces one of the same origin in the parent.
-        parent: The version before, whose splits stay.
-        classes: Only these classes; empty means all.
+    The parent's splits stay. A new photo replaces one of the same origin. Without `classes`, all classes stay.
     """
-    by_origin: dict[str, Labelled] = {}
-    if parent is not None:
-        by_origin = {
-            each.origin: Labelled(photo=each.as_photo(), origin=each.origin, key=each.key) for each in parent.photos
-        }
+    old = parent.photos if parent else ()
+    by_origin = {each.origin: Labelled(photo=each.as_photo(), origin=each.origin, key=each.key) for each in old}
     by_origin |= {each.origin: each for each in photos}
-    known = parent.splits() if parent is not None else {}
     wanted = {
         each.photo.sha256: each
         for _, each in sorted(by_origin.items(), reverse=True)  # among copies, the first origin by name wins
         if not classes or each.photo.label in classes
     }
     chosen = [wanted[sha256] for sha256 in sorted(wanted)]
-    assigned = assign_splits([each.photo for each in chosen], known)
-    records = tuple(_record(photo, each) for photo, each in zip(assigned, chosen, strict=True))
+    assigned = assign_splits([each.photo for each in chosen], parent.splits() if parent else None)
     return DatasetVersion(
         digest=dataset_digest(assigned),
         created_at=datetime.now(UTC).replace(microsecond=0),
         parent=parent.digest if parent else None,
         classes=tuple(sorted({photo.label for photo in assigned})),
-        photos=records,
+        photos=tuple(_record(photo, each) for photo, each in zip(assigned, chosen, strict=True)),
     )
 
 
@@ -183,14 +162,7 @@ def find_version(store: ObjectStore, digest: str) -> DatasetVersion:
     raise DataError(f"There is no dataset version {digest[:_DIGEST_DIGITS]}.", "Start a new retraining.")
 
 
-def fetch_version(
-    store: ObjectStore,
-    version: DatasetVersion,
-    folder: Path,
-    *,
-    splits: Sequence[Split] = tuple(Split),
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, PhotoRecord]:
+def fetch_version(store: ObjectStore, version: DatasetVersion, folder: Path) -> dict[str, PhotoRecord]:
     """Download a version's photos to `folder/<class>/<sha256>.<ext>`, except those that are there already.
 
     Returns:
@@ -199,12 +171,11 @@ def fetch_version(
     Raises:
         ObjectStoreError: The store does not respond.
     """
-    wanted = [photo for photo in version.photos if Split(photo.split) in splits]
-    expected = {path_in(folder, photo) for photo in wanted}
+    expected = {path_in(folder, photo) for photo in version.photos}
     for stray in {path for path in folder.glob("*/*") if path.is_file()} - expected:
         stray.unlink()  # erased since the last download, or from another version
     found = {}
-    for done, photo in enumerate(wanted, start=1):
+    for photo in version.photos:
         path = path_in(folder, photo)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -213,8 +184,6 @@ def fetch_version(
             except ObjectNotFoundError:
                 continue
         found[photo.sha256] = photo
-        if progress is not None:
-            progress(done, len(wanted))
     return found
 
 
@@ -223,16 +192,11 @@ def path_in(folder: Path, photo: PhotoRecord) -> Path:
     return folder / photo.label / f"{photo.sha256}{PurePosixPath(photo.key).suffix}"
 
 
-def known_splits(photos: Mapping[str, PhotoRecord]) -> dict[str, Split]:
-    """SHA-256 to split, in the form that training takes."""
-    return {sha256: Split(photo.split) for sha256, photo in photos.items()}
-
-
 def _record(photo: Photo, origin: Labelled) -> PhotoRecord:
     return PhotoRecord(
         sha256=photo.sha256,
         label=photo.label,
-        split=str(photo.split),
+        split=Split(str(photo.split)),
         origin=origin.origin,
         key=origin.key,
         perceptual_hash=f"{photo.perceptual_hash:016x}",

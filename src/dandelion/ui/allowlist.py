@@ -36,12 +36,7 @@ _USED = re.compile(
 
 
 class RouteAllowlist:
-    """Refuses unused routes, requests from other sites, files that were not uploaded, and too large requests.
-
-    Args:
-        app: The application behind it.
-        uploads: The uploaded files, and the space for more.
-    """
+    """Refuses unused routes, requests from other sites, files that were not uploaded, and too large requests."""
 
     def __init__(self, app: ASGIApp, uploads: Uploads) -> None:
         self._app = app

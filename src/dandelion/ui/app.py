@@ -25,7 +25,7 @@ from dandelion.ui.headers import Headers
 from dandelion.ui.sessions import Sessions
 from dandelion.ui.traffic import SAMPLE_SECONDS, Traffic
 from dandelion.ui.uploads import SWEEP_SECONDS, Uploads
-from dandelion.ui.words import LANGUAGES, choose_language
+from dandelion.ui.words import LANGUAGES, Words, choose_language
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -101,12 +101,13 @@ def _mount_pages(
     from dandelion.ui import assets
     from dandelion.ui.blocks import create_blocks
     from dandelion.ui.label import LabelLeases
-    from dandelion.ui.theme import create_theme
+    from dandelion.ui.page import Page
 
     app.include_router(assets.create_router())
     leases = LabelLeases()  # shared by all languages, since they share one queue
     for language in LANGUAGES:
-        blocks = create_blocks(language, settings, backend, traffic, leases, uploads, examples)
+        page = Page(words=Words(language), backend=backend, uploads=uploads)
+        blocks = create_blocks(page, traffic, leases, examples)
         # Gradio checks that the files in a request were uploaded only for blocks that were launched.
         blocks.has_launched = True
         gr.mount_gradio_app(
@@ -120,7 +121,7 @@ def _mount_pages(
             ssr_mode=False,
             enable_monitoring=False,
             mcp_server=False,
-            theme=create_theme(),
+            theme=assets.create_theme(),
             css_paths=[assets.STATIC / "style.css"],
             # Gradio shows its own texts in the browser's language; the visitor may have chosen another.
             head='<link rel="icon" href="../icon.svg" type="image/svg+xml">'

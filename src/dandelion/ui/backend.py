@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import structlog
+from fastapi import Request
 
 from dandelion.client import AsyncClient
 from dandelion.errors import DandelionError, UnreachableError
 from dandelion.settings import Settings
 from dandelion.ui.sessions import Session, Sessions
+
+if TYPE_CHECKING:
+    import gradio as gr
 
 PULSE_SECONDS = 1.0
 PULSE_TIMEOUT_SECONDS = 5.0
@@ -20,30 +23,8 @@ PATIENCE_SECONDS = 10.0
 log = structlog.get_logger(__name__)
 
 
-class _Address(Protocol):
-    @property
-    def host(self) -> str: ...
-
-
-class Visitor(Protocol):
-    """The common part of Gradio's and Starlette's requests."""
-
-    @property
-    def cookies(self) -> Mapping[str, str]:
-        """The browser's cookies."""
-
-    @property
-    def client(self) -> _Address | None:
-        """The browser's address."""
-
-
 class Backend:
-    """Connections to the API that all visitors share, each with their own key.
-
-    Args:
-        settings: Where the API is.
-        sessions: Who is signed in.
-    """
+    """Connections to the API that all visitors share, each with the key of their session."""
 
     def __init__(self, settings: Settings, sessions: Sessions) -> None:
         self.url = settings.api_url
@@ -54,18 +35,18 @@ class Backend:
         self._pulse = AsyncClient(self.url, timeout_seconds=PULSE_TIMEOUT_SECONDS, patience_seconds=0)
         self.is_up = True
 
-    def of(self, request: Visitor) -> AsyncClient:
+    def of(self, request: gr.Request | Request) -> AsyncClient:
         """Return a client that acts as the sender of the request."""
         if (session := self._sessions.find(request.cookies)) is None:
             return self.signed_in(None, request)
         # Else a page that still sends a revoked key would count as one that guesses keys.
         return self._client.acting_for(session.key, _address(request), lambda: self._sessions.close(request.cookies))
 
-    def signed_in(self, key: str | None, request: Visitor) -> AsyncClient:
+    def signed_in(self, key: str | None, request: gr.Request | Request) -> AsyncClient:
         """Return a client that uses a key without a session."""
         return self._client.acting_for(key, _address(request))
 
-    def session_of(self, request: Visitor) -> Session | None:
+    def session_of(self, request: gr.Request | Request) -> Session | None:
         """Return the session of the request's sender, if they are signed in."""
         return self._sessions.find(request.cookies)
 
@@ -89,5 +70,6 @@ class Backend:
         await self._pulse.aclose()
 
 
-def _address(request: Visitor) -> str | None:
-    return request.client.host if request.client else None
+def _address(request: gr.Request | Request) -> str | None:
+    address: str | None = request.client.host if request.client else None
+    return address

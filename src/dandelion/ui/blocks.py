@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from dandelion.errors import DandelionError
-from dandelion.settings import Settings
-from dandelion.ui.backend import Backend
 from dandelion.ui.classify import ClassifyTab
 from dandelion.ui.health import HealthTab
 from dandelion.ui.history import HistoryTab
 from dandelion.ui.label import LabelLeases, LabelTab
 from dandelion.ui.model import ModelTab
 from dandelion.ui.page import Page
-from dandelion.ui.sessions import Session
-from dandelion.ui.templates import Renderer
 from dandelion.ui.traffic import Traffic
-from dandelion.ui.uploads import MAX_AGE_SECONDS, SWEEP_SECONDS, Uploads
-from dandelion.ui.words import LANGUAGES, Words
+from dandelion.ui.uploads import MAX_AGE_SECONDS, SWEEP_SECONDS
+from dandelion.ui.words import LANGUAGES
 
 # Asks this server every two seconds whether the API is up, and also detects that this server is down.
 _PULSE = """
@@ -42,23 +38,16 @@ setInterval(check, 2000);
 """
 
 
-def create_blocks(
-    language: str,
-    settings: Settings,
-    backend: Backend,
-    traffic: Traffic,
-    leases: LabelLeases,
-    uploads: Uploads,
-    examples: Sequence[Path],
-) -> gr.Blocks:
-    """Create the page in `language`."""
-    words = Words(language)
-    page = Page(words=words, render=Renderer(words), backend=backend, settings=settings, uploads=uploads)
+def create_blocks(page: Page, traffic: Traffic, leases: LabelLeases, examples: Sequence[Path]) -> gr.Blocks:
+    """Create the page in its language."""
+    words, backend = page.words, page.backend
+    other = next(each for each in LANGUAGES if each != words.language)
+    anybody: dict[str, Any] = {"session": None, "model": None, "is_asked": False, "other": other}
     blocks = gr.Blocks(
         title=words("page.title"), analytics_enabled=False, delete_cache=(SWEEP_SECONDS, MAX_AGE_SECONDS)
     )
     with blocks:
-        header = gr.HTML(_header(page), js_on_load=_PULSE, elem_id="header")
+        header = gr.HTML(words.render("header", **anybody), js_on_load=_PULSE, elem_id="header")
         with gr.Tabs(overflow_behavior="wrap", elem_id="tabs") as tabs:
             with gr.Tab(words("classify.tab"), id="classify"):
                 ClassifyTab(page, examples)
@@ -72,7 +61,14 @@ def create_blocks(
                 health = HealthTab(page, tabs, tab, traffic)
 
         async def describe(request: gr.Request) -> str:
-            return await _describe(page, request)
+            """Render the header for one visitor, without what is forbidden or unreachable: the tabs explain why."""
+            session, client = backend.session_of(request), backend.of(request)
+            shown = {**anybody, "session": session, "is_asked": session is not None}
+            with contextlib.suppress(DandelionError):
+                shown["is_asked"] = (await client.me()).is_asked
+            with contextlib.suppress(DandelionError):
+                shown["model"] = await client.model()
+            return words.render("header", **shown)
 
         def leave(request: gr.Request) -> None:
             leases.leave(request.session_hash or "")
@@ -85,21 +81,3 @@ def create_blocks(
         event.api_visibility = "private"
     blocks.queue(default_concurrency_limit=None)
     return blocks
-
-
-async def _describe(page: Page, request: gr.Request) -> str:
-    """Render the header for one visitor, without what is forbidden or unreachable: the tabs explain why."""
-    session, client = page.backend.session_of(request), page.backend.of(request)
-    is_asked, model = session is not None, None
-    with contextlib.suppress(DandelionError):
-        is_asked = (await client.me()).is_asked
-    with contextlib.suppress(DandelionError):
-        model = await client.model()
-    return _header(page, session, model=model, is_asked=is_asked)
-
-
-def _header(
-    page: Page, session: Session | None = None, *, model: Mapping[str, Any] | None = None, is_asked: bool = False
-) -> str:
-    other = next(each for each in LANGUAGES if each != page.words.language)
-    return page.render("header", model=model, session=session, is_asked=is_asked, other=other)

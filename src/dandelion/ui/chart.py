@@ -16,14 +16,8 @@ Points = Sequence[tuple[float, float | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a chart.
-
-    Attributes:
-        name: Its name in the legend.
-        path: SVG path within `WIDTH` times `HEIGHT`; interrupted where values are missing.
-        last: Its newest value, if it has any.
-    """
+class ChartLine:
+    """One line of a chart: its name in the legend, its SVG path within `WIDTH` times `HEIGHT`, and its newest value."""
 
     name: str
     path: str
@@ -32,15 +26,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Lines that share one scale.
+    """Lines on one scale from 0 to `top`, in the order of the legend; the left edge lies `span_seconds` back."""
 
-    Attributes:
-        lines: In the order of the legend.
-        top: Value at the upper edge; the lower one is 0.
-        span_seconds: How far back the left edge lies.
-    """
-
-    lines: Sequence[Line]
+    lines: Sequence[ChartLine]
     top: float
     span_seconds: float
 
@@ -50,13 +38,14 @@ def draw(series: Mapping[str, Points], span_seconds: float) -> Chart:
     values = [value for points in series.values() for _, value in points if value is not None]
     top = _round_up(max(values, default=0.0))
     lines = [
-        Line(name, _path(points, span_seconds, top), next((v for _, v in reversed(points) if v is not None), None))
+        ChartLine(name, _path(points, span_seconds, top), next((v for _, v in reversed(points) if v is not None), None))
         for name, points in series.items()
     ]
     return Chart(lines, top, span_seconds)
 
 
 def _path(points: Points, span_seconds: float, top: float) -> str:
+    """Create an SVG path that is interrupted where values are missing."""
     parts, is_drawing = [], False
     for ago, value in points:
         if value is None or ago > span_seconds:

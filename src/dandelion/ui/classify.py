@@ -16,7 +16,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from dandelion.client import AsyncClient
 from dandelion.domain import Prediction
 from dandelion.errors import DandelionError, UnreachableError
-from dandelion.ui.page import PRESSED, Page, Updates
+from dandelion.ui.page import PRESSED, Files, Page, Updates, create_dropzone
 from dandelion.ui.uploads import FILE_BYTES
 
 AT_ONCE = 8
@@ -26,18 +26,10 @@ SHOW_SECONDS = 0.3
 STRENGTH = 0.6
 COLUMNS, MAX_ROWS, ROW_PIXELS = 3, 2, 205  # of the classified photos; by default Gradio reserves space for two rows
 
-Files = Sequence[tuple[str, str | None]] | None
-
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The result for one photo.
-
-    Attributes:
-        prediction: The API's prediction, if there is one.
-        problem: Why there is no prediction.
-        true_label: The visitor's label, if they gave one.
-    """
+    """The result for one photo: the prediction, or why there is none, and the visitor's label, if they gave one."""
 
     prediction: Prediction | None = None
     problem: str = ""
@@ -56,13 +48,7 @@ class ClassifyTab:
         words = page.words
         with gr.Row(equal_height=False):
             with gr.Column(min_width=300):
-                self._dropped = gr.Gallery(
-                    label=words("classify.photos"),
-                    sources=["upload", "webcam", "clipboard"],
-                    file_types=["image"],
-                    interactive=True,
-                    elem_id="photos",
-                )
+                self._dropped = create_dropzone(words("classify.photos"), "photos")
                 self._photos = gr.Gallery(
                     label=words("classify.classified"),
                     columns=COLUMNS,
@@ -75,9 +61,9 @@ class ClassifyTab:
                     elem_id="answered",
                 )
                 self._clear = gr.Button(words("classify.clear"), size="sm", visible=False)
-                self._picked = gr.HTML(page.render("examples", count=len(examples)), js_on_load=PRESSED)
+                self._picked = gr.HTML(words.render("examples", count=len(examples)), js_on_load=PRESSED)
             with gr.Column(min_width=300):
-                self._shown = gr.HTML(page.render("hint", key="classify.empty"), js_on_load=None, elem_id="answer")
+                self._shown = gr.HTML(words.render("hint", key="classify.empty"), js_on_load=None, elem_id="answer")
                 with gr.Column(visible=False) as self._details:
                     with gr.Row(elem_id="feedback"):
                         self._right = gr.Button(words("classify.right"), variant="primary", min_width=100)
@@ -103,10 +89,7 @@ class ClassifyTab:
     def _listen(self) -> None:
         one = [self._results, self._selected, self._shown, self._details, self._true_label]
         hidden: dict[str, Any] = {"outputs": one, "show_progress": "hidden"}
-        many: dict[str, Any] = {
-            "outputs": [*one, self._dropped, self._photos, self._clear],
-            "show_progress": "hidden",
-        }
+        many: dict[str, Any] = {**hidden, "outputs": [*one, self._dropped, self._photos, self._clear]}
         heatmap: dict[str, Any] = {
             "fn": self._show_heatmap,
             "inputs": [self._selected, self._results, self._strength],
@@ -140,7 +123,7 @@ class ClassifyTab:
         yield {self._dropped: None}
         async for found in self._classify_all(self._page.backend.of(request), fresh):
             if len(found) < len(fresh):
-                yield {self._shown: self._page.render("waiting", done=len(found), all=len(fresh))}
+                yield {self._shown: self._page.words.render("waiting", done=len(found), all=len(fresh))}
         yield self._show_all({**results, **{path: found[path] for path in fresh}}, paths[0])
 
     async def _classify_all(self, client: AsyncClient, paths: Sequence[str]) -> AsyncIterator[Results]:
@@ -152,18 +135,13 @@ class ClassifyTab:
             async with turns:
                 found[path] = await self._classify_one(client, path)
 
-        tasks = {asyncio.create_task(classify(path)) for path in paths}
+        work = asyncio.gather(*(classify(path) for path in paths))
         try:
-            waiting = tasks
-            while waiting:
-                done, waiting = await asyncio.wait(waiting, timeout=SHOW_SECONDS)
-                for task in done:
-                    task.result()
-                if waiting:
-                    yield found
+            while not (await asyncio.wait([work], timeout=SHOW_SECONDS))[0]:
+                yield found
+            await work
         finally:
-            for task in tasks:  # the visitor may have left
-                task.cancel()
+            work.cancel()  # the visitor may have left
         yield found
 
     async def _classify_one(self, client: AsyncClient, path: str) -> Result:
@@ -171,14 +149,10 @@ class ClassifyTab:
         while True:
             try:
                 return Result(prediction=await client.predict(await asyncio.to_thread(Path(path).read_bytes)))
-            except UnreachableError as error:  # wait for an API that restarts
-                if time.monotonic() > deadline:
+            except (DandelionError, FileNotFoundError) as error:
+                if not isinstance(error, UnreachableError) or time.monotonic() > deadline:
                     return Result(problem=self._page.words.problem(error))
-                await asyncio.sleep(PAUSE_SECONDS)
-            except DandelionError as error:
-                return Result(problem=self._page.words.problem(error))
-            except FileNotFoundError:
-                return Result(problem=self._page.words("classify.gone"))
+            await asyncio.sleep(PAUSE_SECONDS)  # the API may be restarting
 
     def _select(self, results: Results, event: gr.SelectData) -> Updates:
         return self._show(results, list(results)[event.index])
@@ -212,7 +186,8 @@ class ClassifyTab:
         return await self._send_feedback(selected, results, given.label if given else "", request)
 
     async def _mark_wrong(self, selected: str, results: Results, request: gr.Request) -> Updates:
-        others = self._others(results[selected])
+        given = results[selected].prediction
+        others = [label for label in given.probabilities if label != given.label] if given else []
         if len(others) == 1:
             return await self._send_feedback(selected, results, others[0], request)
         return {self._true_label: gr.Radio(others, value=None, visible=True)}
@@ -230,18 +205,17 @@ class ClassifyTab:
 
     def _show(self, results: Results, selected: str) -> Updates:
         """Update the right side for the selected photo."""
-        result = results.get(selected)
-        given = result.prediction if result else None
-        shown = (
-            self._page.render("result", result=result, file=Path(selected).name, summary=self._summary(results))
-            if result
-            else self._page.render("hint", key="classify.empty")
-        )
+        words = self._page.words
+        if result := results.get(selected):
+            summary = self._summary(results)
+            shown = words.render("result", result=result, file=Path(selected).name, summary=summary)
+        else:
+            shown = words.render("hint", key="classify.empty")
         return {
             self._results: results,
             self._selected: selected,
             self._shown: shown,
-            self._details: gr.Column(visible=given is not None),
+            self._details: gr.Column(visible=result is not None and result.prediction is not None),
             self._true_label: gr.Radio(visible=False),
         }
 
@@ -251,7 +225,7 @@ class ClassifyTab:
             **self._show(results, selected),
             self._dropped: None,
             self._photos: gr.Gallery(
-                self._captions(results),
+                [(path, self._caption(result)) for path, result in results.items()],
                 visible=len(results) > 1,
                 height=min(-(-len(results) // COLUMNS), MAX_ROWS) * ROW_PIXELS,
             ),
@@ -267,16 +241,6 @@ class ClassifyTab:
             counts.append(self._page.words("classify.failed", count=failed))
         return self._page.words("classify.summary", all=len(results), counts=", ".join(counts))
 
-    def _captions(self, results: Results) -> list[tuple[str, str]]:
-        words = self._page.words
-
-        def caption(result: Result) -> str:
-            given = result.prediction
-            return f"{given.label} {words.percent(given.confidence, 0)}" if given else result.problem
-
-        return [(path, caption(result)) for path, result in results.items()]
-
-    @staticmethod
-    def _others(result: Result) -> list[str]:
+    def _caption(self, result: Result) -> str:
         given = result.prediction
-        return [label for label in given.probabilities if label != given.label] if given else []
+        return f"{given.label} {self._page.words.percent(given.confidence, 0)}" if given else result.problem

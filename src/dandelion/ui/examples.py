@@ -34,14 +34,10 @@ def find_examples(named: Path | None, folder: Path) -> list[Path]:
 
 
 def _draw(folder: Path) -> list[Path]:
-    drawn = {
-        f"{number}-{label}": create_photo(label, SIDE, np.random.default_rng(seed))
-        for number, (label, seed) in enumerate(_DRAWN, 1)
-    }
-    drawn[f"{len(_DRAWN) + 1}-cat"] = _draw_cat()
+    drawn = [(label, create_photo(label, SIDE, np.random.default_rng(seed))) for label, seed in _DRAWN]
     paths = []
-    for name, picture in drawn.items():
-        paths.append(folder / f"{name}.jpg")
+    for number, (label, picture) in enumerate([*drawn, ("cat", _draw_cat())], 1):
+        paths.append(folder / f"{number}-{label}.jpg")
         picture.save(paths[-1], "JPEG", quality=88)
     return paths
 

@@ -10,7 +10,7 @@ import gradio as gr
 from dandelion.errors import DandelionError
 from dandelion.ui.chart import Chart, Points, draw
 from dandelion.ui.page import LOCAL_TIMES, Page, Updates
-from dandelion.ui.retraining import Retrainings
+from dandelion.ui.retraining import LatestRetrainings
 from dandelion.ui.traffic import NOW_SAMPLES, SAMPLE_SECONDS, Sample, Traffic, in_steps, quantile, total
 
 MIN_SPAN_SECONDS = 300.0  # of the charts
@@ -25,12 +25,13 @@ class HealthTab:
         self._timer: Any = gr.Timer(SAMPLE_SECONDS, active=False)
         self._now = gr.HTML(js_on_load=None, elem_id="now")
         self._quality = gr.HTML(js_on_load=LOCAL_TIMES, elem_id="quality")
-        self._retrainings = Retrainings(page)
-        shown: dict[str, Any] = {
+        self._retrainings = LatestRetrainings(page)
+        self.refresh: dict[str, Any] = {
+            "fn": self._show,
+            "inputs": None,
             "outputs": [self._now, self._quality, self._retrainings.shown, self._retrainings.form],
             "show_progress": "hidden",
         }
-        self.refresh: dict[str, Any] = {"fn": self._show, "inputs": None, **shown}
         self._timer.tick(**self.refresh)
         tab.select(**self.refresh)
         tabs.select(self._run_timer, None, self._timer, show_progress="hidden")
@@ -42,7 +43,7 @@ class HealthTab:
     async def _show(self, request: gr.Request) -> Updates:
         samples = list(self._traffic.samples)
         lately = total(samples[-NOW_SAMPLES:])
-        now = self._page.render(
+        now = self._page.words.render(
             "now",
             is_up=self._page.backend.is_up,
             change=lately,
@@ -80,4 +81,5 @@ class HealthTab:
             accuracies, drift = await asyncio.gather(client.accuracy(), client.drift())
         except DandelionError as error:
             return self._page.problem(error)
-        return self._page.render("quality", accuracies=accuracies) + self._page.render("drift", drift=drift)
+        render = self._page.words.render
+        return render("quality", accuracies=accuracies) + render("drift", drift=drift)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,23 +50,22 @@ class HistoryTab:
     def __init__(self, page: Page, tab: gr.Tab) -> None:
         self._page = page
         words = page.words
-        everything = (words("history.any"), ANY)
+
+        def choice(label: str, options: Mapping[str, str]) -> Any:
+            choices = [(words("history.any"), ANY), *((words(key), name) for name, key in options.items())]
+            return gr.Dropdown(choices, value=ANY, label=words(label), min_width=130)
+
+        def percentage(label: str, value: int) -> Any:
+            return gr.Slider(0, 100, value, step=1, label=words(label), min_width=300)
+
         with gr.Row():
-            ages = [everything, *((words(key), key) for key in _AGES)]
-            self._age: Any = gr.Dropdown(ages, value=ANY, label=words("history.time"), min_width=130)
-            self._label: Any = gr.Dropdown([everything], value=ANY, label=words("history.label"), min_width=130)
-            self._version: Any = gr.Dropdown([everything], value=ANY, label=words("history.version"), min_width=130)
-            verdicts = [everything, *((words(key), name) for name, key in _VERDICTS.items())]
-            self._verdict: Any = gr.Dropdown(verdicts, value=ANY, label=words("history.verdict"), min_width=130)
-            kinds = [everything, *((words(key), name) for name, key in _KINDS.items())]
-            self._kind: Any = gr.Dropdown(kinds, value=ANY, label=words("history.kind"), min_width=130)
+            age = choice("history.time", {key: key for key in _AGES})
+            self._label = choice("history.label", {})
+            self._version = choice("history.version", {})
+            verdict, kind = choice("history.verdict", _VERDICTS), choice("history.kind", _KINDS)
+            filters = [age, self._label, self._version, verdict, kind]
         with gr.Row():
-            self._min_confidence: Any = gr.Slider(
-                0, 100, 0, step=1, label=words("history.min_confidence"), min_width=300
-            )
-            self._max_confidence: Any = gr.Slider(
-                0, 100, 100, step=1, label=words("history.max_confidence"), min_width=300
-            )
+            filters += [percentage("history.min_confidence", 0), percentage("history.max_confidence", 100)]
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=300):
                 self._table = gr.HTML(js_on_load=LOCAL_TIMES + PRESSED, elem_id="history")
@@ -78,13 +78,9 @@ class HistoryTab:
                 self._close = gr.Button(words("history.close"), size="sm", min_width=120)
         self._view: Any = gr.State(View())
         self._chosen: Any = gr.State("")
-        self._listen(tab)
+        self._listen(tab, filters)
 
-    def _listen(self, tab: gr.Tab) -> None:
-        filters = [
-            *(self._age, self._label, self._version, self._verdict, self._kind),
-            *(self._min_confidence, self._max_confidence),
-        ]
+    def _listen(self, tab: gr.Tab, filters: list[Any]) -> None:
         shown: dict[str, Any] = {
             "inputs": [self._view, *filters],
             "outputs": [self._table, self._newer, self._older],
@@ -136,7 +132,7 @@ class HistoryTab:
         following, can_turn = view.following, False
         try:
             found = await self._page.backend.of(request).predictions(limit=ROWS, cursor=view.cursors[-1], **wanted)
-            table = self._page.render("history", rows=found.predictions, first=first, export=urlencode(wanted))
+            table = self._page.words.render("history", rows=found.predictions, first=first, export=urlencode(wanted))
             following, can_turn = found.next, True
         except DandelionError as error:
             table = self._page.problem(error)
@@ -167,7 +163,7 @@ class HistoryTab:
             return gr.skip()
         return {
             self._opened: gr.Column(visible=True),
-            self._detail: self._page.render("prediction", found=found),
+            self._detail: self._page.words.render("prediction", found=found),
             self._true_label: gr.Radio(list(found.probabilities), value=found.true_label),
             self._chosen: found.prediction_id,
         }

@@ -162,7 +162,7 @@ class LabelTab:
     def _show(self, work: Work) -> Updates:
         names = work.names + Counter({work.me: work.labelled}) if work.me else work.names
         labels = list(work.ahead[0].prediction.probabilities) if work.ahead else []
-        shown = self._page.render(
+        shown = self._page.words.render(
             "labelling",
             work=work,
             choices=[(label, KEYS[number : number + 1]) for number, label in enumerate(labels)],

@@ -12,7 +12,7 @@ import gradio as gr
 from dandelion.client import AsyncClient
 from dandelion.domain import CHALLENGER, CHAMPION, PREVIOUS, Opinion, Version
 from dandelion.errors import DandelionError
-from dandelion.ui.page import LOCAL_TIMES, PRESSED, Page, Updates
+from dandelion.ui.page import LOCAL_TIMES, PRESSED, Files, Page, Updates, create_dropzone
 
 AT_ONCE = 4
 # Metrics with a name in the catalogue; those of single classes are shown under their own names.
@@ -26,8 +26,6 @@ METRICS = {
 }
 ALIASES = {CHAMPION: "model.champion", CHALLENGER: "model.challenger", PREVIOUS: "model.previous"}
 ROLLBACK = "rollback"
-
-Files = Sequence[tuple[str, str | None]] | None
 
 
 class ModelTab:
@@ -45,13 +43,7 @@ class ModelTab:
         self._details = gr.HTML(js_on_load=None, elem_id="version")
         with gr.Accordion(words("model.card"), open=False):
             self._card = gr.Markdown(latex_delimiters=[], elem_id="card")
-        self._dropped = gr.Gallery(
-            label=words("model.compare"),
-            sources=["upload", "webcam", "clipboard"],
-            file_types=["image"],
-            interactive=True,
-            elem_id="compared",
-        )
+        self._dropped = create_dropzone(words("model.compare"), "compared")
         self._opinions = gr.HTML(js_on_load=None, elem_id="opinions")
         self._requested: Any = gr.State("")
         self._listen(tab)
@@ -74,7 +66,7 @@ class ModelTab:
             details, card = await self._details_of(client, str(model["version"]), model)
         except DandelionError as error:
             return self._page.problem(error), "", ""
-        overview = self._page.render(
+        overview = self._page.words.render(
             "model",
             model=model,
             versions=versions,
@@ -93,7 +85,7 @@ class ModelTab:
             metrics, plots, card = found.metrics, found.plots, found.card
         else:
             metrics, plots, card = (model or {}).get("metrics", {}), [], (model or {}).get("card", "")
-        shown = self._page.render("version", version=version, metrics=metrics, names=METRICS, plots=plots)
+        shown = self._page.words.render("version", version=version, metrics=metrics, names=METRICS, plots=plots)
         return shown, str(card)
 
     async def _press(self, event: gr.EventData, request: gr.Request) -> Updates:
@@ -125,7 +117,7 @@ class ModelTab:
             text = words(
                 "model.confirm_promote", after=version, before=before, new=accuracy(after), old=accuracy(champion)
             )
-        return self._page.render("confirm", text=text)
+        return words.render("confirm", text=text)
 
     async def _move(self, requested: str, request: gr.Request) -> Updates:
         action, _, version = requested.partition(":")
@@ -147,10 +139,8 @@ class ModelTab:
             async with turns:
                 try:
                     return path, await client.compare(await asyncio.to_thread(Path(path).read_bytes)), ""
-                except DandelionError as error:
+                except (DandelionError, FileNotFoundError) as error:
                     return path, [], self._page.words.problem(error)
-                except FileNotFoundError:
-                    return path, [], self._page.words("classify.gone")
 
         rows = await asyncio.gather(*(compare(path) for path, _ in files))
-        return None, self._page.render("opinions", rows=rows, aliases=ALIASES)
+        return None, self._page.words.render("opinions", rows=rows, aliases=ALIASES)

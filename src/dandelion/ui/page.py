@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from dandelion.errors import AuthenticationError, DandelionError
-from dandelion.settings import Settings
 from dandelion.ui.backend import Backend
-from dandelion.ui.templates import Renderer
 from dandelion.ui.uploads import Uploads
 from dandelion.ui.words import Words
 
 Updates = Any  # what an event returns to Gradio: new values by component
+Files = Sequence[tuple[str, str | None]] | None  # what a gallery sends: paths and captions
 
 # Times are rendered in UTC; the browser knows its own zone.
 LOCAL_TIMES = """
@@ -38,27 +38,28 @@ element.addEventListener('click', event => {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What the tabs of one language's page share.
-
-    Attributes:
-        words: The catalogue in the page's language.
-        render: Templates in the same language.
-        backend: The API.
-        settings: All settings.
-        uploads: Disk space for images that are shown from a file.
-    """
+    """What the tabs of one language's page share; `uploads` has the disk space for images shown from a file."""
 
     words: Words
-    render: Renderer
     backend: Backend
-    settings: Settings
     uploads: Uploads
 
     def warn(self, error: DandelionError | FileNotFoundError) -> None:
         """Show the visitor a short message about an error."""
-        text = self.words("classify.gone") if isinstance(error, FileNotFoundError) else self.words.problem(error)
-        gr.Warning(text, title="")
+        gr.Warning(self.words.problem(error), title="")
 
     def problem(self, error: DandelionError) -> str:
         """Return HTML that explains why the requested content is missing."""
-        return self.render("problem", text=self.words.problem(error), signs_in=isinstance(error, AuthenticationError))
+        signs_in = isinstance(error, AuthenticationError)
+        return self.words.render("problem", text=self.words.problem(error), signs_in=signs_in)
+
+
+def create_dropzone(label: str, elem_id: str) -> gr.Gallery:
+    """Create a field that takes photos from files, the clipboard or a camera."""
+    return gr.Gallery(
+        label=label,
+        sources=["upload", "webcam", "clipboard"],
+        file_types=["image"],
+        interactive=True,
+        elem_id=elem_id,
+    )

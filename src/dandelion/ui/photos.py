@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
-import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
-from PIL import Image
 
 from dandelion.client import AsyncClient
 from dandelion.domain import Page, StoredPrediction
@@ -25,11 +23,12 @@ from dandelion.errors import (
     RegistryError,
     ScopeError,
 )
-from dandelion.imaging import decode
+from dandelion.imaging import shrink
 from dandelion.ui.backend import Backend
 
 THUMBNAIL = 160  # twice the size on the page, for high-density screens
 LARGEST = 1024
+QUALITY = 85
 PAGE_ROWS = 500
 # The filters of the API's route; other names are ignored, since the client has parameters of its own.
 FILTERS = ("since", "until", "label", "version", "min_confidence", "max_confidence", "verdict", "in_distribution")
@@ -60,13 +59,12 @@ def create_router(backend: Backend, examples: Sequence[Path]) -> APIRouter:
     async def example(number: int) -> Response:
         if not 0 <= number < len(examples):
             return PlainTextResponse("There is no such example.", 404)
-        picture = await asyncio.to_thread(_shrink, examples[number].read_bytes(), THUMBNAIL)
+        picture = await asyncio.to_thread(shrink, examples[number].read_bytes(), THUMBNAIL, QUALITY)
         return Response(picture, media_type="image/jpeg", headers=_SHORTLY)
 
     @router.get("/photos/{prediction_id}")
     async def photo(request: Request, prediction_id: UUID, side: Side = LARGEST) -> Response:
-        client = backend.of(request)
-        return await _picture(lambda: client.photo(str(prediction_id)), side)
+        return await _picture(backend.of(request).photo(str(prediction_id)), side)
 
     @router.get("/photos/{prediction_id}/heatmap")
     async def heatmap(request: Request, prediction_id: UUID) -> Response:
@@ -75,24 +73,22 @@ def create_router(backend: Backend, examples: Sequence[Path]) -> APIRouter:
         async def explained() -> bytes:
             return await client.explain(await client.photo(str(prediction_id)))
 
-        return await _respond(explained, "image/png")
+        return await _respond(explained(), "image/png")
 
     @router.get("/queue/{prediction_id}")
     async def queued(request: Request, prediction_id: UUID, side: Side = LARGEST) -> Response:
-        client = backend.of(request)
-        return await _picture(lambda: client.queued_photo(str(prediction_id)), side)
+        return await _picture(backend.of(request).queued_photo(str(prediction_id)), side)
 
     @router.get("/plots/{version}/{name}")
     async def plot(request: Request, version: str, name: str) -> Response:
-        client = backend.of(request)
-        return await _respond(lambda: client.plot(version, name), "image/png")
+        return await _respond(backend.of(request).plot(version, name), "image/png")
 
     @router.get("/history.csv")
     async def history(request: Request) -> Response:
         client = backend.of(request)
         filters = {name: value for name, value in request.query_params.items() if name in FILTERS}
         try:
-            first = await client.predictions(**_paged(filters, None))
+            first = await client.predictions(limit=PAGE_ROWS, cursor=None, **filters)
         except DandelionError as error:
             return _refused(error)
         name = {"Content-Disposition": 'attachment; filename="predictions.csv"'}
@@ -101,16 +97,16 @@ def create_router(backend: Backend, examples: Sequence[Path]) -> APIRouter:
     return router
 
 
-async def _picture(fetch: Callable[[], Awaitable[bytes]], side: int) -> Response:
+async def _picture(photo: Awaitable[bytes], side: int) -> Response:
     async def small() -> bytes:
-        return await asyncio.to_thread(_shrink, await fetch(), side)
+        return await asyncio.to_thread(shrink, await photo, side, QUALITY)
 
-    return await _respond(small, "image/jpeg")
+    return await _respond(small(), "image/jpeg")
 
 
-async def _respond(create: Callable[[], Awaitable[bytes]], kind: str) -> Response:
+async def _respond(content: Awaitable[bytes], kind: str) -> Response:
     try:
-        return Response(await create(), media_type=kind, headers=_SHORTLY)
+        return Response(await content, media_type=kind, headers=_SHORTLY)
     except DandelionError as error:
         return _refused(error)
 
@@ -120,15 +116,6 @@ def _refused(error: DandelionError) -> Response:
     return PlainTextResponse(str(error), status)
 
 
-def _shrink(photo: bytes, side: int) -> bytes:
-    """Return a JPEG that fits into a square of `side` pixels."""
-    picture = Image.fromarray(np.ascontiguousarray(decode(photo, min_side=side)))
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=85)
-    return stream.getvalue()
-
-
 async def _lines(client: AsyncClient, filters: dict[str, str], page: Page) -> AsyncIterator[str]:
     yield _csv(_COLUMNS)
     while True:
@@ -136,11 +123,7 @@ async def _lines(client: AsyncClient, filters: dict[str, str], page: Page) -> As
             yield _csv([_cell(row, column) for column in _COLUMNS])
         if page.next is None:
             return
-        page = await client.predictions(**_paged(filters, page.next))
-
-
-def _paged(filters: dict[str, str], cursor: str | None) -> dict[str, Any]:
-    return {**filters, "limit": PAGE_ROWS, "cursor": cursor}
+        page = await client.predictions(limit=PAGE_ROWS, cursor=page.next, **filters)
 
 
 def _cell(row: StoredPrediction, column: str) -> str:

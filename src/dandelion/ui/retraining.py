@@ -39,7 +39,7 @@ DECISIONS = {
 }
 
 
-class Retrainings:
+class LatestRetrainings:
     """The last retrainings, and a form to start another."""
 
     def __init__(self, page: Page) -> None:
@@ -60,10 +60,10 @@ class Retrainings:
         try:
             runs = await self._page.backend.of(request).list_retrainings(SHOWN)
         except ScopeError:
-            return self._page.render("hint", key="retraining.admin"), gr.Column(visible=False)
+            return self._page.words.render("hint", key="retraining.admin"), gr.Column(visible=False)
         except DandelionError as error:
             return self._page.problem(error), gr.Column(visible=False)
-        shown = self._page.render("retrainings", runs=runs, steps=STEPS, states=STATES, decisions=DECISIONS)
+        shown = self._page.words.render("retrainings", runs=runs, steps=STEPS, states=STATES, decisions=DECISIONS)
         return shown, gr.Column(visible=True)
 
     async def _trigger(self, reason: str, force: bool, request: gr.Request) -> Updates:

@@ -14,7 +14,7 @@ STOP_SECONDS = 2
 
 
 def run(settings: Settings) -> int:
-    """Serve until a signal stops it; return the exit status.
+    """Serve until a signal; return the exit status, or raise KeyboardInterrupt after Ctrl-C.
 
     Raises:
         PortInUseError: Another program listens on the port.
@@ -30,8 +30,5 @@ def run(settings: Settings) -> int:
         stop_seconds=STOP_SECONDS,
     )
     server = uvicorn.Server(config)
-    try:
-        server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        return 130
+    server.run(sockets=[listener])
     return 0 if server.started else 3

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 COOKIE = "dandelion_session"
 MAX_SESSIONS = 10_000
@@ -14,20 +14,11 @@ MAX_SESSIONS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A signed-in visitor.
+    """A signed-in visitor: their key or token, their name in the API, and the time of their last request."""
 
-    Attributes:
-        key: API key or token.
-        name: The visitor's name in the API.
-        seen_at: Time of the last request, by the clock.
-    """
-
-    key: str
+    key: str = field(repr=False)  # it must not be logged
     name: str
     seen_at: float
-
-    def __repr__(self) -> str:
-        return f"Session({self.name!r})"  # without the key, which must not be logged
 
 
 class Sessions:

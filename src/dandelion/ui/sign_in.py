@@ -10,7 +10,6 @@ from dandelion.client import is_sendable
 from dandelion.errors import AuthenticationError, DandelionError, RateLimitedError
 from dandelion.ui.backend import Backend
 from dandelion.ui.sessions import COOKIE, Sessions
-from dandelion.ui.templates import Renderer
 from dandelion.ui.words import LANGUAGES, Words, choose_language
 
 MAX_KEY_LENGTH = 8192  # tokens of identity providers can be long
@@ -69,7 +68,7 @@ def _words(request: Request) -> Words:
 
 
 def _form(words: Words, problem: str = "", status: int = 200) -> HTMLResponse:
-    return HTMLResponse(Renderer(words)("sign_in", problem=problem), status)
+    return HTMLResponse(words.render("sign_in", problem=problem), status)
 
 
 def _to_page(words: Words) -> RedirectResponse:

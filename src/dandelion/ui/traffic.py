@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from urllib.parse import urlsplit
 
 import structlog
@@ -84,11 +85,11 @@ class Traffic:
         urls = await _addresses(self._url)
         for gone in self._clients.keys() - set(urls):
             await self._clients.pop(gone).aclose()
-        found = dict(await asyncio.gather(*(self._read(each) for each in urls)))
-        readings: dict[str, Reading] = {name: each for name, each in found.items() if each is not None}
+        found = zip(urls, await asyncio.gather(*map(self._read, urls)), strict=True)
+        readings = {url: each for url, each in found if each is not None}
         now, before_at = self._clock(), self._sampled_at
         # The first reading of a process is only a baseline: it may have counted for days.
-        changes = [_since(self._before[name], each) for name, each in readings.items() if name in self._before]
+        changes = [_since(self._before[url], each) for url, each in readings.items() if url in self._before]
         if before_at is not None and changes:
             self.samples.append(Sample(datetime.now(UTC), now - before_at, len(changes), _sum(changes)))
         self._before, self._sampled_at = readings, now
@@ -98,34 +99,33 @@ class Traffic:
         for client in self._clients.values():
             await client.aclose()
 
-    async def _read(self, url: str) -> tuple[str, Reading | None]:
+    async def _read(self, url: str) -> Reading | None:
         if url not in self._clients:  # a new client reads all certificate authorities, which takes 50 ms
             self._clients[url] = AsyncClient(url, timeout_seconds=SAMPLE_SECONDS, patience_seconds=0)
         try:
-            return url, read(await self._clients[url].metrics())
+            return read(await self._clients[url].metrics())
         except (DandelionError, ValueError) as error:
             log.debug("no_metrics", url=url, reason=str(error))
-            return url, None
+            return None
 
 
 def read(text: str) -> Reading:
     """Parse one process's telemetry in Prometheus text format."""
-    totals: dict[str, float] = {}
-    within: dict[float, float] = {}
+    totals: defaultdict[str, float] = defaultdict(float)
+    within: defaultdict[float, float] = defaultdict(float)
     for family in text_string_to_metric_families(text):
         for each in family.samples:
             if each.name == "prediction_duration_seconds_bucket":
-                limit = float(each.labels["le"])
-                within[limit] = within.get(limit, 0.0) + each.value
+                within[float(each.labels["le"])] += each.value
             else:
-                totals[each.name] = totals.get(each.name, 0.0) + each.value
+                totals[each.name] += each.value
     return Reading(
-        answered=totals.get("predictions_total", 0.0),
-        out_of_distribution=totals.get("predictions_out_of_distribution_total", 0.0),
-        refused=totals.get("prediction_errors_total", 0.0),
+        answered=totals["predictions_total"],
+        out_of_distribution=totals["predictions_out_of_distribution_total"],
+        refused=totals["prediction_errors_total"],
         within=within,
-        backlog_bytes=totals.get("journal_backlog_bytes", 0.0),
-        backlog_seconds=totals.get("journal_backlog_age_seconds", 0.0),
+        backlog_bytes=totals["journal_backlog_bytes"],
+        backlog_seconds=totals["journal_backlog_age_seconds"],
     )
 
 
@@ -148,24 +148,15 @@ def quantile(within: Mapping[float, float], share: float) -> float | None:
 def total(samples: list[Sample]) -> Reading:
     """Add up samples; the backlog is that of the last one."""
     summed = _sum([each.change for each in samples])
-    last = samples[-1].change if samples else Reading()
-    return Reading(
-        answered=summed.answered,
-        out_of_distribution=summed.out_of_distribution,
-        refused=summed.refused,
-        within=summed.within,
-        backlog_bytes=last.backlog_bytes,
-        backlog_seconds=last.backlog_seconds,
-    )
+    last = samples[-1].change if samples else summed
+    return replace(summed, backlog_bytes=last.backlog_bytes, backlog_seconds=last.backlog_seconds)
 
 
 def in_steps(samples: list[Sample]) -> list[tuple[float, list[Sample]]]:
     """Group samples by half minutes, each with its age in seconds, oldest first."""
-    steps: dict[int, list[Sample]] = {}
-    for each in samples:
-        steps.setdefault(int(each.at.timestamp() // STEP_SECONDS), []).append(each)
+    steps = [list(some) for _, some in groupby(samples, lambda each: each.at.timestamp() // STEP_SECONDS)]
     now = datetime.now(UTC)
-    return [((now - some[-1].at).total_seconds(), some) for some in steps.values()]
+    return [((now - some[-1].at).total_seconds(), some) for some in steps]
 
 
 async def _addresses(url: str) -> list[str]:
@@ -186,21 +177,20 @@ async def _addresses(url: str) -> list[str]:
 def _since(before: Reading, now: Reading) -> Reading:
     if now.answered < before.answered or now.refused < before.refused:
         return now  # the process restarted, and its counters began at 0
-    return Reading(
+    return replace(
+        now,
         answered=now.answered - before.answered,
         out_of_distribution=now.out_of_distribution - before.out_of_distribution,
         refused=now.refused - before.refused,
         within={limit: count - before.within.get(limit, 0.0) for limit, count in now.within.items()},
-        backlog_bytes=now.backlog_bytes,
-        backlog_seconds=now.backlog_seconds,
     )
 
 
 def _sum(changes: list[Reading]) -> Reading:
-    within: dict[float, float] = {}
+    within: defaultdict[float, float] = defaultdict(float)
     for each in changes:
         for limit, count in each.within.items():
-            within[limit] = within.get(limit, 0.0) + count
+            within[limit] += count
     return Reading(
         answered=sum(each.answered for each in changes),
         out_of_distribution=sum(each.out_of_distribution for each in changes),

@@ -1,30 +1,26 @@
-"""The page's texts, in the languages of the catalogue."""
+"""The page's texts and HTML templates, in the languages of the catalogue."""
 
 from __future__ import annotations
 
 import functools
-import html
 import re
 import tomllib
 from datetime import datetime
 from importlib.resources import files
-from string import Formatter
-from typing import cast
+from typing import Any, cast
+
+from jinja2 import Environment
+from markupsafe import Markup
 
 from dandelion.errors import DandelionError
+from dandelion.files.templates import create_environment
 
 LANGUAGES = {"en": "English", "fr": "Français"}
 DEFAULT = "en"
-# The first part of a key names the place of its text; errors have a part of their own.
-_ERROR = "error"
 
 
 class Words:
-    """The catalogue in one language.
-
-    Args:
-        language: A key of `LANGUAGES`.
-    """
+    """The catalogue and the templates in one language, a key of `LANGUAGES`."""
 
     def __init__(self, language: str) -> None:
         self.language = language
@@ -36,14 +32,20 @@ class Words:
         """Return the text of a key with its placeholders filled."""
         return self._texts[key].format(**values)
 
-    def safe(self, key: str, **values: object) -> str:
+    def safe(self, key: str, **values: object) -> Markup:
         """Return the same text for HTML, with all values escaped."""
-        return self(key, **{name: html.escape(str(value)) for name, value in values.items()})
+        return Markup(self._texts[key]).format(**values)  # noqa: S704 -- our own text; `format` escapes the values
 
-    def problem(self, error: DandelionError) -> str:
-        """Describe an error to a visitor."""
+    def render(self, template: str, /, **values: Any) -> str:
+        """Render an HTML template; every value is escaped."""
+        return _environment().get_template(f"{template}.html.jinja").render(words=self, say=self.safe, **values)
+
+    def problem(self, error: DandelionError | FileNotFoundError) -> str:
+        """Describe an error to a visitor; a missing file is an upload that was deleted."""
+        if isinstance(error, FileNotFoundError):
+            return self("classify.gone")
         for kind in type(error).__mro__:
-            if (key := f"{_ERROR}.{kind.__name__.removesuffix('Error')}") in self._texts:
+            if (key := f"error.{kind.__name__.removesuffix('Error')}") in self._texts:
                 return self(key, detail=error)
         return str(error)
 
@@ -72,11 +74,6 @@ def catalogue() -> dict[str, dict[str, str]]:
     }
 
 
-def places(text: str) -> set[str]:
-    """Return the names of a text's placeholders."""
-    return {name for _, name, _, _ in Formatter().parse(text) if name}
-
-
 def choose_language(accepted: str) -> str:
     """Return the available language that an `Accept-Language` header prefers."""
     wanted: list[tuple[float, str]] = []
@@ -87,3 +84,8 @@ def choose_language(accepted: str) -> str:
         except ValueError:
             continue
     return next((name for _, name in sorted(wanted, key=lambda each: each[0]) if name in LANGUAGES), DEFAULT)
+
+
+@functools.cache
+def _environment() -> Environment:
+    return create_environment("dandelion.ui", "templates")

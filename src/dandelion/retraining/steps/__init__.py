@@ -1,4 +1,6 @@
-"""The seven steps, in order, each safe to repeat. They do not depend on Prefect: `flows/retrain.py` calls them.
+"""The seven steps, in order, each safe to repeat. `flows/retrain.py` runs them as Prefect tasks.
+
+A step raises a `DandelionError` when a server does not respond, or the photos, the recipe or the disk do not suffice.
 
 A run records its dataset version and its model version as soon as they exist. A run that is started again under its id
 resumes from there, and so does the next run after one that was killed or failed.
@@ -15,13 +17,4 @@ from dandelion.retraining.steps.validation import validate_model
 # In order; `notify` comes after them, however they end.
 STEPS: tuple[Step, ...] = (check_performance, check_data, prepare_data, train_model, validate_model, deploy_model)
 
-__all__ = [
-    "STEPS",
-    "check_data",
-    "check_performance",
-    "deploy_model",
-    "notify",
-    "prepare_data",
-    "train_model",
-    "validate_model",
-]
+__all__ = ["STEPS", "notify"]

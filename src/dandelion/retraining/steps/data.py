@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
+from dandelion.domain import Split
 from dandelion.domain.arrays import Floats
 from dandelion.errors import ObjectNotFoundError, PhotoError
 from dandelion.imaging import prepare
@@ -27,11 +30,7 @@ _ENOUGH = 20
 
 
 def check_data(run: Run, state: State) -> State:
-    """Inspect the new photos, judge them, and draft the next dataset version.
-
-    Raises:
-        DandelionError: The object store or MLflow did not respond.
-    """
+    """Inspect the new photos, judge them, and draft the next dataset version."""
     if run.dataset_digest is not None:
         dataset = find_version(run.store, run.dataset_digest)
         return state.skip(f"{len(dataset.photos)} photos were checked before.", dataset=dataset)
@@ -52,11 +51,7 @@ def check_data(run: Run, state: State) -> State:
 
 
 def prepare_data(run: Run, state: State) -> State:
-    """Copy the photos and freeze the drafted version; the same photos make the same version.
-
-    Raises:
-        DandelionError: The object store or the database did not respond.
-    """
+    """Copy the photos and freeze the drafted version; the same photos make the same version."""
     if state.draft is not None:
         run.spread(copy_photos, state.copies)
         dataset = state.draft
@@ -68,8 +63,8 @@ def prepare_data(run: Run, state: State) -> State:
     else:
         dataset = state.frozen
     run.remember(dataset=dataset.digest)
-    splits = {name: sum(each.split == name for each in dataset.photos) for name in ("train", "validation", "test")}
-    counts = ", ".join(f"{count} {name}" for name, count in splits.items())
+    photos = Counter(each.split for each in dataset.photos)
+    counts = ", ".join(f"{photos[split]} {split}" for split in Split)
     return state.after(f"Dataset version {dataset.name}: {counts}.", dataset=dataset)
 
 
@@ -82,21 +77,14 @@ def _measure_label_noise(
     sampler = random.Random(run.settings.retraining.seed)  # noqa: S311 -- a sample, not a secret
     old = sampler.sample(parent.photos, min(MAX_OLD, len(parent.photos)))
     new = sampler.sample(quality.new, min(MAX_NEW, len(quality.new)))
-    old_labels, old_embeddings = _embed(
-        package, run.settings.inference, [(each.label, _reader(run, PROCESSED, each.key)) for each in old]
-    )
-    new_labels, new_embeddings = _embed(
-        package,
-        run.settings.inference,
-        [(each.photo.label, _reader(run, DATA_LAKE, str(each.photo.path))) for each in new],
-    )
+    read, settings = run.store.get, run.settings.inference
+    old_photos = [(each.label, partial(read, PROCESSED, each.key)) for each in old]
+    new_photos = [(each.photo.label, partial(read, DATA_LAKE, str(each.photo.path))) for each in new]
+    old_labels, old_embeddings = _embed(package, settings, old_photos)
+    new_labels, new_embeddings = _embed(package, settings, new_photos)
     if not old_labels or not new_labels or len(old_labels) + len(new_labels) < _ENOUGH:
         return None
     return measure_label_noise(old_embeddings, old_labels, new_embeddings, new_labels)
-
-
-def _reader(run: Run, bucket: str, key: str) -> Callable[[], bytes]:
-    return lambda: run.store.get(bucket, key)
 
 
 def _embed(

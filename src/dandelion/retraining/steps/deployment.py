@@ -8,7 +8,7 @@ from datetime import timedelta
 from dandelion.access.tokens import sign_token
 from dandelion.db import releases, retrainings
 from dandelion.domain import CHAMPION, STARTER, ModelVersion
-from dandelion.release.deploy import DeploymentResult, deploy
+from dandelion.release.deploy import deploy
 from dandelion.release.pods import Pods
 from dandelion.retraining.compare import golden_photos
 from dandelion.retraining.guard import in_transaction
@@ -16,15 +16,13 @@ from dandelion.retraining.run import Run
 from dandelion.retraining.state import State
 from dandelion.settings import Settings
 
-RELEASE_TAG = "dandelion.release"
 TOKEN_LASTS = timedelta(hours=1)
 
 
 def deploy_model(run: Run, state: State) -> State:
     """Move the alias, wait for every pod, check the golden photos, and roll back when a pod gets one wrong.
 
-    Raises:
-        DandelionError: No pod could follow, or MLflow did not respond; nothing was moved.
+    When no pod could follow, or MLflow did not respond, nothing was moved.
     """
     candidate, options = state.trained, run.settings.release
     if why := _overtaken(run, candidate.version):
@@ -48,8 +46,10 @@ def deploy_model(run: Run, state: State) -> State:
         raise
     ended = releases.SERVING if done.serves else releases.ROLLED_BACK
     _end(run, release_id, ended, done.message)
-    run.registry.tag_version(candidate.version, {RELEASE_TAG: ended})
-    return state.end("promoted" if done.serves else "rolled_back", _message(done, candidate.version))
+    run.registry.tag_version(candidate.version, {"dandelion.release": ended})
+    if done.serves:
+        return state.end("promoted", done.message)
+    return state.end("rolled_back", f"Version {candidate.version} was rolled back: {done.message}")
 
 
 def _overtaken(run: Run, version: str) -> str:
@@ -96,7 +96,3 @@ def _key(settings: Settings) -> str | None:
     if settings.access.enabled and settings.access.jwt_secrets:
         return sign_token(settings.access, "dandelion-flows", ["predict", "read"], TOKEN_LASTS)
     return None
-
-
-def _message(done: DeploymentResult, version: str) -> str:
-    return done.message if done.serves else f"Version {version} was rolled back: {done.message}"

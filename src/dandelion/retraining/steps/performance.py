@@ -5,19 +5,14 @@ from __future__ import annotations
 from dandelion.errors import MonitoringError
 from dandelion.retraining.guard import why_not_now, with_database
 from dandelion.retraining.lake import list_labelled, list_uploads, list_withdrawn, news, surviving
-from dandelion.retraining.metrics import query_database, query_prometheus
-from dandelion.retraining.performance import LiveMetrics, judge_need
+from dandelion.retraining.performance import LiveMetrics, judge_need, query_database, query_prometheus
 from dandelion.retraining.run import Run
 from dandelion.retraining.state import State
 from dandelion.training.versions import last_version
 
 
 def check_performance(run: Run, state: State) -> State:
-    """Decide whether to retrain; if so, list the new photos.
-
-    Raises:
-        DandelionError: The database, the object store or MLflow did not respond.
-    """
+    """Decide whether to retrain; if so, list the new photos."""
     if reason := why_not_now(run.settings, run.request, resumes=run.dataset_digest is not None):
         return state.end("skipped", reason)
     if run.dataset_digest is not None:

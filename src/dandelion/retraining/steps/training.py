@@ -5,16 +5,12 @@ from __future__ import annotations
 from dandelion.retraining.run import Run
 from dandelion.retraining.state import State
 from dandelion.retraining.train import train_candidate
-from dandelion.training.epoch import Epoch
+from dandelion.training.checkpoint import Epoch
 from dandelion.training.run import Stage
 
 
 def train_model(run: Run, state: State) -> State:
-    """Train on the frozen photos and register the candidate; resume from the checkpoint of a killed run, if any.
-
-    Raises:
-        DandelionError: The photos, the recipe, the disk, MLflow or the object store caused a failure.
-    """
+    """Train on the frozen photos and register the candidate; resume from the checkpoint of a killed run, if any."""
     if run.registered is not None and run.champion is not None and run.champion.version == run.registered:
         # A run was killed after it moved the alias and before it checked the golden photos. Training another candidate
         # would leave the serving model unchecked.
@@ -31,7 +27,7 @@ def train_model(run: Run, state: State) -> State:
             f"{stage.name}: epoch {epoch.number} of {stage.epochs}{accuracy}, up to {left:.0f} s left",
         )
 
-    done = train_candidate(
+    candidate, message = train_candidate(
         run.settings,
         run.store,
         run.registry,
@@ -41,6 +37,6 @@ def train_model(run: Run, state: State) -> State:
         command="dandelion retrain",
         on_epoch=report,
     )
-    run.remember(version=done.version.version)
-    links = {**state.links, "Candidate": f"models:/{done.version.name}/{done.version.version}"}
-    return state.after(done.message, candidate=done.version, links=links)
+    run.remember(version=candidate.version)
+    links = {**state.links, "Candidate": f"models:/{candidate.name}/{candidate.version}"}
+    return state.after(message, candidate=candidate, links=links)

@@ -1,102 +1,82 @@
 """Make predictions, feedback, audit_log, api_keys, releases."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
-from alembic import op
 
 from dandelion.db.changes import create_index, create_table, drop_table
-from dandelion.db.tables import MYSQL, Id, Moment
+from dandelion.db.tables import Id, Moment
 
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
     """Make them."""
     create_table(
         "api_keys",
-        sa.Column("id", Id(length=16), nullable=False),
-        sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("scopes", sa.JSON(), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("expires_at", Moment(), nullable=True),
-        sa.Column("revoked_at", Moment(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
-        sa.UniqueConstraint("digest", name=op.f("uq_api_keys_digest")),
-        sa.UniqueConstraint("name", name=op.f("uq_api_keys_name")),
-        **MYSQL,
+        sa.Column("id", Id, primary_key=True),
+        sa.Column("name", sa.String(100), nullable=False, unique=True),
+        sa.Column("digest", sa.String(64), nullable=False, unique=True),
+        sa.Column("scopes", sa.JSON, nullable=False),
+        sa.Column("created_at", Moment, nullable=False),
+        sa.Column("expires_at", Moment),
+        sa.Column("revoked_at", Moment),
     )
     create_table(
         "audit_log",
-        sa.Column("id", Id(length=16), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("actor", sa.String(length=100), nullable=False),
-        sa.Column("action", sa.String(length=50), nullable=False),
-        sa.Column("subject", sa.String(length=200), nullable=False),
-        sa.Column("detail", sa.JSON(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_log")),
-        **MYSQL,
+        sa.Column("id", Id, primary_key=True),
+        sa.Column("created_at", Moment, nullable=False),
+        sa.Column("actor", sa.String(100), nullable=False),
+        sa.Column("action", sa.String(50), nullable=False),
+        sa.Column("subject", sa.String(200), nullable=False),
+        sa.Column("detail", sa.JSON, nullable=False),
     )
-    create_index("ix_audit_log_action_id", "audit_log", ["action", "id"])
-    create_index("ix_audit_log_subject_id", "audit_log", ["subject", "id"])
+    create_index("audit_log", "action", "id")
+    create_index("audit_log", "subject", "id")
     create_table(
         "predictions",
-        sa.Column("id", Id(length=16), nullable=False),
-        sa.Column("label", sa.String(length=100), nullable=False),
-        sa.Column("confidence", sa.Double(), nullable=False),
-        sa.Column("probabilities", sa.JSON(), nullable=False),
-        sa.Column("in_distribution", sa.Boolean(), nullable=False),
-        sa.Column("model_name", sa.String(length=100), nullable=False),
-        sa.Column("model_version", sa.String(length=32), nullable=False),
-        sa.Column("track", sa.String(length=32), nullable=False),
-        sa.Column("duration_ms", sa.Double(), nullable=False),
-        sa.Column("photo_key", sa.String(length=255), nullable=True),
-        sa.Column("client", sa.String(length=64), nullable=True),
-        sa.Column("verdict", sa.String(length=5), nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_predictions")),
-        **MYSQL,
+        sa.Column("id", Id, primary_key=True),
+        sa.Column("label", sa.String(100), nullable=False),
+        sa.Column("confidence", sa.Double, nullable=False),
+        sa.Column("probabilities", sa.JSON, nullable=False),
+        sa.Column("in_distribution", sa.Boolean, nullable=False),
+        sa.Column("model_name", sa.String(100), nullable=False),
+        sa.Column("model_version", sa.String(32), nullable=False),
+        sa.Column("track", sa.String(32), nullable=False),
+        sa.Column("duration_ms", sa.Double, nullable=False),
+        sa.Column("photo_key", sa.String(255)),
+        sa.Column("client", sa.String(64)),
+        sa.Column("verdict", sa.String(5)),
     )
-    create_index("ix_predictions_client_id", "predictions", ["client", "id"])
-    create_index("ix_predictions_confidence_id", "predictions", ["confidence", "id"])
-    create_index("ix_predictions_label_id", "predictions", ["label", "id"])
-    create_index("ix_predictions_model_version_id", "predictions", ["model_version", "id"])
-    create_index("ix_predictions_verdict_id", "predictions", ["verdict", "id"])
+    create_index("predictions", "client", "id")
+    create_index("predictions", "confidence", "id")
+    create_index("predictions", "label", "id")
+    create_index("predictions", "model_version", "id")
+    create_index("predictions", "verdict", "id")
     create_table(
         "releases",
-        sa.Column("id", Id(length=16), nullable=False),
-        sa.Column("model_name", sa.String(length=100), nullable=False),
-        sa.Column("model_version", sa.String(length=32), nullable=False),
-        sa.Column("previous_version", sa.String(length=32), nullable=True),
-        sa.Column("strategy", sa.String(length=20), nullable=False),
-        sa.Column("state", sa.String(length=20), nullable=False),
-        sa.Column("weight", sa.Integer(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("started_at", Moment(), nullable=False),
-        sa.Column("ended_at", Moment(), nullable=True),
-        sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_releases")),
-        **MYSQL,
+        sa.Column("id", Id, primary_key=True),
+        sa.Column("model_name", sa.String(100), nullable=False),
+        sa.Column("model_version", sa.String(32), nullable=False),
+        sa.Column("previous_version", sa.String(32)),
+        sa.Column("strategy", sa.String(20), nullable=False),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("weight", sa.Integer, nullable=False),
+        sa.Column("reason", sa.Text),
+        sa.Column("started_at", Moment, nullable=False),
+        sa.Column("ended_at", Moment),
+        sa.Column("revision", sa.BigInteger, nullable=False),
     )
-    create_index("ix_releases_state", "releases", ["state"])
+    create_index("releases", "state")
     create_table(
         "feedback",
-        sa.Column("prediction_id", Id(length=16), nullable=False),
-        sa.Column("label", sa.String(length=100), nullable=False),
-        sa.Column("correct", sa.Boolean(), nullable=False),
-        sa.Column("model_version", sa.String(length=32), nullable=False),
-        sa.Column("actor", sa.String(length=100), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["prediction_id"], ["predictions.id"], name=op.f("fk_feedback_prediction_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("prediction_id", name=op.f("pk_feedback")),
-        **MYSQL,
+        sa.Column("prediction_id", Id, sa.ForeignKey("predictions.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("label", sa.String(100), nullable=False),
+        sa.Column("correct", sa.Boolean, nullable=False),
+        sa.Column("model_version", sa.String(32), nullable=False),
+        sa.Column("actor", sa.String(100), nullable=False),
+        sa.Column("created_at", Moment, nullable=False),
     )
-    create_index("ix_feedback_created_at", "feedback", ["created_at"])
+    create_index("feedback", "created_at")
 
 
 def downgrade() -> None:

@@ -10,13 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dandelion.errors import OrchestrationError
-from dandelion.orchestration.catalogue import Deployment, flows_folder, list_deployments
+from dandelion.flows.catalogue import Deployment, list_deployments
 from dandelion.orchestration.prefect_api import PrefectApi, prefect_url
 from dandelion.settings import PrefectSettings, Settings
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
-    from prefect.events import DeploymentEventTrigger
 
 # One run trains; monitoring or a batch may run beside it.
 MAX_RUNS = 3
@@ -38,30 +37,26 @@ def use_prefect(options: PrefectSettings) -> None:
         os.environ["PREFECT_API_AUTH_STRING"] = options.auth.get_secret_value()
 
 
-async def wait_for_prefect(settings: Settings, seconds: float = PATIENCE_SECONDS) -> None:
+async def wait_for_prefect(settings: Settings) -> None:
     """Return once Prefect responds.
 
     Raises:
-        OrchestrationError: It did not respond within that time.
+        OrchestrationError: It did not respond for `PATIENCE_SECONDS`.
     """
     async with PrefectApi(settings) as api:
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while not await api.is_reachable():  # noqa: ASYNC110 -- another process's state has no event
                     await asyncio.sleep(0.5)
         except TimeoutError as error:
             raise OrchestrationError(
-                f"Prefect at {api.url} did not respond for {seconds:.0f} s.",
+                f"Prefect at {api.url} did not respond for {PATIENCE_SECONDS:.0f} s.",
                 "Start it with `dandelion up`, or set DANDELION_PREFECT__URL.",
             ) from error
 
 
 def serve(settings: Settings, say: Callable[[str], None]) -> None:
-    """Run all flows that are triggered or due, each in its own process, until SIGTERM or Ctrl-C.
-
-    Args:
-        settings: Where Prefect is.
-        say: Called with one line once the flows are registered.
+    """Run all flows that are triggered or due, and `say` a line once they are registered; SIGTERM and Ctrl-C end it.
 
     Raises:
         OrchestrationError: Prefect does not respond.
@@ -74,12 +69,11 @@ async def _serve(settings: Settings, say: Callable[[str], None]) -> None:
     await wait_for_prefect(settings)
     from prefect.runner import Runner
 
-    folder = flows_folder(settings.prefect)
     # Deployments and their schedules outlive this process: runs that fall due meanwhile start when it is back.
     runner = Runner(name="dandelion", pause_on_shutdown=False, limit=MAX_RUNS, query_seconds=POLL_SECONDS)
     deployments = list_deployments(settings.prefect)
     for each in deployments:
-        await runner.aadd_deployment(as_runner_deployment(each, f"{folder / each.entrypoint}"))
+        await runner.aadd_deployment(as_runner_deployment(each))
     say(f"Flows are served: {', '.join(each.name for each in deployments)}.")
     stop = asyncio.Event()
     # Prefect's own SIGTERM handler calls a coroutine without awaiting it, and then raises an exception.
@@ -98,26 +92,22 @@ def _on_signal(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, *_: object,
     loop.call_soon_threadsafe(stop.set)
 
 
-def as_runner_deployment(each: Deployment, entrypoint: str) -> RunnerDeployment:
+def as_runner_deployment(each: Deployment) -> RunnerDeployment:
     """A flow as Prefect's client registers it."""
     from prefect.deployments.runner import RunnerDeployment
-
-    return RunnerDeployment.from_entrypoint(
-        entrypoint,
-        name=each.name,
-        description=each.description,
-        cron=each.cron or None,
-        triggers=[_after_crash(each)] if each.resumes_after_crash else [],
-    )
-
-
-def _after_crash(each: Deployment) -> DeploymentEventTrigger:
-    """Trigger another run when one was killed: it resumes from what the killed run had recorded."""
     from prefect.events import DeploymentEventTrigger
 
-    return DeploymentEventTrigger(
+    # When a run was killed, another run resumes from what it had recorded.
+    after_crash = DeploymentEventTrigger(
         name=f"{each.name} resumes after a crash",
         expect={"prefect.flow-run.Crashed"},
         match_related={"prefect.resource.role": "deployment", "prefect.resource.name": each.name},
         parameters={"reason": "resumes after a crash"},
+    )
+    return RunnerDeployment.from_entrypoint(
+        each.entrypoint,
+        name=each.name,
+        description=each.description,
+        cron=each.cron or None,
+        triggers=[after_crash] if each.resumes_after_crash else [],
     )

@@ -4,46 +4,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from dandelion.errors import OrchestrationError, SettingsError
-from dandelion.orchestration.catalogue import flows_folder, list_deployments
-from dandelion.orchestration.serve import as_runner_deployment, use_prefect, wait_for_prefect
+from dandelion.flows.catalogue import list_deployments
+from dandelion.flows.serve import as_runner_deployment, use_prefect, wait_for_prefect
 from dandelion.settings import Settings
 
 KUBERNETES = "kubernetes"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where the flows run.
+async def deploy(
+    settings: Settings,
+    pool: str,
+    kind: str,
+    *,
+    concurrency: int | None,
+    folder: Path,
+    template: Mapping[str, Any] | None,
+    variables: Mapping[str, Any],
+) -> list[str]:
+    """Create or update a work pool and every deployment; return the deployments' names. May be repeated.
 
-    Attributes:
+    Args:
+        settings: Where Prefect is, and the schedules.
         pool: The work pool; it is created if it does not exist.
         kind: Its type: `kubernetes`, `process`, `docker` ...
         concurrency: Maximum number of runs at once; None sets no limit.
-        image: Image of the runs, if the pool runs images.
-        folder: Folder of the flows where they run; None means the same as here.
+        folder: Working directory of the runs. Without one, Prefect would copy this process's folder into each run.
         template: Base job template of the pool; None means one that passes Pod Security "restricted" on Kubernetes, and
             Prefect's own elsewhere.
-        variables: Variables of the template: `namespace`, `service_account_name`, `env` ...
-    """
-
-    pool: str
-    kind: str
-    concurrency: int | None = None
-    image: str | None = None
-    folder: Path | None = None
-    template: Mapping[str, Any] | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict)
-
-
-async def deploy(settings: Settings, target: Target) -> list[str]:
-    """Create or update the work pool and every deployment; return the deployments' names. May be repeated.
+        variables: Variables of the template: `image`, `namespace`, `service_account_name`, `env` ...
 
     Raises:
         OrchestrationError: Prefect does not respond, or refuses the template.
@@ -56,36 +50,27 @@ async def deploy(settings: Settings, target: Target) -> list[str]:
     from prefect.exceptions import PrefectException, PrefectHTTPStatusError
     from prefect.runner.storage import LocalStorage
 
-    template = dict(target.template or await _template(target.kind))
-    if target.kind == KUBERNETES:
+    template = dict(template or await _template(kind))
+    if kind == KUBERNETES:
         check_job(template)
-    here = flows_folder(settings.prefect)
-    variables = dict(target.variables) | ({"image": target.image} if target.image else {})
-    names = []
+    deployments = list_deployments(settings.prefect)
     try:
         async with get_client() as client:
-            pool = WorkPoolCreate(
-                name=target.pool,
-                type=target.kind,
-                base_job_template=template,
-                concurrency_limit=target.concurrency,
-            )
-            await client.create_work_pool(pool, overwrite=True)
-            for each in list_deployments(settings.prefect):
-                deployment = as_runner_deployment(each, f"{here / each.entrypoint}")
-                deployment.entrypoint = each.entrypoint
-                deployment.storage = LocalStorage(str(target.folder or here))
-                deployment.work_pool_name = target.pool
-                deployment.job_variables = variables
+            wanted = WorkPoolCreate(name=pool, type=kind, base_job_template=template, concurrency_limit=concurrency)
+            await client.create_work_pool(wanted, overwrite=True)
+            for each in deployments:
+                deployment = as_runner_deployment(each)
+                deployment.storage = LocalStorage(str(folder))
+                deployment.work_pool_name = pool
+                deployment.job_variables = dict(variables)
                 identity = await deployment.aapply()
                 if not each.cron:  # else Prefect leaves an earlier schedule in place
                     await client.update_deployment(identity, DeploymentUpdate(schedules=[]))
-                names.append(each.name)
     except (PrefectHTTPStatusError, PrefectException) as error:
         raise OrchestrationError(
             f"Prefect refused the work pool or a deployment ({error}).", "Check the template and Prefect's log."
         ) from error
-    return names
+    return [each.name for each in deployments]
 
 
 def read_template(file: Path) -> dict[str, Any]:

@@ -1,17 +1,15 @@
-"""Listing every version of the objects on an S3 server.
-
-minio-py can list them, too, but it parses their times and refuses those with nanoseconds, which some servers send.
-"""
+"""Responses of an S3 server that minio-py parses incompletely or refuses: XML documents, and lists of versions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
+from xml.etree import ElementTree as ET
 
 from minio import Minio
-
-from dandelion.objects.document import read_document
+from minio.error import InvalidResponseError
+from urllib3 import BaseHTTPResponse
 
 PAGE = 1000
 
@@ -34,6 +32,8 @@ class ObjectVersion:
 def list_versions(client: Minio, bucket: str, prefix: str) -> Iterator[ObjectVersion]:
     """Versions of the objects whose keys begin with `prefix`.
 
+    minio-py can list them, too, but it parses their times and refuses those with nanoseconds, which some servers send.
+
     Raises:
         S3Error: The server refuses, or has no versions.
         InvalidResponseError: The response is not a list of versions.
@@ -52,3 +52,21 @@ def list_versions(client: Minio, bucket: str, prefix: str) -> Iterator[ObjectVer
             return
         query["key-marker"] = read(page.findtext("NextKeyMarker", ""))
         query["version-id-marker"] = page.findtext("NextVersionIdMarker", "")
+
+
+def read_document(response: BaseHTTPResponse) -> ET.Element:
+    """The elements of a response, by names without a namespace, which only some servers send.
+
+    Raises:
+        InvalidResponseError: The response is not such a document.
+    """
+    text = response.data.decode(errors="replace")
+    if "<!DOCTYPE" in text:
+        raise InvalidResponseError(response.status, response.headers.get("content-type"), "it declares a document type")
+    try:
+        root = ET.fromstring(text)  # noqa: S314 -- without a declared type there is nothing to expand
+    except ET.ParseError as error:
+        raise InvalidResponseError(response.status, response.headers.get("content-type"), str(error)) from error
+    for each in root.iter():
+        each.tag = each.tag.rpartition("}")[2]
+    return root
