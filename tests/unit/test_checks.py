@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from random import Random
 
 import pytest
 from PIL import Image
@@ -14,10 +15,10 @@ from dandelion.cli.data import app
 from dandelion.domain import Split
 from dandelion.errors import DataError
 from dandelion.training.checks import Severity, check_photos
-from dandelion.training.photos import scan_photos
+from dandelion.training.photos import Photo, scan_photos
 from dandelion.training.report import render_report
 from dandelion.training.sample import CLASSES, create_sample
-from dandelion.training.splits import assign_folds, assign_splits, dataset_digest, group_near_duplicates
+from dandelion.training.splits import NEAR_BITS, assign_folds, assign_splits, dataset_digest, group_near_duplicates
 from tests.photos import photos_folder
 
 
@@ -146,6 +147,22 @@ def test_near_duplicates_share_a_split_and_a_fold(folder: Path) -> None:
     for group in groups:
         assert len({photos[index].split for index in group}) == 1
         assert len({folds[index] for index in group}) == 1
+
+
+def test_near_duplicates_are_connected_through_others_whatever_their_number() -> None:
+    """As pair by pair, over more hashes than are compared at a time."""
+    random = Random(5)  # noqa: S311 -- no secret
+    hashes = [random.getrandbits(64) for _ in range(40)]
+    for _ in range(600):
+        hashes.append(random.choice(hashes) ^ sum(1 << bit for bit in random.sample(range(64), 5)))
+    random.shuffle(hashes)
+    groups: list[set[int]] = []
+    for index, value in enumerate(hashes):
+        near = [group for group in groups if any((hashes[i] ^ value).bit_count() <= NEAR_BITS for i in group)]
+        groups = [group for group in groups if group not in near] + [{index}.union(*near)]
+    photos = [Photo(Path(), "grass", str(i), value, 1, 1, "PNG", 9.0) for i, value in enumerate(hashes)]
+    found = group_near_duplicates(photos)
+    assert sorted(map(sorted, groups)) == found
 
 
 def test_the_digest_follows_content_and_not_names(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,14 @@ def test_a_path_in_a_pipe_is_neither_cut_nor_read_as_colours(tmp_path: Path) -> 
     photo.write_text("no photo")
     shown = dandelion("predict", str(photo), home=tmp_path / "home")
     assert str(photo) in shown.stdout
+
+
+def test_a_name_that_is_not_utf_8_is_reported_as_json(tmp_path: Path) -> None:
+    photo = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    photo.write_bytes(jpeg())
+    done = dandelion("predict", str(photo), "--json", home=tmp_path / "home")
+    assert done.returncode == 0, done.stderr
+    assert str(photo) in json.dumps(json.loads(done.stdout), ensure_ascii=False)
 
 
 def test_who_types_has_a_number_where_the_machine_knows_no_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,8 @@ import httpx
 import msgspec
 import pytest
 
+from dandelion.errors import RegistryError
+from dandelion.registry import Registry
 from dandelion.registry.rest import API, ARTIFACTS, RestClient, RestError, is_plain
 from tests.servers.scripted import Handler, listening
 
@@ -107,6 +109,13 @@ def test_an_answer_that_is_no_json_is_an_error(server: Server) -> None:
     server.say(f"{API}/model-versions/get", b"<html>")
     with pytest.raises(msgspec.DecodeError):
         ask(server).get_model_version("plants", "3")
+
+
+@pytest.mark.parametrize("told", [{}, {"name": "plants"}, {**VERSION, "creation_timestamp": "soon"}])
+def test_an_answer_without_what_a_version_has_is_an_error_of_the_registry(server: Server, told: object) -> None:
+    server.say(f"{API}/model-versions/get", {"model_version": told})
+    with pytest.raises(RegistryError, match="look up version 3"):
+        Registry(server.url, "plants").get_version("3")
 
 
 def test_a_folder_comes_with_what_is_in_its_folders(server: Server, tmp_path: Path) -> None:

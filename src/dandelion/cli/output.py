@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ def console(*, error: bool = False) -> Console:
 
 def print_json(found: object) -> None:
     """Print a value as one line of JSON."""
-    typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=0).decode())
+    # Names of files need not be UTF-8; json escapes what msgspec refuses.
+    typer.echo(json.dumps(found, default=msgspec.to_builtins))
 
 
 @contextmanager

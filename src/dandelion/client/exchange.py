@@ -109,8 +109,9 @@ def content_of(response: httpx.Response) -> bytes:
 
 
 def as_list(response: httpx.Response, name: str, kind: type[Decoded]) -> list[Decoded]:
-    """The list in the field `name` of a JSON object."""
-    return decode(response, dict[str, list[kind]])[name]  # type: ignore[valid-type]
+    """The list in the field `name` of a JSON object; later versions may add other fields."""
+    answer = msgspec.defstruct("Answer", [(name, list[kind])])  # type: ignore[valid-type]
+    return list(getattr(decode(response, answer), name))
 
 
 def decode(response: httpx.Response, kind: type[Decoded]) -> Decoded:

@@ -34,7 +34,7 @@ async def deploy(
         pool: The work pool; it is created if it does not exist.
         kind: Its type: `kubernetes`, `process`, `docker` ...
         concurrency: Maximum number of runs at once; None sets no limit.
-        folder: Working directory of the runs. Without one, Prefect would copy this process's folder into each run.
+        folder: Working directory of the runs.
         template: Base job template of the pool; None means one that passes Pod Security "restricted" on Kubernetes, and
             Prefect's own elsewhere.
         variables: Variables of the template: `image`, `namespace`, `service_account_name`, `env` ...

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-
-import msgspec
+from typing import Any
 
 from dandelion.domain import RETRAINING_STEPS, FlowRun, FlowStep, Retraining, TriggeredRetraining
 from dandelion.orchestration.prefect_api import ENDED, PrefectApi
@@ -84,7 +83,7 @@ def _retraining(run: FlowRun) -> Retraining:
         state=run.state,
         started_at=run.started_at,
         ended_at=run.ended_at,
-        reason=str(msgspec.convert(run.parameters, RetrainingRequest)),
+        reason=str(_request(run.parameters)),
         decision=decision,
         message=run.message if run.state in ENDED else "",
         steps=[
@@ -92,3 +91,9 @@ def _retraining(run: FlowRun) -> Retraining:
             for name in RETRAINING_STEPS
         ],
     )
+
+
+def _request(parameters: dict[str, Any]) -> RetrainingRequest:
+    """The request of any run, also of one that somebody started with odd parameters."""
+    reason, alert = (str(parameters.get(name) or "") for name in ("reason", "alert"))
+    return RetrainingRequest(bool(parameters.get("force")), reason, alert)

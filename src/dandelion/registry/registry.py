@@ -126,18 +126,19 @@ class Registry:
         with self.asking("list the versions"):
             found = self._mlflow.search_model_versions(f"name = '{self.name}'", max_results=1000)
             model = _absent_is_none(lambda: self._mlflow.get_registered_model(self.name))
-        # MLflow leaves aliases out of search results.
-        aliases = model.aliases.items() if model else ()
-        versions = [
-            _version(each, (alias for alias, version in aliases if str(version) == str(each.version))) for each in found
-        ]
+            # MLflow leaves aliases out of search results.
+            aliases = model.aliases.items() if model else ()
+            versions = [
+                _version(each, (alias for alias, version in aliases if str(version) == str(each.version)))
+                for each in found
+            ]
         return sorted(versions, key=lambda each: int(each.version), reverse=True)
 
     def find_alias(self, alias: str) -> ModelVersion | None:
         """The version that `alias` points at; None if it points nowhere."""
         with self.asking(f"look up the alias {alias!r}"):
             found = _absent_is_none(lambda: self._mlflow.get_model_version_by_alias(self.name, alias))
-        return None if found is None else _version(found, found.aliases or [alias])
+            return None if found is None else _version(found, found.aliases or [alias])
 
     def get_version(self, version: str) -> ModelVersion:
         """One version by its number.
@@ -147,11 +148,11 @@ class Registry:
         """
         with self.asking(f"look up version {version}"):
             found = _absent_is_none(lambda: self._mlflow.get_model_version(self.name, version))
-        if found is None:
-            raise VersionNotFoundError(
-                f"{self.name} has no version {version!r}.", "List the versions with `dandelion models list`."
-            )
-        return _version(found, found.aliases)
+            if found is not None:
+                return _version(found, found.aliases)
+        raise VersionNotFoundError(
+            f"{self.name} has no version {version!r}.", "List the versions with `dandelion models list`."
+        )
 
     def read_metrics(self, version: ModelVersion) -> dict[str, float]:
         """Metrics on the test split, from the version's package; empty for versions that Dandelion did not register."""

@@ -21,7 +21,7 @@ class PrefectSettings(Section):
     auth: SecretStr | None = Field(None, description="`user:password` of a Prefect server that requires it.")
     schedules: dict[str, str] = Field(
         {},
-        description="Cron schedules in UTC, by flow, which replace those in `flows/prefect.yaml`: "
+        description="Cron schedules in UTC, by flow, which replace the flows' own: "
         '`{"retrain": "0 4 * * *"}`; an empty one removes the schedule.',
     )
     runner: Literal["threads", "dask", "ray"] = Field(

@@ -117,13 +117,15 @@ def group_near_duplicates(photos: Sequence[Photo]) -> list[list[int]]:
     hashes, index_of = np.unique(
         np.array([photo.perceptual_hash for photo in photos], dtype=np.uint64), return_inverse=True
     )
-    blocks = []
+    every = first_of_group = group_of = np.arange(len(hashes))
     for start in range(0, len(hashes), _ROWS):
         distances = np.bitwise_count(hashes[start : start + _ROWS, None] ^ hashes[None, start:])
-        blocks.append(np.argwhere(distances <= NEAR_BITS) + start)
-    near = np.concatenate(blocks)
-    links = coo_array((np.ones(len(near), dtype=bool), (near[:, 0], near[:, 1])), shape=(len(hashes), len(hashes)))
-    _, group_of = connected_components(links, directed=False)
+        near = np.argwhere(distances <= NEAR_BITS) + start
+        # One link a hash stands for all links of the blocks before, of which there may be too many for the memory.
+        ends = (np.append(near[:, 0], every), np.append(near[:, 1], first_of_group))
+        links = coo_array((np.ones(len(ends[0]), dtype=bool), ends), shape=(len(hashes), len(hashes)))
+        _, group_of = connected_components(links, directed=False)
+        first_of_group = np.unique(group_of, return_index=True)[1][group_of]
     groups: defaultdict[int, list[int]] = defaultdict(list)
     for i, group in enumerate(group_of[index_of].tolist()):
         groups[group].append(i)

@@ -22,6 +22,7 @@ from dandelion.package import ModelPackage
 from dandelion.package.network import Network
 from dandelion.training.graphs import run_graph
 
+_BATCH = 16  # photos whose activations are in memory at once
 MAX_DIFFERENCE = 0.01  # of the embedding's largest value; rounding makes 0.00001
 _ROOT = "__module.classifier."
 _NORMALISED = "/aten::batch_norm"
@@ -115,21 +116,29 @@ def _take_over(model: nn.Module, folded: dict[str, tuple[Floats, Floats]], feeds
 @torch.no_grad()
 def _renormalise(network: Network, photos: Pixels) -> Floats:
     """Give every normalisation the statistics of `photos` without changing its output; return their embeddings."""
+    norms = [module for module in network.classifier.modules() if isinstance(module, nn.BatchNorm2d)]
+    seen: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {norm: [] for norm in norms}
 
-    def adapt(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
+    def record(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         variance, mean = torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0)
+        seen[norm].append((variance, mean))
+
+    batches = torch.from_numpy(photos).split(_BATCH)
+    hooks = [norm.register_forward_pre_hook(record) for norm in norms]
+    for batch in batches:
+        network.features(batch)
+    for hook in hooks:
+        hook.remove()
+    shares = torch.tensor([len(batch) / len(photos) for batch in batches])
+    for norm in norms:
+        variances, means = (torch.stack(parts) for parts in zip(*seen[norm], strict=True))
+        mean = shares @ means
+        variance = shares @ (variances + means.square()) - mean.square()
         norm.running_mean.copy_(mean)  # type: ignore[union-attr]
         norm.running_var.copy_(variance)  # type: ignore[union-attr]
         norm.weight.copy_((variance + norm.eps).sqrt())
         norm.bias.add_(mean)
-
-    pixels = torch.from_numpy(photos)
-    norms = [module for module in network.classifier.modules() if isinstance(module, nn.BatchNorm2d)]
-    hooks = [norm.register_forward_pre_hook(adapt) for norm in norms]
-    network.features(pixels)
-    for hook in hooks:
-        hook.remove()
-    return network.head(network.features(pixels))[1].numpy()
+    return torch.cat([network.head(network.features(batch))[1] for batch in batches]).numpy()
 
 
 def _refusal(package: ModelPackage, why: str) -> TrainingError:

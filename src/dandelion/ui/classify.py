@@ -135,13 +135,18 @@ class ClassifyTab:
             async with turns:
                 found[path] = await self._classify_one(client, path)
 
-        work = asyncio.gather(*(classify(path) for path in paths))
+        tasks = {asyncio.create_task(classify(path)) for path in paths}
         try:
-            while not (await asyncio.wait([work], timeout=SHOW_SECONDS))[0]:
-                yield found
-            await work
+            waiting = tasks
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, timeout=SHOW_SECONDS)
+                for task in done:
+                    task.result()
+                if waiting:
+                    yield found
         finally:
-            work.cancel()  # the visitor may have left
+            for task in tasks:  # the visitor may have left
+                task.cancel()
         yield found
 
     async def _classify_one(self, client: AsyncClient, path: str) -> Result:

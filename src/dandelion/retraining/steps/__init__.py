@@ -1,4 +1,4 @@
-"""The seven steps, in order, each safe to repeat. `flows/retrain.py` runs them as Prefect tasks.
+"""The seven steps, in order, each safe to repeat. `dandelion.flows.retrain` runs them as Prefect tasks.
 
 A step raises a `DandelionError` when a server does not respond, or the photos, the recipe or the disk do not suffice.
 
