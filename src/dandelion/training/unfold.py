@@ -123,7 +123,7 @@ def _renormalise(network: Network, photos: Pixels) -> Floats:
         variance, mean = torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0)
         seen[norm].append((variance, mean))
 
-    batches = torch.from_numpy(photos).split(_BATCH)
+    batches = [torch.from_numpy(photos[start : start + _BATCH]) for start in range(0, len(photos), _BATCH)]
     hooks = [norm.register_forward_pre_hook(record) for norm in norms]
     for batch in batches:
         network.features(batch)
