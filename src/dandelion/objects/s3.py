@@ -223,10 +223,11 @@ class S3Store(ObjectStore):
 
 
 def _stored(key: str, headers: Mapping[str, Any]) -> Stored:
+    said = {name.lower(): value for name, value in headers.items()}  # of a header that a proxy repeats, the last counts
     return Stored(
         key=key,
-        size_bytes=int(headers.get("content-length", 0)),
-        modified_at=parsedate_to_datetime(headers["last-modified"]),
-        sha256=headers.get(_SUM) or None,
-        content_type=str(headers.get("content-type", "")),
+        size_bytes=int(said.get("content-length", 0)),
+        modified_at=parsedate_to_datetime(said["last-modified"]),
+        sha256=said.get(_SUM) or None,
+        content_type=str(said.get("content-type", "")),
     )
