@@ -16,6 +16,7 @@ from PIL.ExifTags import GPS, IFD, Base
 from dandelion.errors import PhotoError
 from dandelion.imaging import clean, decode
 from tests.photos import jpeg
+from tests.profiles import WIDE, rgb_profile
 
 SECRETS = (b"Ada Lovelace", b"SecretCam", b"52.5163", b"a comment", b"Exif")
 
@@ -46,7 +47,7 @@ def encoded(kind: str, turned: int = 1, *, progressive: bool = False) -> bytes:
         options["comment"] = b"a comment"
     if kind in {"JPEG", "PNG", "WEBP"}:
         options["xmp"] = b"<x:xmpmeta>Ada Lovelace</x:xmpmeta>"
-        options["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        options["icc_profile"] = rgb_profile(WIDE["Display P3"], padding=70_000)  # of several segments
     picture().save(stream, kind, exif=exif(turned), **options)
     return stream.getvalue()
 
@@ -64,6 +65,49 @@ def test_metadata_goes_and_pixels_and_colours_stay(kind: str, progressive: bool)
         assert not image.getexif()
     assert np.array_equal(decode(after.data), decode(before))
     assert clean(after.data) == after
+
+
+def profiled(kind: str, profile: bytes) -> bytes:
+    stream = io.BytesIO()
+    picture().save(stream, kind, icc_profile=profile)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_profile_that_changes_nothing_goes(kind: str) -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for profile in (srgb, srgb[:128] + b"Ada Lovelace" * 20):
+        before = profiled(kind, profile)
+        after = clean(before)
+        assert after.data == clean(profiled(kind, b"")).data or kind == "WEBP"
+        with Image.open(io.BytesIO(after.data)) as image:
+            assert "icc_profile" not in image.info
+        assert b"Ada" not in after.data
+        assert np.array_equal(decode(after.data), decode(before))
+
+
+def test_a_profile_in_a_png_loses_its_name() -> None:
+    before = profiled("PNG", rgb_profile(WIDE["Display P3"]))
+    at = before.find(b"iCCP")
+    name = before[at + 4 : before.find(b"\0", at)]
+    length = int.from_bytes(before[at - 4 : at], "big")
+    body = b"iCCPAda Lovelace" + before[at + 4 + len(name) : at + 4 + length]
+    named = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    renamed = before[: at - 4] + named + before[at + 8 + length :]
+    assert clean(renamed) == clean(before)
+    assert np.array_equal(decode(clean(renamed).data), decode(before))
+
+
+@pytest.mark.parametrize("marker", [0x02, 0xC8, 0xCC, 0xDC, 0xDE, 0xF0, 0xF3, 0xFD])
+def test_segments_that_no_picture_needs_go(marker: int) -> None:
+    before = jpeg()[:20] + segment(marker, b"Ada Lovelace") + jpeg()[20:]
+    assert clean(before) == clean(jpeg())
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_photo_behind_one_without_an_end_goes(progressive: bool) -> None:
+    before = encoded("JPEG", progressive=progressive)
+    assert clean(before[:-2] + encoded("JPEG")) == clean(before)
 
 
 @pytest.mark.parametrize("turned", range(2, 9))

@@ -1,7 +1,7 @@
 """Decoding photos to uint8 RGB, upright, no larger than needed.
 
-libjpeg-turbo decodes JPEG, at a fraction of the size if that suffices; Pillow decodes the other formats. No photo is
-decoded before its header is read and its size accepted.
+`scans` decodes JPEG, at a fraction of the size if that suffices; Pillow decodes the other formats. No photo is decoded
+before its header is read and its size accepted.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import struct
 import threading
 import zlib
 from dataclasses import dataclass
-from functools import partial
-from typing import cast
+from typing import Any
 
 import numpy as np
-import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 from dandelion.domain.arrays import Pixels
 from dandelion.errors import NotAnImageError, PhotoTooLargeError, UnsupportedFormatError
-from dandelion.imaging import gif, heif, jpeg, png
+from dandelion.imaging import formats, gif, heif, jpeg, png, samples
+from dandelion.imaging.colour import MAX_PROFILE_BYTES, convert_to_srgb, is_needed
 from dandelion.imaging.orientation import read_orientation, turn_upright
+from dandelion.imaging.scans import decode_scans
 
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF"]
 with contextlib.suppress(ImportError):  # an extra, since its decoder is under the LGPL
@@ -39,23 +39,15 @@ _large = threading.Lock()
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked instead, from the header and for every format
 
 _READABLE = f"Send a photo as {', '.join(FORMATS)}."
-_OTHER_FORMATS = {
-    b"%PDF": "PDF",
-    b"II*\x00": "TIFF",
-    b"MM\x00*": "TIFF",
-    b"8BPS": "Photoshop",
-    b"\x00\x00\x01\x00": "ICO",
-    b"\xff\x0a": "JPEG XL",
-    b"\x00\x00\x00\x0cJXL ": "JPEG XL",
-    b"\x00\x00\x00\x0cjP  ": "JPEG 2000",
-}
-_HARMLESS = ("xtraneous", "nvalid SOS", "nsupported marker", "nknown Adobe", "dobe")
 # What decoders raise for damaged photos; those of AVIF and HEIF raise RuntimeError.
 _BROKEN = (
     *(OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError, IndexError, RuntimeError),
-    *(struct.error, zlib.error),
+    *(ArithmeticError, struct.error, zlib.error),  # an AVIF of no frames a second is divided by
 )
 _TILE = 1024  # pixels
+_JPEG = b"\xff\xd8"
+_INKS = 4
+_GREY = {"1", "L", "LA", "I", "I;16", "F"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +66,9 @@ def probe(data: bytes) -> Header:
         NotAnImageError: The bytes are not an image.
         UnsupportedFormatError: An image in a format that is not supported.
     """
-    if data[:3] == b"\xff\xd8\xff":
-        height, width, _ = _read_jpeg_header(data)
-        return Header("JPEG", width, height)
+    if data.startswith(_JPEG):
+        frame = jpeg.read_head(data).frame
+        return Header("JPEG", frame.width, frame.height)
     with _open(data) as image:
         return Header(image.format or "", image.width, image.height)
 
@@ -96,12 +88,15 @@ def decode(data: bytes, *, min_side: int | None = None, max_pixels: int | None =
         PhotoTooLargeError: The photo has more pixels than `max_pixels`.
     """
     limit = MAX_PIXELS if max_pixels is None else max_pixels
-    if data[:3] == b"\xff\xd8\xff":
+    if data.startswith(_JPEG):
         return _decode_jpeg(data, min_side or 0, limit)
     with _open(data) as image:
         _check_size(image.width, image.height, limit // 2 if image.format in _COSTLY else limit)
         with _large if image.width * image.height > _LARGE_PIXELS else contextlib.nullcontext():
-            return turn_upright(_to_rgb(image, min_side or 0), _orientation(image))
+            photo = _to_rgb(_crop(image, data), min_side or 0)
+    is_grey = image.mode in _GREY
+    converted = convert_to_srgb(photo[..., :1] if is_grey else photo, _profile(image), min_side or 0)
+    return turn_upright(photo if converted is None else converted, _orientation(image))
 
 
 def orientation(data: bytes) -> int:
@@ -110,65 +105,58 @@ def orientation(data: bytes) -> int:
     Raises:
         PhotoError: The bytes are not an image.
     """
-    if data[:3] == b"\xff\xd8\xff":
-        return read_orientation(jpeg.read_exif(data))
+    if data.startswith(_JPEG):
+        head = jpeg.read_head(data)
+        return read_orientation(head.exif, head.xmp)
     with _open(data) as image:
         return _orientation(image)
 
 
-def _read_jpeg_header(data: bytes) -> tuple[int, int, str]:
-    """Height, width and colours."""
-    try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except (ValueError, KeyError) as error:
-        raise NotAnImageError(f"This JPEG has a damaged header ({error}).", _READABLE) from error
-    return height, width, colours
+def find_profile(data: bytes) -> bytes:
+    """The colour profile without which a photo, no JPEG, would not look as it should; empty if it needs none.
+
+    Raises:
+        PhotoError: The bytes are not an image.
+    """
+    with _open(data) as image:
+        profile = _profile(image)
+        return profile if is_needed(profile, 1 if image.mode in _GREY else 3) else b""
 
 
 def _decode_jpeg(data: bytes, min_side: int, limit: int) -> Pixels:
-    height, width, colours = _read_jpeg_header(data)
-    _check_size(width, height, limit)
-    jpeg.check_scans(data)
-    if colours in {"CMYK", "YCCK"}:
-        inks = _decode_turbo(data, "CMYK", min_side)
-        # Inverted, as Adobe writes it and all readers expect it.
-        photo = _to_rgb(Image.frombytes("CMYK", (inks.shape[1], inks.shape[0]), inks.data, "raw", "CMYK;I"), 0)
-    else:
-        photo = _decode_turbo(data, "RGB", min_side)
-    return turn_upright(photo, orientation(data))
-
-
-def _decode_turbo(data: bytes, colours: str, min_side: int) -> Pixels:
-    decode_jpeg = partial(
-        simplejpeg.decode_jpeg,
-        data,
-        colorspace=colours,
-        fastdct=True,
-        fastupsample=True,
-        min_height=min_side,
-        min_width=min_side,
-    )
-    try:
-        try:
-            return cast("Pixels", decode_jpeg(strict=True))
-        except ValueError as error:
-            # Cameras write harmless oddities that libjpeg only warns of. A truncated photo must fail, though, and not
-            # come back half grey.
-            if not any(word in str(error) for word in _HARMLESS):
-                raise
-        return cast("Pixels", decode_jpeg(strict=False))
-    except ValueError as error:
-        raise NotAnImageError(f"This JPEG is damaged or cut off ({error}).", "Send the whole file.") from error
+    head = jpeg.read_head(data)
+    _check_size(head.frame.width, head.frame.height, limit)
+    jpeg.check_scans(data, head)
+    photo, colours = decode_scans(data, head, min_side), len(head.frame.colours)
+    if colours == _INKS and head.has_adobe:
+        np.invert(photo, out=photo)  # as Adobe writes it
+    converted = convert_to_srgb(photo[..., :1] if colours == 1 else photo, head.profile, min_side)
+    if converted is not None:
+        photo = converted
+    elif colours == _INKS:
+        photo = _to_rgb(Image.fromarray(photo, "CMYK"), 0)
+    return turn_upright(photo, read_orientation(head.exif, head.xmp))
 
 
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise NotAnImageError("The photo is empty: 0 bytes.", _READABLE)
+    if data[12:16] == png.APPLE_OPTIMISED:
+        raise UnsupportedFormatError(
+            "PNG as Xcode optimises it for iPhones is not supported.",
+            "Send the PNG from before, or turn it back by `pngcrush -revert-iphone-optimizations`.",
+        )
     try:
-        return Image.open(io.BytesIO(_without_metadata(data)), formats=FORMATS)
+        image = Image.open(io.BytesIO(_without_metadata(data)), formats=FORMATS)
+        if image.format == "PNG":
+            image.info[samples.DESCRIPTION] = png.describe(data)
+        return image
     except UnidentifiedImageError as error:
-        if name := _other_format(data):
-            raise UnsupportedFormatError(f"{name} is not supported.", _READABLE) from error
+        name, remedy = formats.name_format(data) or ("", "")
+        if name and not (name == "HEIC" and "HEIF" in FORMATS):
+            raise UnsupportedFormatError(f"{name} is not supported.", remedy or _READABLE) from error
+        if readable := formats.name_readable(data):
+            raise NotAnImageError(f"This {readable} has a damaged header.", "Send the whole file.") from error
         raise NotAnImageError(f"These {len(data)} bytes are not an image.", _READABLE) from error
     except _BROKEN as error:
         raise NotAnImageError(f"This image has a damaged header ({error}).", "Send the whole file.") from error
@@ -177,7 +165,7 @@ def _open(data: bytes) -> Image.Image:
 def _without_metadata(data: bytes) -> bytes:
     """Remove metadata that Pillow would read when it opens the file, without a limit on time or memory."""
     if data.startswith(png.MAGIC):
-        return png.retain_chunks(data, png.PICTURE | {png.EXIF})
+        return png.retain_chunks(data, png.PICTURE)
     if data.startswith((b"GIF87a", b"GIF89a")):
         return gif.drop_extensions(data)
     if data[4:8] == b"ftyp":
@@ -186,16 +174,34 @@ def _without_metadata(data: bytes) -> bytes:
     return data
 
 
+def _crop(image: Image.Image, data: bytes) -> Image.Image:
+    aperture = heif.read_aperture(data, image.width, image.height) if image.format == "AVIF" else None
+    if aperture is None:
+        return image
+    try:
+        return image.crop(aperture)
+    except _BROKEN as error:
+        raise _damaged(image, error) from error
+
+
 def _orientation(image: Image.Image) -> int:
     # HEIF's decoder has already turned the picture. Pillow converts AVIF's own orientation, which replaces EXIF's
     # there, to EXIF.
-    return read_orientation(image.info.get("exif") or b"")
+    described: Any = image.info.get(samples.DESCRIPTION)
+    if described:
+        return read_orientation(described.exif, described.xmp)
+    return read_orientation(image.info.get("exif") or b"", image.info.get("xmp") or b"")
+
+
+def _profile(image: Image.Image) -> bytes:
+    described: Any = image.info.get(samples.DESCRIPTION)
+    return described.read_profile(MAX_PROFILE_BYTES) if described else image.info.get("icc_profile") or b""
 
 
 def _to_rgb(image: Image.Image, min_side: int) -> Pixels:
     """Convert in tiles and average down to `min_side`: a second picture of full size would double the memory."""
     try:
-        image.load()
+        image = samples.load(image)
         width, height = image.size
         factor = max(1, min(_TILE, width // min_side, height // min_side)) if min_side else 1
         photo = np.empty((-(-height // factor), -(-width // factor), 3), dtype=np.uint8)
@@ -203,25 +209,16 @@ def _to_rgb(image: Image.Image, min_side: int) -> Pixels:
         for top in range(0, height, step):
             for left in range(0, width, step):
                 box = (left, top, min(left + step, width), min(top + step, height))
-                tile = np.asarray(_flatten(image.crop(box)).reduce(factor))
+                tile = np.asarray(samples.flatten(image, box).reduce(factor))
                 row, column = top // factor, left // factor
                 photo[row : row + tile.shape[0], column : column + tile.shape[1]] = tile
     except _BROKEN as error:
-        raise NotAnImageError(
-            f"This {image.format} is damaged or cut off ({error}).", "Send the whole file."
-        ) from error
+        raise _damaged(image, error) from error
     return photo
 
 
-def _flatten(image: Image.Image) -> Image.Image:
-    """The picture in RGB: 16-bit scaled to 8, transparency over white."""
-    if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
-        # Pillow stores 16-bit grey as 0..65535, and its own convert() would clip that at 255.
-        image = Image.fromarray((np.clip(np.asarray(image), 0, 65535) // 257).astype(np.uint8))
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return image.convert("RGB")
+def _damaged(image: Image.Image, error: Exception) -> NotAnImageError:
+    return NotAnImageError(f"This {image.format} is damaged or cut off ({error}).", "Send the whole file.")
 
 
 def _check_size(width: int, height: int, limit: int) -> None:
@@ -230,10 +227,3 @@ def _check_size(width: int, height: int, limit: int) -> None:
             f"The photo has {width} x {height} = {width * height:,} pixels; the limit is {limit:,}.",
             "Send a smaller photo or a JPEG, or raise DANDELION_API__MAX_PHOTO_PIXELS.",
         )
-
-
-def _other_format(data: bytes) -> str | None:
-    start = data[:512].lstrip()
-    if b"<svg" in start[:512].lower():
-        return "SVG"
-    return next((name for magic, name in _OTHER_FORMATS.items() if data.startswith(magic)), None)

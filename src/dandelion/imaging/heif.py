@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -50,6 +51,71 @@ def check_items(data: bytes) -> None:
             total, items = total + (size or len(data)), items + 1
             if total > 2 * len(data) or items > MAX_ITEMS:
                 raise NotAnImageError("The items of this image add up to more than its file.", "Save it as a JPEG.")
+
+
+def read_aperture(data: bytes, width: int, height: int) -> tuple[int, int, int, int] | None:
+    """Left, top, right and bottom of the part of the primary picture that is shown, pixels; None if all of it is.
+
+    Pillow's AVIF decoder passes over the clean aperture (ISO/IEC 14496-12, `clap`); that of HEIF applies it.
+    """
+    if b"clap" not in data:
+        return None
+    try:
+        found = _find_primary_property(data, b"clap")
+        if found is None:
+            return None
+        across, of, down, by, right, per, below, each = struct.unpack_from(">IIIIiIiI", data, found.body)
+        columns, rows = across / of, down / by
+        left, top = (width - columns) / 2 + right / per, (height - rows) / 2 + below / each
+    except (struct.error, IndexError, ZeroDivisionError):
+        return None  # a photo with a damaged aperture is still a photo
+    box = max(0, round(left)), max(0, round(top)), min(width, round(left + columns)), min(height, round(top + rows))
+    return box if box[0] < box[2] and box[1] < box[3] else None
+
+
+def _find_primary_property(data: bytes, kind: bytes) -> _Box | None:
+    """The property of a kind that belongs to the primary picture (ISO/IEC 23008-12: `pitm`, `ipco`, `ipma`)."""
+    meta = _children(data, 0, len(data)).get(b"meta")
+    parts = _children(data, meta.body + 4, meta.end) if meta else {}
+    if not {b"pitm", b"iprp"} <= parts.keys():
+        return None
+    wide = data[parts[b"pitm"].body] > 0
+    (primary,) = struct.unpack_from(">I" if wide else ">H", data, parts[b"pitm"].body + 4)
+    described = _children(data, parts[b"iprp"].body, parts[b"iprp"].end)
+    if not {b"ipco", b"ipma"} <= described.keys():
+        return None
+    properties = list(_boxes(data, described[b"ipco"].body, described[b"ipco"].end, _DEEPEST))
+    belonging = _read_associations(data, described[b"ipma"]).get(primary, [])
+    return next(
+        (properties[at - 1] for at in belonging if 0 < at <= len(properties) and properties[at - 1].kind == kind), None
+    )
+
+
+def _read_associations(data: bytes, box: _Box) -> dict[int, list[int]]:
+    """Which properties each item has, counted from 1."""
+    version, flags, entries = (
+        data[box.body],
+        data[box.body + 3],
+        int.from_bytes(data[box.body + 4 : box.body + 8], "big"),
+    )
+    number, index = 4 if version else 2, 2 if flags & 1 else 1
+    found: dict[int, list[int]] = {}
+    at = box.body + 8
+    for _ in range(min(entries, MAX_ITEMS)):
+        if at + number >= box.end:
+            break
+        item, count = int.from_bytes(data[at : at + number], "big"), data[at + number]
+        at += number + 1
+        mask = (1 << 8 * index - 1) - 1  # without the bit of what is essential
+        found[item] = [
+            int.from_bytes(data[each : each + index], "big") & mask for each in range(at, at + count * index, index)
+        ]
+        at += count * index
+    return found
+
+
+def _children(data: bytes, at: int, end: int) -> dict[bytes, _Box]:
+    return {box.kind: box for box in reversed(list(_boxes(data, at, end, _DEEPEST)))}
 
 
 def _all_boxes(data: bytes) -> Iterator[_Box]:

@@ -77,7 +77,8 @@ PREDICTIONS = _counter("predictions", "Photos classified.", ["label", "version",
 PREDICTION_SECONDS = _histogram(
     "prediction_duration_seconds", "Time from a request's arrival to its response.", ["track"], buckets=_SECONDS
 )
-PREDICTION_ERRORS = _counter("prediction_errors", "Photos and requests of /predict that failed, by reason.", ["reason"])
+PREDICTION_ERRORS = _counter("prediction_errors", "Photos and prediction requests that failed, by reason.", ["reason"])
+PROFILES_IGNORED = _counter("photo_profiles_ignored", "Colour profiles of photos that could not be used.")
 MODEL_INFO = _gauge("model_info", "1 for the serving model.", ["name", "version", "alias", "precision", "track"])
 MODEL_CREATED = _gauge("model_created_timestamp_seconds", "When the serving model was trained.", ["version"])
 MODEL_SINCE = _gauge(
