@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.panels import Dashboard, Panel, Query, Row
-from dashboards.service import IN, RATE, quantile
+from dashboards.service import IN, PREDICT_ROUTES, RATE, quantile
 
 BOTH = f'{IN}, track=~"stable|canary"'
 
@@ -76,13 +76,13 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Error ratio, canary and stable",
-                    "Share of /predict requests with a server error.",
+                    "Share of requests for predictions with a server error.",
                     "percentunit",
                     [
                         Query(
-                            f'(sum by (track) (rate(http_requests_total{{{BOTH}, route="/predict", status=~"5.."}}[{RATE}])) '
-                            f'or 0 * sum by (track) (rate(http_requests_total{{{BOTH}, route="/predict"}}[{RATE}]))) '
-                            f'/ sum by (track) (rate(http_requests_total{{{BOTH}, route="/predict"}}[{RATE}]))',
+                            f'(sum by (track) (rate(http_requests_total{{{BOTH}, {PREDICT_ROUTES}, status=~"5.."}}[{RATE}])) '
+                            f"or 0 * sum by (track) (rate(http_requests_total{{{BOTH}, {PREDICT_ROUTES}}}[{RATE}]))) "
+                            f"/ sum by (track) (rate(http_requests_total{{{BOTH}, {PREDICT_ROUTES}}}[{RATE}]))",
                             "{{track}}",
                         )
                     ],
@@ -90,7 +90,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "95th percentile, canary and stable",
-                    "Duration of /predict.",
+                    "Duration of predictions.",
                     "s",
                     [Query(quantile(0.95, "prediction_duration_seconds", BOTH, ", track"), "{{track}}")],
                     "CanaryWorse",

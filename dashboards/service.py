@@ -6,7 +6,9 @@ from dashboards.panels import Dashboard, Panel, Query, Row
 
 IN = 'namespace=~"$namespace"'
 TRACK = f'{IN}, track=~"$track"'
-PREDICT = f'{TRACK}, route="/predict"'
+# `/predict`, and the same in the Open Inference Protocol.
+PREDICT_ROUTES = 'route=~"/predict|/v2/models/.+/infer"'
+PREDICT = f"{TRACK}, {PREDICT_ROUTES}"
 RATE = "$__rate_interval"
 
 
@@ -39,7 +41,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Availability, 1 h",
-                    "Share of /predict requests without a server error; the objective is 99.9 %.",
+                    "Share of requests for predictions without a server error; the objective is 99.9 %.",
                     "percentunit",
                     [
                         Query(
@@ -54,7 +56,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "95th percentile",
-                    "95th percentile of the duration of /predict; the limit is one second.",
+                    "95th percentile of the duration of predictions; the limit is one second.",
                     "s",
                     [Query(quantile(0.95, "prediction_duration_seconds", TRACK), "p95")],
                     "APIHighLatency",
@@ -88,7 +90,7 @@ PAGE = Dashboard(
                     "stack",
                 ),
                 Panel(
-                    "Responses of /predict by status",
+                    "Responses to prediction requests by status",
                     "4xx are errors of the clients. 5xx are errors of the server and burn the error budget.",
                     "reqps",
                     [Query(f"sum by (status) (rate(http_requests_total{{{PREDICT}}}[{RATE}]))", "{{status}}")],
@@ -109,7 +111,7 @@ PAGE = Dashboard(
             [
                 Panel(
                     "Latency",
-                    "Responses of /predict by duration. A second band above the first means that requests queue.",
+                    "Responses to prediction requests by duration. A second band above the first means that requests queue.",
                     "s",
                     [Query(f"sum by (le) (increase(prediction_duration_seconds_bucket{{{TRACK}}}[{RATE}]))", "{{le}}")],
                     "APIHighLatency",
@@ -118,7 +120,7 @@ PAGE = Dashboard(
                 ),
                 Panel(
                     "Percentiles by track",
-                    "Median, 95th and 99th percentile of the duration of /predict.",
+                    "Median, 95th and 99th percentile of the duration of predictions.",
                     "s",
                     [
                         Query(

@@ -2,8 +2,8 @@
 
     DandelionError
     ├── SettingsError ── PortInUseError
-    ├── PhotoError ── NotAnImageError, UnsupportedFormatError, PhotoTooLargeError
-    ├── UploadError ── MediaTypeError, UploadTooLargeError, SlowUploadError, ClientGoneError
+    ├── PhotoError ── NotAnImageError, UnsupportedFormatError, PhotoTooLargeError, TensorError
+    ├── UploadError ── MediaTypeError, ContentCodingError, UploadTooLargeError, SlowUploadError, ClientGoneError
     ├── OverloadedError ── RateLimitedError, JournalFullError
     ├── AuthenticationError, ScopeError, ForeignOriginError, ApiKeyError
     ├── UnreachableError, NotReadyError
@@ -25,6 +25,7 @@ statuses.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -72,12 +73,28 @@ class PhotoTooLargeError(PhotoError):
     """Too many bytes or pixels."""
 
 
+class TensorError(PhotoError):
+    """An inference request or one of its tensors cannot be read, or does not fit the model."""
+
+
 class UploadError(DandelionError):
     """A request without a photo where one is expected."""
 
 
 class MediaTypeError(UploadError):
     """A body of a media type that is not supported."""
+
+
+class ContentCodingError(UploadError):
+    """A body in a coding (`Content-Encoding`) that cannot be undone here.
+
+    Attributes:
+        accepted: The codings that can.
+    """
+
+    def __init__(self, message: str, remedy: str = "", *, accepted: Sequence[str] = ()) -> None:
+        super().__init__(message, remedy)
+        self.accepted = accepted
 
 
 class UploadTooLargeError(UploadError):

@@ -74,7 +74,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/admin/retrainings": {"json": {}},
     "/hooks/alertmanager": {"json": {"alerts": []}},
 }
-OPEN = ["/health", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/docs/assets/swagger-ui.css", "/me"]
+OPEN = ["/", "/health", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/docs/assets/swagger-ui.css", "/me"]
 
 
 def dandelion(settings: Settings, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -380,6 +380,9 @@ def test_monitoring_has_a_port_of_its_own_where_that_is_set(make_settings: Calla
         for path in ("/livez", "/readyz", "/health", "/metrics"):
             assert httpx.get(monitoring + path).status_code == 200
             assert httpx.get(api.url + path).status_code == 404
+            assert httpx.options(monitoring + path).status_code == 204
+            assert httpx.options(api.url + path).status_code == 404
+        assert httpx.options(f"{monitoring}/predict").status_code == 404
         assert send(api, "POST", "/predict").status_code == 200
         assert httpx.post(f"{monitoring}/predict", content=jpeg()).status_code == 404
         assert httpx.get(f"{monitoring}/docs").status_code == 404

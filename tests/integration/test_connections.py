@@ -111,6 +111,15 @@ def test_who_asks_nothing_is_shown_out(api: Api, said: bytes, answer: bytes) -> 
 
 
 @pytest.mark.usefixtures("quick")
+def test_half_a_head_behind_a_request_in_progress_is_given_up(api: Api) -> None:
+    with connected(api) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /livez HTTP/1.1\r\nHos")
+        answered = rest(connection)
+        assert answered.startswith(b"HTTP/1.1 200")
+        assert b"HTTP/1.1 408 Request Timeout\r\n" in answered
+
+
+@pytest.mark.usefixtures("quick")
 def test_bodies_and_pauses_between_requests_have_more_time(api: Api) -> None:
     photo = jpeg()
     head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(photo)}\r\n\r\n"

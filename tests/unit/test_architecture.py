@@ -11,6 +11,7 @@ from tests.architecture import PAGE, ROOT, levels, page
 # What somebody who has never seen the code may want to change, a path of the answer, and what must be in that file.
 QUESTIONS = {
     "the response of `POST /predict`": ("src/dandelion/domain/predictions.py", "class Prediction("),
+    "what clients of Triton and KServe send and get": ("src/dandelion/api/v2/inputs.py", "def read_inputs("),
     "the HTTP status of an error": ("src/dandelion/api/problems.py", "_STATUSES"),
     "which photo formats are read": ("src/dandelion/imaging/decode.py", "FORMATS = "),
     "when a retraining starts": ("src/dandelion/retraining/performance.py", "def judge_need("),

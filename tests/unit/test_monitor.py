@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dandelion.domain import ModelRef
+from dandelion.imaging import PreparedPhoto
 from dandelion.monitoring.monitor import MAX_WAITING, DriftMonitor, Seen
 from dandelion.package import ModelPackage, open_package
 from dandelion.package.starter import starter_path
@@ -59,6 +60,14 @@ def test_a_second_brings_no_more_photos_than_the_settings_allow(package: ModelPa
         offer(monitor, package, 8)
         clock.now += 0.01
     assert 20 <= looked_at(monitor) <= 30
+
+
+def test_pixels_that_a_client_prepared_are_not_measured(package: ModelPackage) -> None:
+    monitor, batch = DriftMonitor(MonitoringSettings()), seen(package, ONE, 3)
+    prepared = PreparedPhoto.copy(batch.pixels[0])
+    for photos in ([prepared] * 3, [prepared, jpeg(), prepared]):
+        monitor.offer(ONE, package, photos, batch.pixels, batch.embedding, batch.probabilities)
+    assert looked_at(monitor) == 1
 
 
 def test_slow_monitoring_never_holds_more_than_its_queue(package: ModelPackage) -> None:

@@ -22,6 +22,7 @@ OPEN = {OPT: "open"}
 MONITORING = {OPT: "monitoring"}
 ANYBODY = {OPT: "anybody"}  # with or without a key; a wrong key is still refused
 DOCS = "/docs"
+ASSETS = f"{DOCS}/assets"
 
 
 def needs(scope: AccessScope) -> dict[str, str]:
@@ -70,14 +71,13 @@ class AccessControl(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Pass one request on, or refuse it."""
-        # CORS decides whether a page of another origin may call.
-        is_preflight = scope.get("method") == "OPTIONS"
-        needed: Any = OPEN[OPT] if is_preflight else scope["route_handler"].opt.get(OPT, "admin")
-        self._check_port(scope, needed)
+        needed: Any = scope["route_handler"].opt.get(OPT, "admin")
+        self._check_port(scope)
         self._check_origin(scope)
         client = scope.get("client")
         address = client[0] if client else ""
-        if needed in {"open", "monitoring"}:
+        # Of OPTIONS, CORS decides whether a page of another origin may call.
+        if needed in {OPEN[OPT], MONITORING[OPT]} or scope.get("method") == "OPTIONS":
             scope["state"]["caller"] = Caller(address=address)
         else:
             try:
@@ -114,14 +114,23 @@ class AccessControl(ASGIMiddleware):
                 "A page of another site sent this.", "Allow its origin in DANDELION_API__CORS_ORIGINS."
             )
 
-    def _check_port(self, scope: Scope, needed: str) -> None:
+    def _check_port(self, scope: Scope) -> None:
         """A separate monitoring port has only the monitoring routes, and the other port has none of them."""
         if self._monitoring_port is None:
             return
         server = scope.get("server")
         is_monitoring = server is not None and server[1] == self._monitoring_port
-        if is_monitoring != (needed == "monitoring"):
+        if is_monitoring != (MONITORING[OPT] in _opts(scope)):
             raise NotFoundException
+
+
+def _opts(scope: Scope) -> set[str]:
+    """What the handlers of a path need: to OPTIONS Litestar adds a handler of its own."""
+    handlers = [scope["route_handler"]]
+    if scope.get("method") == "OPTIONS":
+        routes = [route for route in scope["litestar_app"].routes if route.path == scope["path_template"]]
+        handlers = [handler for route in routes for handler in getattr(route, "route_handlers", ())]
+    return {handler.opt.get(OPT, "admin") for handler in handlers}
 
 
 def _credential(headers: Iterable[tuple[bytes, bytes]]) -> str:

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import structlog
-from litestar import Litestar, Request, Router
+from litestar import Litestar, Router
 from litestar.config.compression import CompressionConfig
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
-from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme
-from litestar.static_files import create_static_files_router
 
 from dandelion import __version__
 from dandelion.access import Authenticator, RateLimiter
-from dandelion.api import health, history, model, monitoring, predict, queue, retrainings, versions
+from dandelion.api import docs, health, history, model, monitoring, predict, queue, retrainings, versions
 from dandelion.api.access import DOCS, OPEN, AccessControl, who_am_i
 from dandelion.api.headers import create_headers
 from dandelion.api.problems import to_response
 from dandelion.api.requests import BodyLimits, RequestContext, create_response_hook
+from dandelion.api.v2 import LENGTH_HEADER
+from dandelion.api.v2 import router as open_inference
 from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.concurrency.periodic import run_periodically
 from dandelion.concurrency.tasks import end_all
@@ -52,7 +48,6 @@ KEY_PATIENCE_SECONDS = 1.0
 # The web page loads a dozen photos at a time. A heat map of a large photo takes 0.3 GB.
 STORE_READERS, REGISTRY_THREADS, SIDE_WORKERS = 8, 4, 2
 MAX_WAITING = 64
-_ASSETS = f"{DOCS}/assets"
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -150,14 +145,17 @@ def create_app(settings: Settings | None = None) -> Litestar:
             health.live,
             health.ready,
             health.metrics,
-            health.schema,
-            _swagger_assets(),
+            docs.describe_server,
+            docs.schema,
+            docs.create_assets_router(),
+            open_inference,
         ],
         lifespan=[lifespan],
         state=State(
             {
                 "settings": settings,
                 "service": service,
+                "last_prediction": 0.0,  # seconds since the epoch
                 "reloader": reloader,
                 "engine": engine,
                 "journal": journal,
@@ -177,14 +175,16 @@ def create_app(settings: Settings | None = None) -> Litestar:
             RequestContext(),
             # A body of the maximum size always fits if it is alone.
             BodyLimits(
-                settings.api.body_timeout_seconds, max(settings.api.max_bodies_bytes, settings.api.max_upload_bytes)
+                settings.api.body_timeout_seconds,
+                max(settings.api.max_bodies_bytes, settings.api.max_upload_bytes),
+                settings.api.max_upload_bytes,
             ),
             AccessControl(
                 settings, authenticator, RateLimiter(settings.access), cors.is_origin_allowed if cors else None
             ),
         ],
         before_send=[
-            create_headers(settings.api.hsts_seconds),
+            create_headers(settings.api.hsts_seconds, lambda: service.is_draining),
             create_response_hook(settings.api.track, access_log=settings.log.access),
         ],
         exception_handlers={Exception: to_response},
@@ -206,37 +206,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
                 }
             ),
             security=[{"bearer": []}, {"key": []}] if settings.access.enabled else None,
-            render_plugins=[
-                SwaggerRenderPlugin(
-                    path="/",
-                    js_url=f"{_ASSETS}/swagger-ui-bundle.js",
-                    css_url=f"{_ASSETS}/swagger-ui.css",
-                    standalone_preset_js_url=f"{_ASSETS}/swagger-ui-standalone-preset.js",
-                    favicon=f"<link rel='icon' type='image/png' href='{_ASSETS}/favicon-32x32.png'>",
-                )
-            ],
+            render_plugins=[docs.DocsPage(), docs.SchemaFile()],
         ),
         request_max_body_size=settings.api.max_upload_bytes,
         logging_config=None,
         debug=False,
-    )
-
-
-def _swagger_assets() -> Router:
-    """The installed Swagger UI: it works for browsers that reach only this server."""
-    found = importlib.util.find_spec("swagger_ui")
-    if found is None or found.origin is None:
-        raise ImportError("swagger-ui-py is not installed.")
-    folder = Path(found.origin).parent / "static"
-    names = {each.name for each in folder.iterdir()}
-
-    async def check_name(request: Request[Any, Any, Any]) -> None:
-        # The router looks up any name in the file system, and fails on names that the file system refuses.
-        if request.scope["path"].removeprefix(f"{_ASSETS}/") not in names:
-            raise NotFoundException
-
-    return create_static_files_router(
-        _ASSETS, directories=[folder], before_request=check_name, include_in_schema=False, opt=OPEN
     )
 
 
@@ -246,9 +220,9 @@ def _cors(settings: Settings) -> CORSConfig | None:
     return CORSConfig(
         allow_origins=list(settings.api.cors_origins),
         allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+        allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID", LENGTH_HEADER],
         expose_headers=[
-            *("X-Request-ID", "Retry-After"),
+            *("X-Request-ID", "Retry-After", LENGTH_HEADER),
             *("RateLimit-Policy", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
         ],
     )

@@ -1,4 +1,4 @@
-"""`GET /health`, `/livez`, `/readyz`, `/metrics` and `/openapi.json`: routes for machines."""
+"""`GET /health`, `/livez`, `/readyz` and `/metrics`: routes for machines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from litestar import MediaType, Request, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from dandelion import __version__
-from dandelion.api.access import MONITORING, OPEN
+from dandelion.api.access import MONITORING
 from dandelion.errors import NotReadyError
 from dandelion.inference.service import PredictionService
 from dandelion.telemetry import instruments
@@ -59,9 +59,3 @@ def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return the Prometheus text format, or OpenMetrics with exemplars if the client accepts it."""
     body, content_type = instruments.expose(request.headers.get("accept", ""))
     return Response(body, headers={"Content-Type": content_type})
-
-
-@get("/openapi.json", opt=OPEN, include_in_schema=False, media_type=MediaType.JSON)
-async def schema(request: Request[Any, Any, Any]) -> dict[str, Any]:
-    """The OpenAPI schema; `/docs` shows it."""
-    return request.app.openapi_schema.to_schema()

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dandelion.api.access import caller_of, needs
 from dandelion.api.database import transact
 from dandelion.api.problems import BODY_REFUSALS, documented
+from dandelion.api.requests import MAX_JSON_BYTES
 from dandelion.api.uploads import LabelFileOperation, read_body
 from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.concurrency.patience import REQUEST_PATIENCE_SECONDS
@@ -117,6 +118,7 @@ async def get_photo(request: Request[Any, Any, Any], prediction_id: FromPath[UUI
 @post(
     "/feedback",
     opt=needs("feedback"),
+    request_max_body_size=MAX_JSON_BYTES,
     status_code=200,
     summary="Label a prediction",
     responses=_PROBLEMS | _MISSING | documented(BODY_REFUSALS | {422: "No such class"}),

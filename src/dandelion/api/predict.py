@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -47,6 +48,12 @@ class Opinions(msgspec.Struct, kw_only=True):
     opinions: list[Opinion]
 
 
+TopK = Annotated[
+    int | None, Parameter(ge=1, description="Return only the probabilities of so many classes, the highest first.")
+]
+Threshold = Annotated[
+    float | None, Parameter(ge=0, le=1, description="Return only probabilities of at least this, the highest first.")
+]
 Predicted: Any = Prediction | Predictions
 
 _PROBLEMS = documented(
@@ -67,36 +74,29 @@ _PROBLEMS = documented(
     opt=needs("predict"),
     status_code=200,
     summary="Classify photos",
-    description="Send multipart with one or more fields `file`, or one photo as an `image/*` body.",
+    description="Send multipart with one or more fields `file`, one photo as the body, or base64 in JSON.",
     responses={200: ResponseSpec(Predicted, description="One prediction, or several"), **_PROBLEMS},
 )
-async def predict(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def predict(request: Request[Any, Any, Any], top_k: TopK = None, threshold: Threshold = None) -> Response[bytes]:
     """Return one prediction, or several in order; a bad photo among good ones fails alone."""
     started = time.perf_counter()
     state = request.app.state
     service: PredictionService = state.service
     with tracing.stage("read upload"):
-        photos = await read_photos(request, state.settings.api)
+        upload = await read_photos(request, state.settings.api)
+        photos = upload.photos
     results = await service.predict(photos)
-    journal: Journal = state.journal
-    predicted = [
-        (result, photo) for result, photo in zip(results, photos, strict=True) if isinstance(result, Prediction)
-    ]
-    stored: Photos = state.photos
-    with tracing.stage("store"):
-        if journal.append([result for result, _ in predicted], client=_client(request)):
-            await stored.store(predicted)
-    if len(results) == 1:
+    await record_predictions(
+        request, [(each, photo) for each, photo in zip(results, photos, strict=True) if isinstance(each, Prediction)]
+    )
+    if upload.is_list:
+        body = _encoder.encode(Predictions(predictions=[_entry(result, top_k, threshold) for result in results]))
+    else:
         only = results[0]
         if not isinstance(only, Prediction):
             raise only
-        body = _encoder.encode(only)
-    else:
-        body = _encoder.encode(Predictions(predictions=[_entry(result) for result in results]))
-    trace_id = tracing.trace_id()
-    instruments.PREDICTION_SECONDS.labels(state.settings.api.track).observe(
-        time.perf_counter() - started, {"trace_id": trace_id} if trace_id else None
-    )
+        body = _encoder.encode(_shown(only, top_k, threshold))
+    observe_duration(request, started)
     return Response(body, media_type="application/json")
 
 
@@ -154,8 +154,31 @@ async def compare(request: Request[Any, Any, Any]) -> Opinions:
     return Opinions(opinions=opinions)
 
 
+async def record_predictions(request: Request[Any, Any, Any], predicted: Sequence[tuple[Prediction, bytes]]) -> None:
+    """Store the predictions of a request, and those of their photos that the settings select.
+
+    Raises:
+        JournalFullError: They can be stored nowhere, so they must not be sent.
+    """
+    state = request.app.state
+    journal: Journal = state.journal
+    photos: Photos = state.photos
+    with tracing.stage("store"):
+        if journal.append([prediction for prediction, _ in predicted], client=_client(request)):
+            await photos.store(predicted)
+
+
+def observe_duration(request: Request[Any, Any, Any], started: float) -> None:
+    """Add a request for predictions to the metrics; it began at `started`, by `time.perf_counter`."""
+    request.app.state.last_prediction = time.time()
+    trace_id = tracing.trace_id()
+    instruments.PREDICTION_SECONDS.labels(request.app.state.settings.api.track).observe(
+        time.perf_counter() - started, {"trace_id": trace_id} if trace_id else None
+    )
+
+
 async def _read_one(request: Request[Any, Any, Any], path: str) -> bytes:
-    photos = await read_photos(request, request.app.state.settings.api)
+    photos = (await read_photos(request, request.app.state.settings.api)).photos
     if len(photos) != 1:
         raise UploadError(f"{path} accepts one photo, and {len(photos)} were sent.", "Send them one by one.")
     return photos[0]
@@ -167,12 +190,22 @@ def _client(request: Request[Any, Any, Any]) -> str | None:
     return clients.hash(caller_of(request).client) if clients is not None else None
 
 
-def _entry(result: Prediction | DandelionError) -> Prediction | Failure:
+def _entry(result: Prediction | DandelionError, top_k: int | None, threshold: float | None) -> Prediction | Failure:
     if isinstance(result, Prediction):
-        return result
+        return _shown(result, top_k, threshold)
     problem = problem_of(result)
     instruments.PREDICTION_ERRORS.labels(problem.reason).inc()
     return Failure(error=problem)
+
+
+def _shown(prediction: Prediction, top_k: int | None, threshold: float | None) -> Prediction:
+    """The prediction with the probabilities that were asked for, highest first; all in the model's order by default."""
+    if top_k is None and threshold is None:
+        return prediction
+    ranked = sorted(prediction.probabilities.items(), key=lambda each: -each[1])[:top_k]
+    return msgspec.structs.replace(
+        prediction, probabilities={label: each for label, each in ranked if each >= (threshold or 0)}
+    )
 
 
 def _opinion(ref: ModelRef, result: Classification | PhotoError) -> Opinion:

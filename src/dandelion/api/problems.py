@@ -11,21 +11,27 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.types import Scope
 
 from dandelion import errors
 from dandelion.api.requests import request_id_of
+from dandelion.http.methods import with_head
 from dandelion.telemetry import instruments
 
 log = structlog.get_logger(__name__)
 
 PREDICT = "/predict"
+# The Open Inference Protocol, which has errors of its own form.
+OPEN_INFERENCE = "/v2"
 
 # The first match along an error's class hierarchy counts.
 _STATUSES: dict[type[Exception], int] = {
     errors.NotAnImageError: 400,
     errors.UnsupportedFormatError: 415,
     errors.PhotoTooLargeError: 413,
+    errors.TensorError: 400,
     errors.MediaTypeError: 415,
+    errors.ContentCodingError: 415,
     errors.UploadTooLargeError: 413,
     errors.SlowUploadError: 408,
     errors.ClientGoneError: 499,  # nobody reads it; proxies log this number
@@ -106,7 +112,8 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[b
     """Create the response to a failed request, count it and log it."""
     problem = problem_of(error, request_id_of(request.scope))
     # Other routes' failures are in `http_requests_total`; these decide on retrainings.
-    if request.scope["path"].rstrip("/") == PREDICT:
+    template, is_open_inference = request.scope.get("path_template", ""), _is_open_inference(request.scope)
+    if template == PREDICT or (is_open_inference and template.endswith("/infer")):
         instruments.PREDICTION_ERRORS.labels(problem.reason).inc()
     if problem.status >= 500 and not isinstance(error, errors.DandelionError):
         log.error("request_failed", path=request.scope["path"], exc_info=error)
@@ -114,20 +121,30 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[b
         log.info("request_refused", path=request.scope["path"], status=problem.status, reason=problem.reason)
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     headers.pop("content-type", None)
+    if "allow" in headers:
+        headers["allow"] = with_head(headers["allow"].encode()).decode()
     if problem.status in {429, 503}:
         headers["Retry-After"] = str(getattr(error, "retry_after_seconds", 1))
     if isinstance(error, errors.AuthenticationError):  # RFC 6750
         headers["WWW-Authenticate"] = "Bearer" if error.is_missing else 'Bearer error="invalid_token"'
+    if isinstance(error, errors.ContentCodingError):  # RFC 9110, section 15.5.16
+        headers["Accept-Encoding"] = ", ".join(error.accepted)
     if isinstance(error, errors.ScopeError):
         headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{error.scope}"'
     if problem.status in {408, 413}:
         headers["Connection"] = "close"  # the rest of the body will not be read
     return Response(
-        msgspec.json.encode(problem),
+        msgspec.json.encode({"error": problem.detail} if is_open_inference else problem),
         status_code=problem.status,
-        media_type="application/problem+json",
+        media_type="application/json" if is_open_inference else "application/problem+json",
         headers=headers,
     )
+
+
+def _is_open_inference(scope: Scope) -> bool:
+    # Litestar removes the root path only once it has found a route.
+    path = scope.get("path_template") or scope["path"].removeprefix(scope.get("root_path", ""))
+    return f"{path}/".startswith(f"{OPEN_INFERENCE}/")
 
 
 def _distinguish(error: Exception) -> Exception:

@@ -12,14 +12,18 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.params import Parameter
-from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send, WebSocketReceiveMessage
+from litestar.types import ASGIApp, Empty, HTTPReceiveMessage, Message, Receive, Scope, Send, WebSocketReceiveMessage
+from litestar.utils.scope.state import ScopeState
 from uuid_utils import uuid7
 
+from dandelion.api.codings import coding_of, decoded
 from dandelion.errors import OverloadedError, SlowUploadError
+from dandelion.http.methods import SENT
 from dandelion.telemetry import instruments, tracing
 
 # Query parameter of the routes that return a list.
 Limit = Annotated[int, Parameter(ge=1, le=100, description="Maximum number to return.")]
+MAX_JSON_BYTES = 1024 * 1024  # of a body without a photo; what is parsed from it takes many times as much
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _HEADER = b"x-request-id"
 _PARENTS = {b"traceparent", b"tracestate"}  # headers that name the caller's trace
@@ -43,7 +47,8 @@ def create_response_hook(track: str, *, access_log: bool) -> Callable[[Message, 
     async def complete(message: Message, scope: Scope) -> None:
         if message["type"] != "http.response.start":
             return
-        request_id, method, status = request_id_of(scope), str(scope.get("method")), message["status"]
+        request_id, status = request_id_of(scope), message["status"]
+        method = str(scope["state"].get(SENT) or scope.get("method"))
         message["headers"] = [*message["headers"], (_HEADER, request_id.encode())]
         # Only templates and known methods, so that clients cannot invent metric labels.
         route, counted = scope.get("path_template") or "unmatched", method if method in METHODS else "other"
@@ -83,18 +88,20 @@ class RequestContext(ASGIMiddleware):
 
 
 class BodyLimits(ASGIMiddleware):
-    """Refuses a body that arrives too slowly or does not fit in memory.
+    """Decodes a body with a `Content-Encoding`, and refuses one that arrives too slowly or does not fit in memory.
 
     Args:
         seconds: Maximum time for a whole body, from the first read.
-        max_bytes: Maximum memory for the bodies of all requests; each counts until its response is sent.
+        max_bytes: Maximum memory for the bodies of all requests, decoded; each counts until its response is sent.
+        max_encoded_bytes: Maximum size of an encoded body.
     """
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, seconds: float, max_bytes: int) -> None:
+    def __init__(self, seconds: float, max_bytes: int, max_encoded_bytes: int) -> None:
         self._seconds = seconds
         self._max_bytes = max_bytes
+        self._max_encoded_bytes = max_encoded_bytes
         self._held_bytes = 0
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
@@ -102,16 +109,19 @@ class BodyLimits(ASGIMiddleware):
         until: float | None = None
         is_whole = False
         held_bytes = 0
+        read: Receive = receive
 
         async def receive_within_limits() -> HTTPReceiveMessage | WebSocketReceiveMessage:
-            nonlocal until, is_whole, held_bytes
+            nonlocal until, is_whole, held_bytes, read
             if is_whole:  # only the client's disconnect can follow
                 return await receive()
             if until is None:
                 until = asyncio.get_running_loop().time() + self._seconds
+                if coding := coding_of(scope["headers"]):
+                    read = decoded(receive, coding, self._max_encoded_bytes).__anext__
             try:
                 async with asyncio.timeout_at(until):
-                    message = await receive()
+                    message = await read()
             except TimeoutError as error:
                 raise SlowUploadError(
                     f"The body took longer than {self._seconds:g} s to arrive.",
@@ -132,3 +142,6 @@ class BodyLimits(ASGIMiddleware):
             await next_app(scope, receive_within_limits, send)
         finally:
             self._held_bytes -= held_bytes
+            # Litestar caches the body in the scope, and the connection keeps that until its next request.
+            cached = ScopeState.from_scope(scope)
+            cached.body = cached.json = Empty

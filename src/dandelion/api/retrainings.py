@@ -14,7 +14,7 @@ from litestar.params import FromPath, JSONBody
 from dandelion.api.access import needs
 from dandelion.api.database import record
 from dandelion.api.problems import BODY_REFUSALS, documented
-from dandelion.api.requests import Limit
+from dandelion.api.requests import MAX_JSON_BYTES, Limit
 from dandelion.domain import Retraining, TriggeredRetraining
 from dandelion.errors import OrchestrationError
 from dandelion.orchestration import retrainings
@@ -83,6 +83,7 @@ _PROBLEMS = documented(
 @post(
     "/admin/retrainings",
     opt=needs("admin"),
+    request_max_body_size=MAX_JSON_BYTES,
     status_code=202,
     summary="Trigger a retraining",
     responses=_PROBLEMS | documented(BODY_REFUSALS),
@@ -112,6 +113,7 @@ async def get_retraining(request: Request[Any, Any, Any], run_id: FromPath[UUID]
 @post(
     "/hooks/alertmanager",
     opt=needs("admin"),
+    request_max_body_size=MAX_JSON_BYTES,
     status_code=200,
     summary="Trigger a retraining by alerts",
     responses=_PROBLEMS | documented(BODY_REFUSALS),

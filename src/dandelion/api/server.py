@@ -101,6 +101,9 @@ def create_server(app: Litestar, settings: Settings) -> DrainingServer:
     config = configure(
         app,
         trusted_proxies=settings.api.trusted_proxies,
+        trust_prefix=settings.api.trust_forwarded_prefix,
+        root_path=settings.api.root_path,
+        keep_alive_seconds=settings.api.keep_alive_seconds,
         log_level=settings.log.level,
         stop_seconds=STOP_SECONDS,
     )

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from litestar import Request
 from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
-from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
-from dandelion.errors import ClientGoneError, MediaTypeError, UploadError, UploadTooLargeError
+from dandelion.api import encoded
+from dandelion.api.forms import boundary_of, read_form
+from dandelion.errors import ClientGoneError, UploadTooLargeError
 from dandelion.settings import ApiSettings
 
-FIELD = "file"
-_EXAMPLE = "Send `curl -F file=@photo.jpg` or `curl -H 'Content-Type: image/jpeg' --data-binary @photo.jpg`."
+_HEAD_BYTES = 512  # what shows the kind of a body: a photo's signature, the first line of a form
+_MAX_INLINE_BYTES = 128 * 1024  # of JSON: less is read sooner than a thread starts; megabytes take dozens of ms
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")  # of photos, with which neither form nor JSON begins
+_BLANKS = b"\xef\xbb\xbf \t\r\n"  # before JSON: a byte order mark, and white space
 _BYTES = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
 _FORM = Schema(
     type=OpenAPIType.OBJECT,
     properties={"file": Schema(type=OpenAPIType.ARRAY, items=_BYTES, min_items=1)},
     required=["file"],
+)
+_BASE64 = Schema(type=OpenAPIType.STRING, description="The bytes of a photo in base64, or a `data:` URL of them.")
+_JSON = Schema(
+    one_of=[
+        Schema(type=OpenAPIType.OBJECT, properties={"image": _BASE64}, required=["image"]),
+        Schema(
+            type=OpenAPIType.OBJECT,
+            properties={
+                "instances": Schema(
+                    type=OpenAPIType.ARRAY,
+                    items=Schema(type=OpenAPIType.OBJECT, properties={"b64": _BASE64}, required=["b64"]),
+                    min_items=1,
+                )
+            },
+            required=["instances"],
+        ),
+    ]
 )
 
 
@@ -28,7 +50,14 @@ class PhotoOperation(Operation):
     """A route that accepts photos."""
 
     def __post_init__(self) -> None:
-        self.request_body = _body({"multipart/form-data": _FORM, "image/*": _BYTES, "application/octet-stream": _BYTES})
+        self.request_body = _body(
+            {
+                "multipart/form-data": _FORM,
+                "image/*": _BYTES,
+                "application/octet-stream": _BYTES,
+                "application/json": _JSON,
+            }
+        )
 
 
 @dataclass
@@ -40,22 +69,41 @@ class LabelFileOperation(Operation):
         self.request_body = _body({"text/csv": text, "application/x-ndjson": text, "application/jsonl": text})
 
 
-async def read_photos(request: Request[Any, Any, Any], limits: ApiSettings) -> list[bytes]:
-    """Read the photos of a request: the files of a multipart form, or the body itself.
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The photos of a request, and whether it sent them as a list, which may hold one."""
+
+    photos: list[bytes]
+    is_list: bool
+
+
+async def read_photos(request: Request[Any, Any, Any], limits: ApiSettings) -> Upload:
+    """Read the photos of a request: the files of a multipart form, base64 in JSON, or the body itself.
+
+    The first bytes decide which, because many programs send a wrong `Content-Type` or none.
 
     Raises:
-        MediaTypeError: The body is neither multipart nor an image.
-        UploadError: The form has no photo in a field `file`, or is malformed.
+        UploadError: The form or the JSON has no photo in a field that is taken, or is malformed.
         UploadTooLargeError: Too many bytes or photos.
         ClientGoneError: The client disconnected.
     """
-    media_type, options = request.content_type
-    is_form = media_type == "multipart/form-data"
-    if not (is_form or media_type.startswith("image/") or media_type == "application/octet-stream"):
-        raise MediaTypeError(f"A body of type {media_type or 'none'!r} is not supported.", _EXAMPLE)
-    if is_form:
-        return await _read_form(request, options.get("boundary", ""), limits)
-    return [await read_body(request, limits)]
+    chunks = _chunks(request, limits.max_upload_bytes)
+    head = b""
+    async for chunk in chunks:
+        head = head + chunk if head else chunk
+        if len(head) >= _HEAD_BYTES:
+            break
+    if not head.startswith(_SIGNATURES) and head[4:8] != b"ftyp":
+        sent = request.headers.get("content-type", "")
+        if sent[:10].lower() == "multipart/" or head.startswith(b"--"):
+            photos = await read_form(head, chunks, boundary_of(sent, head), limits.max_files)
+            return Upload(photos, is_list=len(photos) > 1)
+        if head.lstrip(_BLANKS)[:1] in {b"{", b"["}:
+            text = (await _join(head, chunks)).lstrip(_BLANKS)
+            read = partial(encoded.read_photos, text, limits.max_files)
+            photos, is_list = await asyncio.to_thread(read) if len(text) > _MAX_INLINE_BYTES else read()
+            return Upload(photos, is_list=is_list)
+    return Upload([await _join(head, chunks)], is_list=False)
 
 
 async def read_body(request: Request[Any, Any, Any], limits: ApiSettings) -> bytes:
@@ -65,37 +113,11 @@ async def read_body(request: Request[Any, Any, Any], limits: ApiSettings) -> byt
         UploadTooLargeError: Too many bytes.
         ClientGoneError: The client disconnected.
     """
-    return b"".join([chunk async for chunk in _chunks(request, limits.max_upload_bytes)])
+    return await _join(b"", _chunks(request, limits.max_upload_bytes))
 
 
-async def _read_form(request: Request[Any, Any, Any], boundary: str, limits: ApiSettings) -> list[bytes]:
-    photos: list[bytes] = []
-    fields: list[str] = []
-    payload: list[bytes] = []
-    try:
-        with PushMultipartParser(boundary, max_header_count=16) as parser:
-            segment: MultipartSegment | None = None
-            async for chunk in _chunks(request, limits.max_upload_bytes):
-                for event in parser.parse(chunk):
-                    if isinstance(event, MultipartSegment):
-                        segment, payload = event, []
-                    elif event is not None:
-                        payload.append(bytes(event))
-                    elif segment is not None:
-                        fields.append(segment.name or "")
-                        if segment.name == FIELD:
-                            photos.append(b"".join(payload))
-                        if len(photos) > limits.max_files:
-                            raise UploadTooLargeError(
-                                f"More than {limits.max_files} photos in one request.",
-                                "Send several requests, or raise DANDELION_API__MAX_FILES.",
-                            )
-    except MultipartError as error:
-        raise UploadError(f"The form is malformed ({error}).", _EXAMPLE) from error
-    if not photos:
-        named = ", ".join(repr(name[:40]) for name in fields[:5]) or "none"
-        raise UploadError(f"The form has no field {FIELD!r}; its fields: {named}.", _EXAMPLE)
-    return photos
+async def _join(head: bytes, chunks: AsyncIterator[bytes]) -> bytes:
+    return b"".join([head, *[chunk async for chunk in chunks]])
 
 
 async def _chunks(request: Request[Any, Any, Any], limit: int) -> AsyncIterator[bytes]:

@@ -15,7 +15,7 @@ from litestar.params import FromPath, JSONBody
 from dandelion.api.access import needs
 from dandelion.api.database import record
 from dandelion.api.problems import BODY_REFUSALS, documented
-from dandelion.api.requests import Limit
+from dandelion.api.requests import MAX_JSON_BYTES, Limit
 from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.domain import CHAMPION, PREVIOUS, ModelVersion, Promoted, Version, VersionDetails
 from dandelion.errors import DandelionError, RegistryError, VersionNotFoundError
@@ -83,6 +83,7 @@ async def get_plot(request: Request[Any, Any, Any], version: FromPath[str], name
 @post(
     "/admin/promote",
     opt=needs("admin"),
+    request_max_body_size=MAX_JSON_BYTES,
     status_code=200,
     summary="Promote a version",
     responses=_PROBLEMS | _MISSING | documented(BODY_REFUSALS),

@@ -91,9 +91,18 @@ class Client:
         other._on_refused = on_refused
         return other
 
-    def predict(self, photo: bytes) -> Prediction:
-        """The prediction for one encoded photo."""
-        return decode(self._send("POST", "/predict", content=photo, headers=PHOTO_HEADERS), Prediction)
+    def predict(self, photo: bytes, *, top_k: int | None = None, threshold: float | None = None) -> Prediction:
+        """The prediction for one encoded photo.
+
+        Args:
+            photo: The photo.
+            top_k: Number of classes to return probabilities of, the highest first; by default all.
+            threshold: Minimum probability to return, in [0, 1].
+        """
+        given = {"top_k": top_k, "threshold": threshold}
+        params = {name: value for name, value in given.items() if value is not None}
+        sent = self._send("POST", "/predict", content=photo, headers=PHOTO_HEADERS, params=params)
+        return decode(sent, Prediction)
 
     def try_predict(self, photo: bytes) -> Prediction | DandelionError:
         """The prediction for one photo, or the error."""

@@ -32,7 +32,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
         prediction_id: UUIDv7, so that ids sort by time.
         label: The class with the highest probability.
         confidence: That probability, calibrated, in [0, 1].
-        probabilities: Probability of each class; they sum to 1.
+        probabilities: Probability of each class; they sum to 1. A request with `top_k` or `threshold` gets some.
         in_distribution: False if the photo is out of distribution: it resembles no training photo.
         model: The model that made the prediction.
         duration_ms: Time from the photo's arrival to its prediction, milliseconds.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 
 ANYBODY = "*"
+# What needs no escaping in a URL or in HTML.
+_PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
 
 
 def url_of(host: str, port: int) -> str:
@@ -26,6 +29,18 @@ def check_proxy(text: str) -> str:
         except ValueError as error:
             raise ValueError("write an address, a network such as 10.0.0.0/8, or *") from error
     return text
+
+
+def check_prefix(text: str) -> str:
+    """Return the path under which a proxy publishes a server, without a slash at its end; empty means `/`.
+
+    Raises:
+        ValueError: It is no such path; the message says what to write.
+    """
+    prefix = text.rstrip("/")
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError("write a path such as /dandelion, of letters, digits and . _ ~ -")
+    return prefix
 
 
 def trusted_peers(proxies: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""HTTP connections with limits on a request's head, which uvicorn lacks, and with HTTP/1.1 as the only protocol."""
+"""HTTP connections with limits on a request's head, which uvicorn lacks, and with HTTP/1 as the only protocol."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 10.0
@@ -22,6 +22,9 @@ class BoundedConnection(HttpToolsProtocol):
 
     A client may offer to switch to another protocol, as Java's does to HTTP/2 with each request. The offer is ignored
     (RFC 9110, section 7.8). httptools would skip the body of such a request and then read it as another request.
+
+    A client that expects `100 Continue` and gets its response without it may leave the body out. So the connection
+    closes: what comes next on it could be either.
     """
 
     _unparsed_bytes = 0  # since the parser last completed an element
@@ -89,6 +92,11 @@ class BoundedConnection(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         self.parser.feed_data(b"\r\n".join((*lines, b"", b"")))
 
+    def on_message_begin(self) -> None:
+        """Count a head that begins behind another request, in the same bytes."""
+        self._unparsed_bytes = self._unparsed_bytes or 1
+        super().on_message_begin()
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Accept a header; an error here makes uvicorn respond with 400."""
         if name.lower() == b"host":
@@ -99,7 +107,13 @@ class BoundedConnection(HttpToolsProtocol):
         """Stop the timer: the head is complete."""
         self._progress()
         if not self.parser.should_upgrade():
+            if self.parser.get_http_version() == "1.0":
+                self.expect_100_continue = False  # RFC 9110, section 10.1.1
             super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        is_old = cycle.scope["http_version"] == "1.0"
+        super()._start_asgi_task(cycle, _Odd(cycle, app) if is_old or cycle.waiting_for_100_continue else app)
 
     def on_body(self, body: bytes) -> None:
         """Count from zero: part of the body arrived."""
@@ -111,6 +125,12 @@ class BoundedConnection(HttpToolsProtocol):
         self._progress()
         if not self.parser.should_upgrade():
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Start the timer if a part of the next head came during the response."""
+        super().on_response_complete()
+        if self._unparsed_bytes and self._patience is None and self._is_idle:
+            self._expect_head()
 
     @property
     def _is_idle(self) -> bool:
@@ -140,6 +160,32 @@ class BoundedConnection(HttpToolsProtocol):
             )
             self.transport.write("\r\n".join((*lines, "", text)).encode())
         self.transport.close()
+
+
+class _Odd:
+    """Runs an application for a client that uvicorn would answer wrongly: of HTTP/1.0, or waiting to send a body."""
+
+    def __init__(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._cycle = cycle
+        self._app = app
+        self._ends_by_closing = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        cycle = self._cycle
+
+        async def send_oddly(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                if cycle.waiting_for_100_continue:
+                    cycle.keep_alive = False
+                names = {name.lower() for name, _ in message["headers"]}
+                if scope["http_version"] == "1.0" and b"content-length" not in names:
+                    self._ends_by_closing = True  # HTTP/1.0 knows no chunks
+                    cycle.chunked_encoding = False
+            elif self._ends_by_closing:
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await self._app(scope, receive, send_oddly)
 
 
 @lru_cache(maxsize=64)

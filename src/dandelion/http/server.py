@@ -7,26 +7,35 @@ from typing import Any
 
 import uvicorn
 
-from dandelion.http.addresses import trusted_peers
 from dandelion.http.connections import BoundedConnection
+from dandelion.http.methods import SafeMethods
+from dandelion.http.proxies import TrustedProxies
 from dandelion.http.sockets import BACKLOG
-
-KEEP_ALIVE_SECONDS = 30
 
 
 def configure(
-    app: Callable[..., Any], *, trusted_proxies: Sequence[str], log_level: str, stop_seconds: int
+    app: Callable[..., Any],
+    *,
+    trusted_proxies: Sequence[str],
+    trust_prefix: bool,
+    root_path: str | None,
+    keep_alive_seconds: int,
+    log_level: str,
+    stop_seconds: int,
 ) -> uvicorn.Config:
     """Settings of uvicorn for the ASGI application `app`.
 
     Args:
         app: The application.
-        trusted_proxies: Addresses or networks whose `X-Forwarded-For` is trusted.
+        trusted_proxies: Addresses or networks whose `X-Forwarded-*` headers are trusted.
+        trust_prefix: Whether `X-Forwarded-Prefix` is one of them.
+        root_path: The path under which a proxy publishes the application.
+        keep_alive_seconds: How long a connection may be idle between two requests.
         log_level: Minimum severity that uvicorn logs.
         stop_seconds: How long open connections may take to finish when the server stops.
     """
     return uvicorn.Config(
-        app,
+        SafeMethods(TrustedProxies(app, trusted_proxies, root_path, trust_prefix=trust_prefix)),
         loop="uvloop",
         http=BoundedConnection,
         ws="none",
@@ -36,8 +45,7 @@ def configure(
         log_level=log_level,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(trusted_proxies),
-        forwarded_allow_ips=trusted_peers(trusted_proxies),
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        proxy_headers=False,  # TrustedProxies reads them
+        timeout_keep_alive=keep_alive_seconds,
         timeout_graceful_shutdown=stop_seconds,
     )

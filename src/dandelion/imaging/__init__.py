@@ -2,6 +2,6 @@
 
 from dandelion.imaging.clean import CleanPhoto, clean, shrink
 from dandelion.imaging.decode import decode, probe
-from dandelion.imaging.prepare import prepare
+from dandelion.imaging.prepare import PreparedPhoto, prepare
 
-__all__ = ["CleanPhoto", "clean", "decode", "prepare", "probe", "shrink"]
+__all__ = ["CleanPhoto", "PreparedPhoto", "clean", "decode", "prepare", "probe", "shrink"]

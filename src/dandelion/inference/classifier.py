@@ -30,6 +30,7 @@ class Classification:
         confidence: Calibrated probability of the label, in [0, 1].
         probabilities: Class to probability.
         in_distribution: False if the photo is farther from the training photos than 95 % of known photos.
+        embedding: float32 [D].
         taken_ns: When a worker took the photo, nanoseconds since the epoch.
         stages: When decoding and the inference of its batch began and ended, nanoseconds since the epoch.
     """
@@ -38,6 +39,7 @@ class Classification:
     confidence: float
     probabilities: dict[str, float]
     in_distribution: bool
+    embedding: Floats
     taken_ns: int
     stages: dict[str, tuple[int, int]]
 
@@ -78,6 +80,11 @@ class Classifier:
     def precision(self) -> str:
         """The precision in which the graph computes."""
         return self._runtime.precision
+
+    @property
+    def embedding_size(self) -> int:
+        """D, the length of an embedding."""
+        return int(self._neighbours.embeddings.shape[1])
 
     def warm_up(self) -> None:
         """Run every batch size up to 8 once, so that no caller waits while kernels are compiled for its shape."""
@@ -138,11 +145,17 @@ class Classifier:
                 row[best],
                 dict(zip(classes, row, strict=True)),
                 inside,
+                embedding,
                 taken,
                 {"decode": each.decoding, "inference": (running, ran)},
             )
-            for each, row, best, inside in zip(
-                prepared, probabilities.tolist(), probabilities.argmax(axis=1).tolist(), is_known.tolist(), strict=True
+            for each, row, best, inside, embedding in zip(
+                prepared,
+                probabilities.tolist(),
+                probabilities.argmax(axis=1).tolist(),
+                is_known.tolist(),
+                output.embedding,
+                strict=True,
             )
         ]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 from uuid_utils import uuid7
@@ -38,6 +39,13 @@ class ServingModel:
     ref: ModelRef
     classifier: Classifier
     since: datetime
+
+
+class EmbeddedPrediction(NamedTuple):
+    """A prediction, and the photo's embedding, float32 [D]."""
+
+    prediction: Prediction
+    embedding: Floats
 
 
 # Called with every batch: the model, its package, and the arguments of an `Observer`.
@@ -124,6 +132,13 @@ class PredictionService:
             NotReadyError: No model is loaded, or the process is stopping.
             OverloadedError: The photos do not fit into the queue.
         """
+        results = await self.predict_embedded(photos)
+        return [each.prediction if isinstance(each, EmbeddedPrediction) else each for each in results]
+
+    async def predict_embedded(
+        self, photos: Sequence[bytes]
+    ) -> list[EmbeddedPrediction | PhotoError | OverloadedError]:
+        """Like `predict`, with the photos' embeddings."""
         started, submitted = time.perf_counter(), time.time_ns()
         _ = self.serving
         instruments.IN_FLIGHT.inc(len(photos))
@@ -161,7 +176,7 @@ class PredictionService:
 
     def _prediction(
         self, result: tuple[ServingModel, Classification] | BaseException, duration_ms: float
-    ) -> Prediction | PhotoError | OverloadedError:
+    ) -> EmbeddedPrediction | PhotoError | OverloadedError:
         if isinstance(result, (PhotoError, OverloadedError)):
             return result
         if isinstance(result, BaseException):
@@ -172,7 +187,7 @@ class PredictionService:
         instruments.CONFIDENCE.labels(version, self._track).observe(found.confidence)
         if not found.in_distribution:
             instruments.OUTLIERS.labels(version, self._track).inc()
-        return Prediction(
+        prediction = Prediction(
             prediction_id=str(uuid7()),
             label=found.label,
             confidence=found.confidence,
@@ -181,6 +196,7 @@ class PredictionService:
             model=serving.ref,
             duration_ms=duration_ms,
         )
+        return EmbeddedPrediction(prediction, found.embedding)
 
     def _report(self, serving: ServingModel) -> None:
         ref = serving.ref

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from dandelion.db import predictions, transact
 from dandelion.domain import Prediction
 from dandelion.errors import PhotoError
-from dandelion.imaging import clean
+from dandelion.imaging import PreparedPhoto, clean
 from dandelion.journal.files import age_seconds, remove_unfinished
 from dandelion.journal.photo_spool import PhotoSpool
 from dandelion.journal.shipping import ship_at_last, ship_periodically
@@ -82,7 +82,12 @@ class Photos:
 
     async def store(self, taken: Sequence[tuple[Prediction, bytes]]) -> None:
         """Spool the selected photos without metadata; a photo without room is counted and dropped."""
-        if wanted := [(given.prediction_id, photo) for given, photo in taken if self.wants(given)]:
+        wanted = [
+            (given.prediction_id, photo)
+            for given, photo in taken
+            if not isinstance(photo, PreparedPhoto) and self.wants(given)
+        ]
+        if wanted:
             await asyncio.get_running_loop().run_in_executor(self._writers, self._write, wanted)
 
     async def run(self) -> None:

@@ -18,6 +18,7 @@ import structlog
 
 from dandelion.domain import FeatureDrift, ModelRef
 from dandelion.domain.arrays import Floats, Pixels
+from dandelion.imaging import PreparedPhoto
 from dandelion.imaging.statistics import NAMES, SIZE, measure_pixels, measure_size
 from dandelion.monitoring.drift import compare
 from dandelion.monitoring.sketch import CLASSES, Expected, Sketch
@@ -107,6 +108,10 @@ class DriftMonitor:
         probabilities: Floats,
     ) -> None:
         """Queue some photos of a batch for inspection; never blocks. Called by the workers."""
+        if any(isinstance(photo, PreparedPhoto) for photo in photos):
+            whole = [number for number, photo in enumerate(photos) if not isinstance(photo, PreparedPhoto)]
+            photos = [photos[number] for number in whole]
+            pixels, embedding, probabilities = pixels[whole], embedding[whole], probabilities[whole]
         with self._offering:
             now = self._clock()
             # Unused allowance is carried over for one second, so that bursts after a pause are seen.

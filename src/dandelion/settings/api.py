@@ -5,7 +5,16 @@ from __future__ import annotations
 from pydantic import Field
 
 from dandelion.http.addresses import url_of
-from dandelion.settings.section import TRUSTED_PROXIES, Port, Proxy, Section
+from dandelion.settings.section import (
+    KEEP_ALIVE,
+    ROOT_PATH,
+    TRUST_PREFIX,
+    TRUSTED_PROXIES,
+    Port,
+    Prefix,
+    Proxy,
+    Section,
+)
 
 
 class ApiSettings(Section):
@@ -41,6 +50,9 @@ class ApiSettings(Section):
         None, description="Separate port of `/livez`, `/readyz`, `/health` and `/metrics`; none means the API's port."
     )
     trusted_proxies: tuple[Proxy, ...] = Field((), description=TRUSTED_PROXIES)
+    trust_forwarded_prefix: bool = Field(False, description=TRUST_PREFIX)
+    root_path: Prefix | None = Field(None, description=ROOT_PATH)
+    keep_alive_seconds: int = Field(620, ge=1, description=KEEP_ALIVE)
     hsts_seconds: int = Field(
         0, ge=0, description="How long browsers must use HTTPS only; for servers behind TLS. 0 sends no such header."
     )

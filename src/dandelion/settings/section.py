@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from dandelion.http.addresses import check_proxy
+from dandelion.http.addresses import check_prefix, check_proxy
 
 PREFIX = "DANDELION_"
 DELIMITER = "__"
@@ -16,8 +16,19 @@ PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Url = Annotated[str, Field(pattern=r"^https?://")]
 ServerUrl = Annotated[str, Field(pattern=r"^https?://[^/?#@]+$")]  # without a path
 Proxy = Annotated[str, AfterValidator(check_proxy)]
+Prefix = Annotated[str, AfterValidator(check_prefix)]
 TRUSTED_PROXIES = (
-    'Addresses or networks of proxies whose `X-Forwarded-For` is trusted, `["10.0.0.0/8"]`; `*` means any.'
+    'Addresses or networks of proxies whose `X-Forwarded-For` and `-Proto` are trusted, `["10.0.0.0/8"]`; `*` means '
+    "any."
+)
+ROOT_PATH = "Path under which a proxy publishes this server and which it removes from requests, `/dandelion`."
+TRUST_PREFIX = (
+    "Whether a trusted proxy's `X-Forwarded-Prefix` is trusted, too, and comes before the root path. The proxy must "
+    "overwrite what clients send in it: unlike the other headers, most proxies pass it on."
+)
+KEEP_ALIVE = (
+    "How long a connection may be idle between two requests; longer than the proxy in front keeps its connections "
+    "(nginx and AWS 60, Google 600), else a request that meets the end of one fails."
 )
 
 

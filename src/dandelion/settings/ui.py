@@ -6,7 +6,16 @@ from pathlib import Path
 
 from pydantic import Field
 
-from dandelion.settings.section import TRUSTED_PROXIES, Port, Proxy, Section
+from dandelion.settings.section import (
+    KEEP_ALIVE,
+    ROOT_PATH,
+    TRUST_PREFIX,
+    TRUSTED_PROXIES,
+    Port,
+    Prefix,
+    Proxy,
+    Section,
+)
 
 
 class UiSettings(Section):
@@ -37,3 +46,6 @@ class UiSettings(Section):
         None, description="Folder of sample photos on the web page; none means generated ones."
     )
     trusted_proxies: tuple[Proxy, ...] = Field((), description=TRUSTED_PROXIES)
+    trust_forwarded_prefix: bool = Field(False, description=TRUST_PREFIX)
+    root_path: Prefix | None = Field(None, description=ROOT_PATH)
+    keep_alive_seconds: int = Field(620, ge=1, description=KEEP_ALIVE)

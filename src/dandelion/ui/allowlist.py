@@ -50,7 +50,8 @@ class RouteAllowlist:
             await self._app(scope, receive, send)
             return
         app: ASGIApp = self._limited
-        language, slash, rest = scope["path"].removeprefix("/").partition("/")
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        language, slash, rest = path.removeprefix("/").partition("/")
         if scope["method"] not in SAFE_METHODS and is_foreign(scope["headers"]):
             app = PlainTextResponse("This request comes from a page of another site.", 403)
         elif language in LANGUAGES and not (_USED.fullmatch(slash + rest) and _is_name(rest)):

@@ -87,7 +87,9 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.get("/")
     async def negotiate(request: Request) -> RedirectResponse:
-        return RedirectResponse(f"{choose_language(request.headers.get('accept-language', ''))}/", 307)
+        # Relative if no proxy says under which path browsers see the page.
+        root = f"{path}/" if (path := request.scope["root_path"]) else ""
+        return RedirectResponse(f"{root}{choose_language(request.headers.get('accept-language', ''))}/", 307)
 
     _mount_pages(app, settings, backend, traffic, uploads, examples)
     return app

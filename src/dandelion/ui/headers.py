@@ -45,7 +45,9 @@ class Headers:
                 headers["X-Frame-Options"] = "DENY"
                 headers["Referrer-Policy"] = "same-origin"  # with no-referrer, browsers hide a form's origin
                 headers["Cross-Origin-Opener-Policy"] = "same-origin"
-                headers.setdefault("Cache-Control", "max-age=86400" if "/static/" in scope["path"] else "no-store")
+                # Without the prefix, which a client may have chosen: pages name it, and must not be stored.
+                path = scope["path"].removeprefix(scope.get("root_path", ""))
+                headers.setdefault("Cache-Control", "max-age=86400" if "/static/" in path else "no-store")
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -26,6 +26,9 @@ def run(settings: Settings) -> int:
     config = configure(
         create_app(settings),
         trusted_proxies=settings.ui.trusted_proxies,
+        trust_prefix=settings.ui.trust_forwarded_prefix,
+        root_path=settings.ui.root_path,
+        keep_alive_seconds=settings.ui.keep_alive_seconds,
         log_level=settings.log.level,
         stop_seconds=STOP_SECONDS,
     )

@@ -48,6 +48,7 @@ def create_router(backend: Backend, sessions: Sessions, limiter: RateLimiter) ->
             httponly=True,
             samesite="strict",
             secure=request.url.scheme == "https",
+            path=_path(request),
         )
         return response
 
@@ -56,7 +57,7 @@ def create_router(backend: Backend, sessions: Sessions, limiter: RateLimiter) ->
         words = _words(request)
         sessions.close(request.cookies)
         response = _to_page(words)
-        response.delete_cookie(COOKIE)
+        response.delete_cookie(COOKIE, path=_path(request))
         return response
 
     return router
@@ -65,6 +66,11 @@ def create_router(backend: Backend, sessions: Sessions, limiter: RateLimiter) ->
 def _words(request: Request) -> Words:
     named = request.query_params.get("language", "")
     return Words(named if named in LANGUAGES else choose_language(request.headers.get("accept-language", "")))
+
+
+def _path(request: Request) -> str:
+    """Where the cookie is valid: two pages may be published under paths of one host."""
+    return request.scope["root_path"] or "/"
 
 
 def _form(words: Words, problem: str = "", status: int = 200) -> HTMLResponse:

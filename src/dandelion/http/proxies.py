@@ -1,0 +1,54 @@
+"""What trusted proxies say of a request: the client's address, the scheme, and the path that they removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from dandelion.http.addresses import check_prefix, trusted_peers
+
+
+class TrustedProxies(ProxyHeadersMiddleware):
+    """Puts the client, the scheme and the root path of a request into its scope.
+
+    Args:
+        app: The application.
+        proxies: Addresses or networks of proxies whose `X-Forwarded-*` headers are trusted.
+        root_path: The path under which a proxy publishes the application and which it removes from requests.
+        trust_prefix: Whether a trusted proxy may name another in `X-Forwarded-Prefix`. Unlike the other headers, most
+            proxies pass this one on as their clients sent it.
+    """
+
+    def __init__(self, app: Any, proxies: Sequence[str], root_path: str | None, *, trust_prefix: bool = False) -> None:
+        super().__init__(app, trusted_peers(proxies))
+        self._trust_prefix = trust_prefix
+        self._root_path = root_path or ""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Run the application with what is known of the request."""
+        if scope["type"] == "http":
+            forwarded = self._forwarded(scope) if self._trust_prefix else None
+            if root_path := self._root_path if forwarded is None else forwarded:
+                scope["root_path"] = root_path
+                scope["path"] = root_path + scope["path"]  # as ASGI defines it
+                scope["raw_path"] = root_path.encode() + scope["raw_path"]
+        await super().__call__(scope, receive, send)
+
+    def _forwarded(self, scope: Any) -> str | None:
+        """The path that a trusted proxy names; None if there is none such."""
+        sent = [value for name, value in scope["headers"] if name == b"x-forwarded-prefix" and value]
+        if not sent or not scope["client"] or scope["client"][0] not in self.trusted_hosts:
+            return None
+        return _joined(b",".join(sent))
+
+
+@lru_cache(maxsize=64)
+def _joined(prefixes: bytes) -> str | None:
+    """The whole prefix, of which each of several proxies removed a part; None if a part is no path."""
+    try:
+        return "".join(check_prefix(part.strip()) for part in prefixes.decode("latin-1").split(","))
+    except ValueError:
+        return None
