@@ -26,25 +26,35 @@ SPARED = (
     "openvino/libs/libopenvino_intel_npu_plugin.so",
     "openvino/libs/cache.json",  # the GPU's
     *(f"openvino/libs/libopenvino_{each}_frontend.so*" for each in ("gguf", "jax", "onnx", "paddle", "tensorflow*")),
+    *(f"openvino/frontend/{each}" for each in ("jax", "onnx", "paddle", "tensorflow")),
+    "openvino/tools/benchmark",
     "openvino/include",
     "openvino/cmake",
     "swagger_ui/static/swagger-editor*",
     "swagger_ui/static/swagger-ui-es-*",
     "swagger_ui/static/*.map",
     "faker/providers/*/[a-z][a-z]_[A-Z][A-Z]",  # made-up names in every language
-    "Crypto/SelfTest",
+    # MinIO's client uses the ciphers alone.
+    *(f"Crypto/{each}" for each in ("Math", "Protocol", "PublicKey", "SelfTest", "Signature")),
+    "pygments/lexers/*",  # tracebacks hold Python and plain text
     "databricks/sdk/service",  # MLflow's way to Databricks; ours leads to an MLflow server
+    "numpy/_core/include",
     "numpy/distutils",
-    "numpy/f2py",
-    "sqlalchemy/testing",
+    *(f"{each}/testing" for each in ("alembic", "litestar", "sqlalchemy")),
     "**/tests",
     "**/*.pyi",
 )
-KEPT = ("faker/providers/*/en_US",)
+KEPT = (
+    "faker/providers/*/en_US",
+    *(f"pygments/lexers/{each}.py" for each in ("__init__", "_mapping", "data", "python", "shell", "special")),
+)
 # Serving never or hardly ever imports these; compiled, they would take as much room again.
 UNCOMPILED = re.compile(
-    r"/(faker|pyasn1_modules|google/(auth|oauth2)|opentelemetry/semconv|pydantic/v1|pygments/lexers"
-    r"|mlflow/(assistant|demo|gateway|langchain|metrics|pyfunc|sagemaker|server|sklearn|transformers))/"
+    r"/(databricks|faker|git|gitdb|polyfactory|pyasn1|pyasn1_modules|google/(auth|oauth2)|numpy/(f2py|polynomial)"
+    r"|openvino/(frontend/pytorch|tools)|opentelemetry/semconv|pydantic/v1|pygments/lexers"
+    r"|mlflow/(assistant|claude_code|cli|demo|deployments|dspy|gateway|langchain|llama_index|metrics|openai|pydantic_ai"
+    r"|pyfunc|pyspark|pytorch|sagemaker|server|sklearn|spark|store/(db_migrations|tracking/(dbmodels|utils))|tensorflow"
+    r"|transformers))/"
 )
 
 
