@@ -51,6 +51,13 @@ class Wire:
             self._parser.feed_data(data)
         return self._replies.pop(0)
 
+    def read_all(self) -> list[Reply]:
+        """The responses until the server closes."""
+        with suppress(ConnectionError):
+            while data := self.socket.recv(65536):
+                self._parser.feed_data(data)
+        return self._replies
+
     def rest(self) -> bytes:
         """What the server sends until it closes."""
         found = b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import ssl
 import time
 from collections.abc import Iterator
 from urllib.parse import urljoin
@@ -12,6 +13,9 @@ import httpx
 import pytest
 
 from tests.photos import jpeg
+from tests.servers.certificates import make_certificate
+from tests.servers.envoy import Envoy
+from tests.servers.nginx import Nginx
 from tests.servers.product import Launcher, Running
 from tests.wire import connected
 
@@ -33,19 +37,21 @@ def address(page: Running) -> tuple[str, int]:
     return url.host, url.port or 0
 
 
-class Proxy(httpx.BaseTransport):
-    """Removes a prefix from paths and says so, as nginx, Traefik and Envoy do; it knows no other paths."""
-
-    def __init__(self) -> None:
-        self._inner = httpx.HTTPTransport()
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        path = request.url.raw_path.decode()
-        if not path.startswith(f"{PREFIX}/"):
-            return httpx.Response(404, text=f"{path} belongs to somebody else")
-        inside = request.url.copy_with(raw_path=path.removeprefix(PREFIX).encode())
-        headers = [*request.headers.raw, (b"X-Forwarded-Prefix", PREFIX.encode())]
-        return self._inner.handle_request(httpx.Request(request.method, inside, headers=headers, stream=request.stream))
+@pytest.fixture(scope="module", params=["nginx", "nginx with https", "envoy"])
+def published(
+    request: pytest.FixtureRequest, page: Running, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """A client of a real proxy, which publishes the page under a path."""
+    folder, port = tmp_path_factory.mktemp("proxy"), address(page)[1]
+    certificate = make_certificate(folder) if "https" in request.param else None
+    if request.param == "envoy":
+        server: Nginx | Envoy = Envoy(folder, port, PREFIX)
+    else:
+        server = Nginx(folder, port, PREFIX, certificate)
+    trusted = ssl.create_default_context(cafile=certificate.ca) if certificate else True
+    with httpx.Client(base_url=server.url, verify=trusted) as http:
+        yield http
+    server.end()
 
 
 @pytest.mark.parametrize("path", ["/", "/en/", "/livez", "/pulse", "/icon.svg", "/en/theme.css", "/sign-in"])
@@ -73,26 +79,31 @@ def test_a_stream_of_old_http_has_no_chunks(page: Running) -> None:
         assert b"connection: close" in head
 
 
-def test_everything_that_the_page_names_lies_under_its_path(page: Running) -> None:
-    with httpx.Client(base_url=page.page_url, transport=Proxy()) as http:
-        found = http.get(f"{PREFIX}/")
-        assert (found.status_code, found.headers["location"]) == (307, f"{PREFIX}/en/")
-        found = http.get(f"{PREFIX}/en/")
-        root = f"{page.page_url}{PREFIX}/en"
-        assert f'"root":"{root}"' in found.text
-        named = re.findall(r'(?:src|href)="(\.[^"]+)"', found.text)
-        assert len(named) > 2
-        for each in named:
-            assert http.get(urljoin(str(found.url), each)).status_code == 200, each
-        assert http.get(f"{root}/config").json()["root"] == root
-        assert http.get(urljoin(f"{root}/", "../pulse")).json() == {"api": "down"}
-        uploaded = http.post(f"{root}/gradio_api/upload", files={"files": ("a.jpg", jpeg())})
-        assert uploaded.status_code == 200
-        assert http.get(f"{root}/gradio_api/file={uploaded.json()[0]}").content == jpeg()
-        assert http.get(f"{PREFIX}/en").headers["location"] == f"{root}/"
-        signed_out = http.post(f"{PREFIX}/sign-out")
-        assert f"Path={PREFIX};" in signed_out.headers["set-cookie"]
-        assert urljoin(str(signed_out.url), signed_out.headers["location"]) == f"{root}/"
+def test_everything_that_the_page_names_lies_under_its_path(published: httpx.Client) -> None:
+    http, root = published, f"{str(published.base_url).rstrip('/')}/en"
+    found = http.get("/")
+    assert (found.status_code, found.headers["location"]) == (307, f"{PREFIX}/en/")
+    found = http.get("/en/")
+    assert f'"root":"{root}"' in found.text
+    named = re.findall(r'(?:src|href)="(\.[^"]+)"', found.text)
+    assert len(named) > 2
+    for each in named:
+        assert http.get(urljoin(str(found.url), each)).status_code == 200, each
+    assert http.get(f"{root}/config").json()["root"] == root
+    assert http.get(urljoin(f"{root}/", "../pulse")).json() == {"api": "down"}
+    uploaded = http.post(f"{root}/gradio_api/upload", files={"files": ("a.jpg", jpeg())})
+    assert uploaded.status_code == 200
+    assert http.get(f"{root}/gradio_api/file={uploaded.json()[0]}").content == jpeg()
+    assert http.get("/en").headers["location"] == f"{root}/"
+    signed_out = http.post("/sign-out")
+    assert f"Path={PREFIX};" in signed_out.headers["set-cookie"]
+    assert urljoin(str(signed_out.url), signed_out.headers["location"]) == f"{root}/"
+
+
+def test_events_pass_a_proxy_at_once(published: httpx.Client) -> None:
+    with published.stream("GET", "/en/gradio_api/heartbeat/abc") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        assert next(stream.iter_bytes())  # while the stream goes on
 
 
 def test_a_page_under_a_path_like_that_of_assets_is_not_stored(page: Running) -> None:

@@ -1,17 +1,22 @@
-"""The page under a path that a proxy removes."""
+"""The page under a path that nginx removes."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
+import pytest
 from playwright.sync_api import Browser
 
 from tests.photos import labelled_photos
 from tests.servers.browser import visit
+from tests.servers.nginx import Nginx
 from tests.servers.product import Launcher
-from tests.servers.sub_path import published
 
 
-def test_a_photo_is_classified_on_a_page_under_a_path(launch: Launcher, browser: Browser) -> None:
+def test_a_photo_is_classified_on_a_page_under_a_path(
+    request: pytest.FixtureRequest, launch: Launcher, browser: Browser, tmp_path: Path
+) -> None:
     api = launch("serve")
     page = launch(
         "ui",
@@ -22,15 +27,16 @@ def test_a_photo_is_classified_on_a_page_under_a_path(launch: Launcher, browser:
     api.wait_for("/readyz")
     page.wait_for("/livez", url=page.page_url)
     label, photo = labelled_photos(per_class=1)[0]
-    port = httpx.URL(page.page_url).port or 0
-    with published(port, "/plants") as url, visit(browser, url) as visitor:
+    proxy = Nginx(tmp_path / "nginx", httpx.URL(page.page_url).port or 0, "/plants")
+    request.addfinalizer(proxy.end)
+    with visit(browser, proxy.url) as visitor:
         failed: list[str] = []
         visitor.page.on("response", lambda answer: failed.append(answer.url) if answer.status >= 400 else None)
         visitor.drop(("lawn.jpg", photo))
         visitor.page.locator("#answer h2").get_by_text(label, exact=True).wait_for()
         visitor.page.locator("#heatmap img").wait_for()
-        assert visitor.page.url.startswith(f"{url}/en/")
+        assert visitor.page.url.startswith(f"{proxy.url}/en/")
         visitor.tab("History")
-        visitor.page.goto(f"{url}/fr/")
+        visitor.page.goto(f"{proxy.url}/fr/")
         visitor.page.locator("#tabs").wait_for()
         assert failed == []

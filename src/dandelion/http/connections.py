@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +14,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 10.0
+LINGER_SECONDS = 5.0
+MAX_LINGER_BYTES = 64 * 1024 * 1024
+# Of a server that stops; less than the web page's open connections have then.
+STOPPING_LINGER_SECONDS = 1.0
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -25,23 +30,39 @@ class BoundedConnection(HttpToolsProtocol):
 
     A client that expects `100 Continue` and gets its response without it may leave the body out. So the connection
     closes: what comes next on it could be either.
+
+    A response that comes before the end of the body, such as 413, ends the connection, but what the client still sends
+    is read and dropped: `MAX_LINGER_BYTES` within `LINGER_SECONDS`. Otherwise the system resets the connection, and the
+    client, or a proxy, which then responds with 502 or 503, may never see the response.
+
+    A response with `Connection: close` is the last. Requests that came behind it are dropped (RFC 9112, section 9.6).
     """
 
     _unparsed_bytes = 0  # since the parser last completed an element
     _patience: asyncio.TimerHandle | None = None
+    _is_lingering = False
+    _is_stopping = False
+    _dropped_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer for the first head."""
         super().connection_made(transport)
+        self._responses = _ResponseTransport(transport, self._end_responses)
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timer."""
         self._progress()
+        self._responses.close = self.transport.close  # nothing refers to itself any more
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse the bytes, and refuse a head over the limit."""
+        if self._is_lingering:
+            self._dropped_bytes += len(data)
+            if self._dropped_bytes > MAX_LINGER_BYTES:
+                self.transport.close()
+            return
         self._unset_keepalive_if_required()
         self._unparsed_bytes += len(data)
         self._parse(data)
@@ -100,6 +121,8 @@ class BoundedConnection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Accept a header; an error here makes uvicorn respond with 400."""
         if name.lower() == b"host":
+            if any(each == b"host" for each, _ in self.headers):
+                raise ValueError("There are two hosts.")
             _check_host(value)
         super().on_header(name, value)
 
@@ -112,6 +135,7 @@ class BoundedConnection(HttpToolsProtocol):
             super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.transport = self._responses  # type: ignore[assignment]
         is_old = cycle.scope["http_version"] == "1.0"
         super()._start_asgi_task(cycle, _Odd(cycle, app) if is_old or cycle.waiting_for_100_continue else app)
 
@@ -129,8 +153,32 @@ class BoundedConnection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Start the timer if a part of the next head came during the response."""
         super().on_response_complete()
-        if self._unparsed_bytes and self._patience is None and self._is_idle:
+        if self._is_lingering:
+            self._unset_keepalive_if_required()
+        elif self._unparsed_bytes and self._patience is None and self._is_idle:
             self._expect_head()
+
+    def shutdown(self) -> None:
+        """Close once the response in progress is complete."""
+        self._is_stopping = True
+        if self._is_lingering:
+            self.transport.close()
+        else:
+            super().shutdown()
+
+    def _end_responses(self) -> None:
+        """Close; before the end of a body, only once the client does, or has had its time."""
+        self.pipeline.clear()
+        cycle: Any = self.cycle  # the last request that came, whose response may be none of those sent
+        if not cycle.more_body or self.transport.is_closing() or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self._progress()
+        self._is_lingering = True
+        seconds = STOPPING_LINGER_SECONDS if self._is_stopping else LINGER_SECONDS
+        self._patience = self.loop.call_later(seconds, self.transport.close)
+        self.transport.write_eof()
+        self.flow.resume_reading()
 
     @property
     def _is_idle(self) -> bool:
@@ -160,6 +208,17 @@ class BoundedConnection(HttpToolsProtocol):
             )
             self.transport.write("\r\n".join((*lines, "", text)).encode())
         self.transport.close()
+
+
+class _ResponseTransport:
+    """A transport that is closed in another way."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self._transport = transport
+        self.close = close
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class _Odd:

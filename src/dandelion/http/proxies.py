@@ -45,6 +45,23 @@ class TrustedProxies(ProxyHeadersMiddleware):
         return _joined(b",".join(sent))
 
 
+class ClientLocator:
+    """Finds the address of a client behind trusted proxies, as `TrustedProxies` does, for servers that are no ASGI.
+
+    Args:
+        proxies: Addresses or networks of proxies whose `X-Forwarded-For` is trusted.
+    """
+
+    def __init__(self, proxies: Sequence[str]) -> None:
+        self._trusted = TrustedProxies(None, proxies, None).trusted_hosts
+
+    def locate(self, peer: str, forwarded: Sequence[str]) -> str:
+        """The client's address, of a connection from `peer` and the values of `X-Forwarded-For` in its request."""
+        if forwarded and peer in self._trusted:
+            return self._trusted.get_trusted_client_address(", ".join(forwarded))[0] or peer
+        return peer
+
+
 @lru_cache(maxsize=64)
 def _joined(prefixes: bytes) -> str | None:
     """The whole prefix, of which each of several proxies removed a part; None if a part is no path."""

@@ -48,6 +48,8 @@ class Headers:
                 # Without the prefix, which a client may have chosen: pages name it, and must not be stored.
                 path = scope["path"].removeprefix(scope.get("root_path", ""))
                 headers.setdefault("Cache-Control", "max-age=86400" if "/static/" in path else "no-store")
+                if headers.get("Content-Type", "").startswith("text/event-stream"):
+                    headers["X-Accel-Buffering"] = "no"  # else nginx holds events until they fill a buffer
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.servers.tools import charts, debian, go, kubernetes, python, schemas
+from tests.servers.tools import charts, clients, debian, go, java, kubernetes, python, schemas
 from tests.servers.tools.install import CACHE, ToolMissingError, alone, on_path
 
 __all__ = ["CACHE", "TOOLS", "ToolMissingError", "find", "on_path"]
@@ -23,12 +23,24 @@ TOOLS: dict[str, Callable[[], Path]] = {
     "minio": go.MINIO.find,
     "versitygw": go.VERSITYGW.find,
     "toxiproxy": go.TOXIPROXY.find,
+    "nginx": partial(debian.by_unpacking, "nginx", "nginx"),
     "prometheus": partial(debian.by_unpacking, "prometheus", "prometheus"),
     "promtool": partial(debian.by_unpacking, "prometheus", "promtool"),
     "alertmanager": debian.alertmanager,
     "amtool": partial(debian.by_unpacking, "prometheus-alertmanager", "amtool"),
     "node-exporter": partial(debian.by_unpacking, "prometheus-node-exporter", "prometheus-node-exporter"),
     "mysqld-exporter": partial(debian.by_unpacking, "prometheus-mysqld-exporter", "prometheus-mysqld-exporter"),
+    "envoy": python.envoy,
+    # Clients.
+    "open-inference-clients": clients.open_inference_clients,
+    "perf-analyzer": clients.perf_analyzer,
+    # Languages.
+    "java": partial(debian.by_apt, "default-jdk-headless", "java"),
+    "node": python.node,
+    "go": partial(debian.by_apt, "golang-go", "go"),
+    "mcs": partial(debian.by_apt, "mono-mcs", "mcs"),
+    "dotnet": python.dotnet,
+    "okhttp": java.okhttp,
     # Charts.
     "helm": charts.HELM.find,
     "helm3": charts.HELM3.find,
@@ -46,7 +58,6 @@ TOOLS: dict[str, Callable[[], Path]] = {
     "netpol": kubernetes.NETPOL.find,
     "kwok": kubernetes.KWOK.find,
     "contour": kubernetes.CONTOUR.find,
-    "envoy": python.envoy,
     "prometheus-operator": charts.PROMETHEUS_OPERATOR.find,
     "prometheus-config-reloader": charts.CONFIG_RELOADER.find,
 }

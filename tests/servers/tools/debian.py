@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.servers.tools.install import CACHE, ToolMissingError, alone, on_path, run
+from tests.servers.tools.install import CACHE, ToolMissingError, alone, on_path, run, unfinished
 
 
 def by_apt(package: str, program: str) -> Path:
@@ -36,19 +37,24 @@ def by_unpacking(package: str, program: str) -> Path:
     if found := on_path(program):
         return found
     unpacked = CACHE / "debian" / package
-    if not unpacked.is_dir():
-        if shutil.which("apt-get") is None:
-            raise ToolMissingError(f"install Debian's {package}, or your system's like it")
-        fresh = CACHE / "debian" / f".{package}.{os.getpid()}"
-        fresh.mkdir(parents=True)
+    with alone(f"debian-{package}"):  # which may have several of the programs
+        if not unpacked.is_dir():
+            _unpack(package, unpacked)
+    if not (programs := list(unpacked.glob(f"usr/*bin/{program}"))):
+        raise ToolMissingError(f"Debian's {package} brought no {program}")
+    return programs[0]
+
+
+def _unpack(package: str, folder: Path) -> None:
+    if shutil.which("apt-get") is None:
+        raise ToolMissingError(f"install Debian's {package}, or your system's like it")
+    with unfinished(folder) as fresh:
         with alone("apt"):
             run(["apt-get", "update"])
-            run(["sh", "-c", f"cd {fresh} && apt-get download {package}"])
+            run(["apt-get", "download", package], folder=fresh)
         (archive,) = fresh.glob("*.deb")
-        run(["dpkg-deb", "--extract", archive, fresh])
-        archive.unlink()
-        fresh.rename(unpacked)
-    return unpacked / "usr" / "bin" / program
+        run(["dpkg-deb", "--extract", archive, fresh / "root"])
+        (fresh / "root").rename(folder)
 
 
 def alertmanager() -> Path:
@@ -102,8 +108,42 @@ def bootstrap(suite: str, target: Path, variant: str, packages: list[str]) -> No
 
 def _mirror() -> str:
     """Where this machine has Debian from, as its own lists say."""
-    targets = run(["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"])
+    targets = run(["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", "Origin: Debian"])
     sites = [line.strip() for line in targets.splitlines() if line.strip() and "security" not in line]
     if not sites:
-        raise ToolMissingError("apt knows no Debian mirror: run apt-get update")
+        raise ToolMissingError("apt knows no mirror of Debian: run apt-get update, or add one to its sources")
     return sites[0]
+
+
+def of_release(suite: str, *packages: str) -> Path:
+    """These packages of another release, laid out in the cache, where nothing of this system uses them."""
+    unpacked = CACHE / "debian" / suite
+    with alone(f"debian-{suite}"):
+        if not unpacked.is_dir():
+            _unpack_release(suite, packages, unpacked)
+    return unpacked
+
+
+def _unpack_release(suite: str, packages: Sequence[str], unpacked: Path) -> None:
+    if shutil.which("apt-get") is None:
+        raise ToolMissingError(f"this needs packages of Debian's {suite}")
+    with unfinished(unpacked) as fresh:
+        for folder in ("state/lists/partial", "cache/archives/partial"):
+            (fresh / folder).mkdir(parents=True)
+        (fresh / "status").touch()
+        keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
+        (fresh / "sources").write_text(f"deb [signed-by={keys}] {_mirror()} {suite} main\n")
+        options = {
+            "Dir::Etc::SourceList": fresh / "sources",
+            "Dir::Etc::SourceParts": "/dev/null",
+            "Dir::State": fresh / "state",
+            "Dir::State::status": fresh / "status",
+            "Dir::Cache": fresh / "cache",
+        }
+        apt = ["apt-get", *(word for name, value in options.items() for word in ("-o", f"{name}={value}"))]
+        run([*apt, "update"])
+        run([*apt, "download", *packages], folder=fresh)
+        laid_out = fresh / "root"
+        for archive in fresh.glob("*.deb"):
+            run(["dpkg-deb", "--extract", archive, laid_out])
+        laid_out.rename(unpacked)

@@ -51,6 +51,18 @@ def run(argv: Sequence[str | Path], env: Mapping[str, str] | None = None, folder
 
 
 @contextmanager
+def unfinished(folder: Path) -> Iterator[Path]:
+    """An empty folder beside one that `alone` protects, to rename to it or a part of it once that is complete."""
+    fresh = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    try:
+        yield fresh
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+@contextmanager
 def alone(name: str) -> Iterator[None]:
     """One process at a time installs what has this name; other things may be installed meanwhile."""
     locks = CACHE / "locks"
