@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
+from tests.corpus import corpus
 from tests.photos import labelled_photos
 from tests.servers.product import Running
 from tests.ui.conftest import Open
+from tests.waiting import wait_until
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -50,3 +54,32 @@ def test_one_click_marks_a_prediction_as_right_or_wrong(open_page: Open, up: Run
     newest = httpx.get(f"{up.url}/predictions?limit=1").json()["predictions"][0]
     assert newest["label"] == label
     assert newest["verdict"] == "wrong"
+
+
+def newest(up: Running, prediction_id: str, *, has_it: bool) -> dict[str, Any]:
+    """The newest stored prediction, once it has this id, or another."""
+    found: list[dict[str, Any]] = []
+
+    def is_there() -> bool:
+        found[:] = httpx.get(f"{up.url}/predictions?limit=1").json()["predictions"]
+        return bool(found) and (found[0]["prediction_id"] == prediction_id) is has_it
+
+    wait_until(is_there, "the prediction")
+    return found[0]
+
+
+def test_odd_photos_are_classified_as_by_the_api_or_refused(open_page: Open, up: Running) -> None:
+    odd = {"HEIF in Display P3": "heic", "TIFF in tiles": "tif", "PNG of 12 bits in 16, colour": "png"}
+    odd |= {"JPEG in CMYK with a profile": "jpg", "AVIF with an aperture": "avif", "JPEG without its end": "jpg"}
+    photos = {sample.kind: sample.data for sample in corpus()}
+    with open_page() as visitor:
+        for kind, suffix in odd.items():
+            response = httpx.post(f"{up.url}/predict", content=photos[kind], headers={"Content-Type": "image/jpeg"})
+            by_api = newest(up, response.json()["prediction_id"], has_it=True)
+            visitor.drop((f"photo.{suffix}", photos[kind]), kind="")
+            by_page = newest(up, by_api["prediction_id"], has_it=False)
+            assert by_page["confidence"] == pytest.approx(by_api["confidence"], abs=0.001), kind
+        shown = visitor.page.locator("#answered button.thumbnail-item, #answered button.thumbnail-lg")
+        shown.nth(len(odd) - 1).wait_for()
+        visitor.drop(("photo.jxl", photos["JPEG XL"]), kind="")
+        visitor.wait_for_text("#answer", "This image format is not supported.")

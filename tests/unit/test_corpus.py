@@ -15,7 +15,10 @@ from dandelion.errors import NotAnImageError, PhotoError
 from dandelion.imaging import clean, decode, prepare, probe
 from dandelion.imaging.colour import MAX_PROFILE_BYTES, convert_to_srgb
 from dandelion.telemetry.instruments import PROFILES_IGNORED
-from tests.corpus import Sample, corpus, ends, odd_jpegs, plain
+from tests.corpus import Sample, corpus
+from tests.corpus.ends import ends
+from tests.corpus.jpeg import odd_jpegs
+from tests.corpus.sample import plain
 from tests.photos import REAL
 from tests.profiles import WIDE, elements, rgb_profile
 

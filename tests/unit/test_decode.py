@@ -23,13 +23,15 @@ from dandelion.domain import InputSpec
 from dandelion.domain.arrays import Pixels
 from dandelion.errors import NotAnImageError, PhotoTooLargeError, UnsupportedFormatError
 from dandelion.imaging import decode, prepare, probe
-from dandelion.imaging.decode import orientation
+from dandelion.imaging.decode import MAX_PIXELS, orientation
 from dandelion.imaging.gif import drop_extensions
 from dandelion.imaging.heif import drop_metadata, read_aperture
 from dandelion.imaging.jpeg import check_scans
 from dandelion.imaging.orientation import read_orientation
 from dandelion.imaging.png import PICTURE, describe, retain_chunks
 from dandelion.imaging.prepare import crop_box
+from tests.corpus.sample import UNDO
+from tests.corpus.tiff import tiff as write_tiff
 
 
 def picture(width: int = 64, height: int = 48) -> Image.Image:
@@ -52,7 +54,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF"])
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF", "TIFF"])
 def test_each_format_gives_rgb_of_its_size_and_colours(fmt: str) -> None:
     photo = decode(encode(picture(), fmt))
     assert photo.shape == (48, 64, 3)
@@ -74,19 +76,10 @@ def test_a_photo_of_a_phone_in_heic_is_read_upright() -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_a_photo_stands_upright_whatever_its_exif_orientation(fmt: str, orientation: int) -> None:
-    undo: dict[int, Callable[[Image.Image], Image.Image]] = {
-        1: lambda i: i,
-        2: lambda i: i.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
-        3: lambda i: i.transpose(Image.Transpose.ROTATE_180),
-        4: lambda i: i.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
-        5: lambda i: i.transpose(Image.Transpose.TRANSPOSE),
-        6: lambda i: i.transpose(Image.Transpose.ROTATE_90),
-        7: lambda i: i.transpose(Image.Transpose.TRANSVERSE),
-        8: lambda i: i.transpose(Image.Transpose.ROTATE_270),
-    }
     exif = Image.Exif()
     exif[0x0112] = orientation
-    photo = decode(encode(undo[orientation](picture()), fmt, exif=exif))
+    stored = UNDO[orientation](picture()) if orientation > 1 else picture()
+    photo = decode(encode(stored, fmt, exif=exif))
     assert abs(photo.astype(int) - np.asarray(picture()).astype(int)).mean() < 6
 
 
@@ -225,6 +218,13 @@ def bitmap_of_no_alpha() -> bytes:
     return struct.pack("<2sIHHI", b"BM", 64_000_070, 0, 0, 70) + info + bytes(64_000_000)
 
 
+def tiff_in_one_strip() -> bytes:
+    """The strip is unpacked as a whole beside the picture."""
+    return write_tiff(
+        np.zeros((4000, 4000, 3), dtype=np.uint16), compression="zlib", compressionargs={"level": 1}, rowsperstrip=4000
+    )
+
+
 @pytest.mark.parametrize(
     ("photo", "own_mb"),
     [
@@ -235,10 +235,11 @@ def bitmap_of_no_alpha() -> bytes:
         (plain_png(4, 16, 4), 64),
         (gif_on_a_screen(), 16),
         (bitmap_of_no_alpha(), 64),
+        (tiff_in_one_strip(), 64 + 96),
     ],
     ids=[
         *("grey in 16 bits", "palette with transparency", "RGBA", "colour in 16 bits", "grey with alpha in 16 bits"),
-        *("GIF", "BMP"),
+        *("GIF", "BMP", "TIFF of 16 bits in one strip"),
     ],
 )
 def test_a_large_photo_is_held_once_on_its_way_down(photo: bytes, own_mb: int, tmp_path: Path) -> None:
@@ -319,10 +320,24 @@ def test_a_photo_that_was_cut_off_is_refused(fmt: str, part: float) -> None:
 
 @pytest.mark.parametrize(
     ("data", "name"),
-    [(b"<?xml version='1.0'?><svg xmlns='x'/>", "SVG"), (b"%PDF-1.7", "PDF"), (b"II*\x00" + b"\0" * 20, "TIFF")],
+    [(b"<?xml version='1.0'?><svg xmlns='x'/>", "SVG"), (b"%PDF-1.7", "PDF"), (b"II+\x00" + b"\0" * 20, "BigTIFF")],
 )
 def test_a_picture_of_another_format_is_named(data: bytes, name: str) -> None:
     with pytest.raises(UnsupportedFormatError, match=name):
+        decode(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "remedy"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + chunk(b"CgBI", b"\x50\0\x20\x02"), "pngcrush -revert"),
+        (b"\xff\x0a" + bytes(20), "djxl"),
+        (b"\xff\x4f\xff\x51" + bytes(20), "photo.jp2"),
+    ],
+    ids=["PNG of Xcode", "JPEG XL", "JPEG 2000"],
+)
+def test_a_refusal_says_how_to_convert_the_picture(data: bytes, remedy: str) -> None:
+    with pytest.raises(UnsupportedFormatError, match=remedy):
         decode(data)
 
 
@@ -540,11 +555,13 @@ def test_the_crop_is_the_middle_square(shape: tuple[int, int]) -> None:
     assert (top + bottom) / 2 == pytest.approx(shape[0] / 2)
 
 
-@pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF", "TIFF"])
 def test_formats_that_take_most_memory_have_half_as_many_pixels(kind: str) -> None:
-    photo = encode(Image.new("L", (8000, 4001)), kind)
-    with pytest.raises(PhotoTooLargeError, match=r"the limit is 32,000,000\..*a JPEG"):
-        decode(photo)
+    photo = encode(Image.new("L", (80, 41)), kind)
+    with pytest.raises(PhotoTooLargeError, match=r"the limit is 3,200\..*a JPEG"):
+        decode(photo, max_pixels=6_400)
+    assert decode(photo, max_pixels=6_560).shape == (41, 80, 3)
+    assert MAX_PIXELS == 64_000_000
 
 
 def test_large_photos_are_decoded_one_at_a_time_and_small_ones_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -561,7 +578,7 @@ def test_large_photos_are_decoded_one_at_a_time_and_small_ones_beside_them(monke
         inside.remove(image.width)
         return np.zeros((1, 1, 3), dtype=np.uint8)
 
-    monkeypatch.setattr(sys.modules[decode.__module__], "_to_rgb", slowly)
+    monkeypatch.setattr(sys.modules[decode.__module__], "_to_pixels", slowly)
     large, small = encode(Image.new("L", (4000, 2001)), "PNG"), encode(Image.new("L", (40, 20)), "PNG")
     with ThreadPoolExecutor(3) as pool:
         done = [pool.submit(decode, photo) for photo in (large, large, small)]

@@ -19,12 +19,12 @@ from PIL import Image, UnidentifiedImageError
 
 from dandelion.domain.arrays import Pixels
 from dandelion.errors import NotAnImageError, PhotoTooLargeError, UnsupportedFormatError
-from dandelion.imaging import formats, gif, heif, jpeg, png, samples
+from dandelion.imaging import formats, gif, heif, jpeg, png, samples, tiff
 from dandelion.imaging.colour import MAX_PROFILE_BYTES, convert_to_srgb, is_needed
 from dandelion.imaging.orientation import read_orientation, turn_upright
 from dandelion.imaging.scans import decode_scans
 
-FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF"]
+FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF", "TIFF"]
 with contextlib.suppress(ImportError):  # an extra, since its decoder is under the LGPL
     import pi_heif
 
@@ -32,12 +32,13 @@ with contextlib.suppress(ImportError):  # an extra, since its decoder is under t
     FORMATS.append("HEIF")
 MAX_PIXELS = 64_000_000
 # Formats whose decoders take 9 to 16 bytes a pixel, not 3 or 4: their limit is half, to fit a pod of 1 GiB.
-_COSTLY = frozenset({"WEBP", "AVIF"})
+_COSTLY = frozenset({"WEBP", "AVIF", "TIFF"})
 # Larger photos are decoded one at a time. JPEG, which can be decoded at a fraction of its size, never waits.
 _LARGE_PIXELS = 8_000_000
 _large = threading.Lock()
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked instead, from the header and for every format
 
+_UNCHECKED = [name for name in FORMATS if name != "TIFF"]
 _READABLE = f"Send a photo as {', '.join(FORMATS)}."
 # What decoders raise for damaged photos; those of AVIF and HEIF raise RuntimeError.
 _BROKEN = (
@@ -80,7 +81,7 @@ def decode(data: bytes, *, min_side: int | None = None, max_pixels: int | None =
         data: The encoded photo.
         min_side: Pixels that each side needs; larger photos are decoded at a fraction of their size at which both
             sides are at least this long.
-        max_pixels: Maximum number of pixels by the header; half of it for WebP and AVIF.
+        max_pixels: Maximum number of pixels by the header; half of it for WebP, AVIF and TIFF.
 
     Raises:
         NotAnImageError: The bytes are not an image, or are cut off.
@@ -92,11 +93,13 @@ def decode(data: bytes, *, min_side: int | None = None, max_pixels: int | None =
         return _decode_jpeg(data, min_side or 0, limit)
     with _open(data) as image:
         _check_size(image.width, image.height, limit // 2 if image.format in _COSTLY else limit)
+        described = image.info[samples.DESCRIPTION]
+        if isinstance(described, tiff.Description):
+            described.check_jpegs()
         with _large if image.width * image.height > _LARGE_PIXELS else contextlib.nullcontext():
-            photo = _to_rgb(_crop(image, data), min_side or 0)
-    is_grey = image.mode in _GREY
-    converted = convert_to_srgb(photo[..., :1] if is_grey else photo, _profile(image), min_side or 0)
-    return turn_upright(photo if converted is None else converted, _orientation(image))
+            photo = _to_pixels(_crop(image, data), min_side or 0)
+    photo = _convert_colours(photo, _profile(image), min_side or 0, is_grey=image.mode in _GREY)
+    return turn_upright(photo, _orientation(image))
 
 
 def orientation(data: bytes) -> int:
@@ -130,12 +133,21 @@ def _decode_jpeg(data: bytes, min_side: int, limit: int) -> Pixels:
     photo, colours = decode_scans(data, head, min_side), len(head.frame.colours)
     if colours == _INKS and head.has_adobe:
         np.invert(photo, out=photo)  # as Adobe writes it
-    converted = convert_to_srgb(photo[..., :1] if colours == 1 else photo, head.profile, min_side)
-    if converted is not None:
-        photo = converted
-    elif colours == _INKS:
-        photo = _to_rgb(Image.fromarray(photo, "CMYK"), 0)
+    photo = _convert_colours(photo, head.profile, min_side, is_grey=colours == 1)
     return turn_upright(photo, read_orientation(head.exif, head.xmp))
+
+
+def _convert_colours(photo: Pixels, profile: bytes, min_side: int, *, is_grey: bool) -> Pixels:
+    """RGB of what may be inks, by their profile or, without one that can be used, as they are."""
+    converted = convert_to_srgb(photo[..., :1] if is_grey else photo, profile, min_side)
+    if converted is not None:
+        return converted
+    if photo.shape[2] != _INKS:
+        return photo
+    rgb = np.empty((*photo.shape[:2], 3), dtype=np.uint8)
+    for top in range(0, len(photo), _TILE):
+        rgb[top : top + _TILE] = np.asarray(Image.fromarray(photo[top : top + _TILE], "CMYK").convert("RGB"))
+    return rgb
 
 
 def _open(data: bytes) -> Image.Image:
@@ -147,9 +159,11 @@ def _open(data: bytes) -> Image.Image:
             "Send the PNG from before, or turn it back by `pngcrush -revert-iphone-optimizations`.",
         )
     try:
-        image = Image.open(io.BytesIO(_without_metadata(data)), formats=FORMATS)
-        if image.format == "PNG":
-            image.info[samples.DESCRIPTION] = png.describe(data)
+        picture, description = _without_metadata(data)
+        # Pillow's own reader of TIFF gets nothing but what was checked: it would also open BigTIFF.
+        is_tiff = data[:4] in tiff.STARTS
+        image = Image.open(io.BytesIO(picture), formats=["TIFF"] if is_tiff else _UNCHECKED)
+        image.info[samples.DESCRIPTION] = description
         return image
     except UnidentifiedImageError as error:
         name, remedy = formats.name_format(data) or ("", "")
@@ -162,16 +176,21 @@ def _open(data: bytes) -> Image.Image:
         raise NotAnImageError(f"This image has a damaged header ({error}).", "Send the whole file.") from error
 
 
-def _without_metadata(data: bytes) -> bytes:
-    """Remove metadata that Pillow would read when it opens the file, without a limit on time or memory."""
+def _without_metadata(data: bytes) -> tuple[bytes, png.Description | None]:
+    """Remove metadata that Pillow would read when it opens the file, without a limit on time or memory.
+
+    Of PNG and TIFF also what they say of their picture.
+    """
     if data.startswith(png.MAGIC):
-        return png.retain_chunks(data, png.PICTURE)
+        return png.retain_chunks(data, png.PICTURE), png.describe(data)
+    if data[:4] in tiff.STARTS:
+        return tiff.extract_first_page(data)
     if data.startswith((b"GIF87a", b"GIF89a")):
-        return gif.drop_extensions(data)
+        return gif.drop_extensions(data), None
     if data[4:8] == b"ftyp":
         heif.check_items(data)
-        return heif.drop_metadata(data)
-    return data
+        return heif.drop_metadata(data), None
+    return data, None
 
 
 def _crop(image: Image.Image, data: bytes) -> Image.Image:
@@ -198,13 +217,15 @@ def _profile(image: Image.Image) -> bytes:
     return described.read_profile(MAX_PROFILE_BYTES) if described else image.info.get("icc_profile") or b""
 
 
-def _to_rgb(image: Image.Image, min_side: int) -> Pixels:
-    """Convert in tiles and average down to `min_side`: a second picture of full size would double the memory."""
+def _to_pixels(image: Image.Image, min_side: int) -> Pixels:
+    """RGB, or inks, in tiles and averaged down to `min_side`: a second picture of full size would double the memory."""
     try:
         image = samples.load(image)
         width, height = image.size
         factor = max(1, min(_TILE, width // min_side, height // min_side)) if min_side else 1
-        photo = np.empty((-(-height // factor), -(-width // factor), 3), dtype=np.uint8)
+        photo = np.empty(
+            (-(-height // factor), -(-width // factor), _INKS if image.mode == "CMYK" else 3), dtype=np.uint8
+        )
         step = _TILE // factor * factor
         for top in range(0, height, step):
             for left in range(0, width, step):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_READABLE_STARTS = {b"\x89PNG\r\n\x1a\n": "PNG", b"GIF8": "GIF", b"BM": "BMP"}
+_READABLE_STARTS = {b"\x89PNG\r\n\x1a\n": "PNG", b"GIF8": "GIF", b"BM": "BMP", b"II*\x00": "TIFF", b"MM\x00*": "TIFF"}
 _STARTS = {
     b"%PDF": "PDF",
     b"%!PS": "PostScript",
@@ -50,15 +50,24 @@ _RAW_STARTS = (
     b"\x00MRM",
     b"II\x1a\x00\x00\x00HEAPCCDR",
 )
-_TIFF_STARTS = (b"II*\x00", b"MM\x00*")
 _CANON_AT, _CANON = 8, b"CR\x02"
 # Makers whose raw files are TIFFs with another suffix; and DNG's own version tag, 0xC612, an entry of 4 bytes.
 _RAW_TIFF = re.compile(
     rb"\x12\xc6\x01\x00\x04\x00\x00\x00|\xc6\x12\x00\x01\x00\x00\x00\x04|NIKON|SONY|PENTAX|SAMSUNG|Hasselblad|Phase One"
 )
-_EXPORT = "Export it as a JPEG from the camera's or the photo program."
+# Why a raw file is refused, and what to do instead.
+_RAW_NAME, _EXPORT = "A camera's raw file", "Export it as a JPEG from the camera's or the photo program."
+RAW = (f"{_RAW_NAME} is not supported.", _EXPORT)
 _STILL = "Send a single frame of it as a JPEG."
 _DECODED = "Send the bytes that the text stands for."
+_REMEDIES = {
+    "A data URL": _DECODED,
+    "Base64 text": _DECODED,
+    "JPEG 2000": "Convert it, such as by `magick photo.jp2 photo.jpg`.",
+    "JPEG XL": "Convert it, such as by `djxl photo.jxl photo.jpg`.",
+    "JPEG XR": "Convert it, such as by `magick photo.jxr photo.jpg`.",
+    "BigTIFF": "Convert it, such as by `magick photo.tif photo.jpg`.",
+}
 _MP4 = (b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"M4V ", b"MSNV", b"dash")
 _BRANDS = {
     b"qt  ": ("MOV video", _STILL),
@@ -77,7 +86,7 @@ _DICOM_AT = 128
 def name_format(data: bytes) -> tuple[str, str] | None:
     """The name of a format that is not read, and what to do instead, which may be empty; None if it is unknown."""
     if name := next((name for start, name in _STARTS.items() if data.startswith(start)), None):
-        return name, _DECODED if name in {"A data URL", "Base64 text"} else ""
+        return name, _REMEDIES.get(name, "")
     return _name_photo(data) or _name_film(data) or _name_text(data[:_SVG_BYTES])
 
 
@@ -88,12 +97,14 @@ def name_readable(data: bytes) -> str | None:
     return next((name for start, name in _READABLE_STARTS.items() if data.startswith(start)), None)
 
 
+def is_raw(tiff: bytes) -> bool:
+    """Whether a TIFF that is not read is a camera's raw file. Photos that programs made of such files also say so."""
+    return tiff[_CANON_AT : _CANON_AT + 3] == _CANON or bool(_RAW_TIFF.search(tiff[:_SVG_BYTES]))
+
+
 def _name_photo(data: bytes) -> tuple[str, str] | None:
-    is_tiff = data.startswith(_TIFF_STARTS)
-    if data.startswith(_RAW_STARTS) or data[4:12] == b"ftypcrx " or (is_tiff and _is_raw(data)):
-        return "A camera's raw file", _EXPORT
-    if is_tiff:
-        return "TIFF", ""
+    if data.startswith(_RAW_STARTS) or data[4:12] == b"ftypcrx ":
+        return _RAW_NAME, _EXPORT
     return ("DICOM", "") if data[_DICOM_AT : _DICOM_AT + 4] == b"DICM" else None
 
 
@@ -122,7 +133,3 @@ def _skip_comments(text: bytes) -> bytes:
     while (text := text.lstrip()).startswith(b"<!--"):
         text = text.partition(b"-->")[2]
     return text
-
-
-def _is_raw(data: bytes) -> bool:
-    return data[_CANON_AT : _CANON_AT + 3] == _CANON or bool(_RAW_TIFF.search(data[:_SVG_BYTES]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, cast
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from dandelion.imaging.png import Description
 
-# Where `Image.info` holds the `Description` of a PNG.
+# Where `Image.info` holds the `Description` of a PNG or a TIFF.
 DESCRIPTION = "dandelion description"
 # Where it holds what `load` found: the sample that stands for white, the place of a GIF's frame on its screen, and that
 # a picture is opaque whatever its alpha says.
@@ -19,7 +20,15 @@ _FULL = 65535
 _DARK = 4096
 _ROWS = 64
 # The Pillow names of a sample's other byte. It has none for grey with alpha, whose four bytes it can read as they are.
-_LOWER = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}
+# The samples of a TIFF come in the machine's own order.
+_OTHER = "B" if sys.byteorder == "little" else "L"
+_LOWER = {
+    "RGB;16B": "RGB;16L",
+    "RGBA;16B": "RGBA;16L",
+    "LA;16B": "RGBA",
+    "RGB;16N": f"RGB;16{_OTHER}",
+    "RGBA;16N": f"RGBA;16{_OTHER}",
+}
 _GREY_WITH_ALPHA = 4
 
 _Box = tuple[int, int, int, int]
@@ -33,6 +42,8 @@ def load(image: Image.Image) -> Image.Image:
     """
     described: Description | None = image.info.get(DESCRIPTION)
     stream = getattr(image, "fp", None)
+    if image.mode == "I;16B":  # of which Pillow can do little; libtiff has samples in the machine's order anyhow
+        image._mode = "I;16"
     image.load()
     if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
         image.info[_WHITE] = _find_white(int(image.getextrema()[1]), described)  # type: ignore[arg-type]
@@ -51,7 +62,7 @@ def load(image: Image.Image) -> Image.Image:
 
 
 def flatten(image: Image.Image, box: _Box) -> Image.Image:
-    """A part of the picture in RGB: 16-bit scaled to 8, transparency over white."""
+    """A part of the picture in RGB, or in its inks: 16-bit scaled to 8, transparency over white."""
     frame: _Box | None = image.info.get(_FRAME)
     if frame is None:
         return _flatten(image.crop(box))
@@ -75,7 +86,7 @@ def _flatten(image: Image.Image) -> Image.Image:
     if image.has_transparency_data and _OPAQUE not in image.info:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return image.convert("RGB")
+    return image if image.mode == "CMYK" else image.convert("RGB")
 
 
 def _find_white(largest: int, described: Description | None) -> int:
@@ -102,8 +113,8 @@ def _even_out(image: Image.Image, stream: Any, described: Description) -> Image.
     if white == _FULL and not described.transparent:
         return image
     stream.seek(0)
-    lower: Any = Image.open(stream, formats=["PNG"])
-    lower.tile = [tile._replace(args=_LOWER[tile.args]) for tile in lower.tile]
+    lower: Any = Image.open(stream, formats=["PNG", "TIFF"])
+    lower.tile = [tile._replace(args=_read_lower(tile.args)) for tile in lower.tile]
     has_both = described.colours == _GREY_WITH_ALPHA
     if has_both or not upper:
         lower.im = image.im  # whose bytes are no longer needed, and decoded over: a large photo is held once
@@ -121,3 +132,8 @@ def _even_out(image: Image.Image, stream: Any, described: Description) -> Image.
             scaled[(low == described.transparent).all(axis=-1)] = 255
         lower.paste(Image.fromarray(scaled), box)
     return cast("Image.Image", lower)
+
+
+def _read_lower(args: Any) -> Any:
+    """A decoder's arguments to read the other byte of each sample."""
+    return (_LOWER[args[0]], *args[1:]) if isinstance(args, tuple) else _LOWER[args]

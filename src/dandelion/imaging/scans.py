@@ -86,6 +86,8 @@ def _stray_bytes(mended: Mended) -> int:
 
 
 def _decode_turbo(data: bytes, head: Head, min_side: int, *, strict: bool) -> Pixels:
+    if min(head.frame.width, head.frame.height) <= min_side:
+        min_side = 0  # which means full size: a side of one pixel would seem to stay as long at any scale
     return cast(
         "Pixels",
         simplejpeg.decode_jpeg(

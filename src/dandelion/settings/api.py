@@ -34,7 +34,7 @@ class ApiSettings(Section):
     max_photo_pixels: int = Field(
         64_000_000,
         ge=1,
-        description="Maximum size of a photo, pixels, checked in its header before decoding; half for WebP and AVIF.",
+        description="Maximum size of a photo, pixels, checked before decoding; half for WebP, AVIF and TIFF.",
     )
     max_files: int = Field(64, ge=1, description="Maximum number of photos in one request.")
     body_timeout_seconds: float = Field(
