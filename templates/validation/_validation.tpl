@@ -4,7 +4,7 @@ values.schema.json checks types, unknown keys and ranges before.
 */}}
 {{- define "dandelion.validate" -}}
 {{- $wrong := list -}}
-{{- range $part := list "external" "access" "api" "release" "routes" "backups" "quota" -}}
+{{- range $part := list "external" "access" "api" "release" "routes" "backups" "schedules" "quota" -}}
 {{- $wrong = concat $wrong (include (printf "dandelion.validation.%s" $part) $ | splitList "\n" | compact) -}}
 {{- end -}}
 {{- if $wrong -}}

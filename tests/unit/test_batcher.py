@@ -23,6 +23,7 @@ async def batcher(
     max_wait_seconds: float = 0,
     max_queue: int = 100,
     deadline_seconds: float = 60,
+    is_costly: Callable[[int], bool] = lambda _: False,
 ) -> AsyncIterator[Batcher[int, int]]:
     made = Batcher(
         process,
@@ -31,6 +32,7 @@ async def batcher(
         max_wait_seconds=max_wait_seconds,
         max_queue=max_queue,
         deadline_seconds=deadline_seconds,
+        is_costly=is_costly,
     )
     try:
         yield made
@@ -122,6 +124,41 @@ async def test_a_full_queue_refuses_all_or_nothing() -> None:
             made.submit([3, 4])
         gate.opened.set()
         assert await asyncio.gather(*running, *waiting) == [0, 2, 4]
+
+
+async def test_other_items_wait_for_one_costly_item_however_many_there_are() -> None:
+    """And no more than those wait for them."""
+    gate = Gate()
+    async with batcher(gate, max_batch=2, max_queue=9, is_costly=lambda item: item < 0) as made:
+        running = made.submit([0])
+        await asyncio.to_thread(gate.entered.wait, 10)
+        waiting = made.submit([-1, -2, -3, -4, 1, 2, 3, -5, 4])
+        with pytest.raises(OverloadedError, match="9 photos wait"):
+            made.submit([5])
+        gate.opened.set()
+        assert await asyncio.gather(*running, *waiting) == [0, -2, -4, -6, -8, 2, 4, 6, -10, 8]
+    assert gate.batches == [[0], [1, 2], [-1], [3], [-2], [4], [-3], [-4], [-5]]
+
+
+async def test_costly_items_count_in_the_queue_and_are_run_at_the_end() -> None:
+    entered, opened = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def hold(items: Sequence[int]) -> list[int | Exception]:
+        if items == [1]:
+            loop.call_soon_threadsafe(entered.set)
+            opened.wait(10)
+        return double(items)
+
+    async with batcher(hold, max_batch=4, max_queue=4, is_costly=lambda item: item < 0) as made:
+        waiting = made.submit([-1, -2, -3, 1])
+        await entered.wait()  # the costly ones are set aside
+        with pytest.raises(OverloadedError, match="3 photos wait"):
+            made.submit([4, 5])
+        closing = asyncio.create_task(asyncio.to_thread(made.close))
+        opened.set()
+        assert await asyncio.gather(*waiting) == [-2, -4, -6, 2]
+        await closing
 
 
 async def test_an_item_that_waited_too_long_is_given_up() -> None:

@@ -10,8 +10,8 @@ import sys
 from PIL import Image
 from structlog.testing import capture_logs
 
-from dandelion.domain.arrays import Pixels
 from dandelion.errors import NotAnImageError
+from dandelion.imaging.prepare import Views
 from dandelion.inference.classifier import Classification, Classifier
 from dandelion.package import open_package
 from dandelion.package.starter import starter_path
@@ -79,10 +79,10 @@ def test_workers_do_their_own_algebra() -> None:
 class Fragile(Classifier):
     """Breaks on `HOSTILE` as a decoder might."""
 
-    def prepare(self, photo: bytes) -> Pixels:
+    def cut(self, photo: bytes) -> Views:
         if photo == HOSTILE:
             raise OverflowError("cannot convert float infinity to integer")
-        return super().prepare(photo)
+        return super().cut(photo)
 
 
 def test_a_photo_that_breaks_the_decoder_fails_alone() -> None:

@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dandelion.domain import InputSpec
 from dandelion.imaging.heatmap import render_heatmap
+from dandelion.imaging.prepare import Box
+
+WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 
-def drawn(height: int, width: int, spec: InputSpec | None = None) -> Image.Image:
-    """Over a grey photo, with evidence in the upper left quarter."""
+def drawn(height: int, width: int, seen: Box = WHOLE) -> Image.Image:
+    """Over a grey photo, with evidence in the upper left quarter of what was seen."""
     photo = np.full((height, width, 3), 128, dtype=np.uint8)
     activation = np.zeros((8, 8), dtype=np.float32)
     activation[:4, :4] = 1
-    png = render_heatmap(photo, activation, spec or InputSpec(32, 32), strength=0.6, max_side=640)
+    png = render_heatmap(photo, activation, seen, strength=0.6, max_side=640)
     return Image.open(io.BytesIO(png))
 
 
@@ -33,8 +35,16 @@ def test_the_photo_is_tinted_where_the_evidence_is(height: int, width: int) -> N
 
 
 @pytest.mark.parametrize(("height", "width"), [(20, 30_000), (30_000, 20), (1, 3000)])
-def test_a_long_strip_is_drawn(height: int, width: int) -> None:
-    assert max(drawn(height, width, InputSpec(32, 32, crop_fraction=0.5)).size) == 640
+@pytest.mark.parametrize("seen", [WHOLE, (0.4999, 0.4999, 0.5, 0.5), (0.9999, 0.9999, 1.0, 1.0)])
+def test_a_long_strip_is_drawn(height: int, width: int, seen: Box) -> None:
+    assert max(drawn(height, width, seen).size) == 640
+
+
+def test_only_what_the_model_saw_of_a_panorama_is_tinted() -> None:
+    picture = np.asarray(drawn(160, 640, (0.75, 0.0, 1.0, 1.0)))
+    assert (picture[:, :480] == 128).all()
+    assert (picture[:60, 480:540] != 128).any(axis=2).all()
+    assert (picture[120:, 600:] == 128).all()
 
 
 def test_a_large_photo_costs_little_more_than_itself() -> None:

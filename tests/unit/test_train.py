@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from PIL import Image
 
 from dandelion.domain import InputSpec
 from dandelion.errors import DataError, TrainingError, UnknownModelError
@@ -209,6 +210,7 @@ def test_a_run_ends_in_a_sound_package_registered_with_its_plots(photos: Path, t
     )
     package = open_package(trained.package)
     assert package.manifest.classes == ("dandelion", "grass")
+    assert "background" not in (package.path / "model.json").read_text()
     assert "dandelion train --data photos" in package.card
     assert package.metrics()["cv_folds"] == 2
     assert set(stages) == {"fold 1 of 2", "fold 2 of 2", "model"}
@@ -235,9 +237,35 @@ def test_a_run_ends_in_a_sound_package_registered_with_its_plots(photos: Path, t
         assert isinstance(theirs, Classification)
         assert ours.probabilities == pytest.approx(theirs.probabilities, abs=0.02)
 
-    second = train(photos, CONFIG, tmp_path / "out", tracker=Tracker(registry), command="again")
+    wide = Path(shutil.copytree(photos, tmp_path / "wide"))
+    for number, photo in enumerate(sorted(wide.glob("*/*.jpg"))[::4]):
+        Image.open(photo).resize((400, 96 + number)).save(photo)
+    config = dataclasses.replace(CONFIG, background="grass")
+    second = train(wide, config, tmp_path / "out", tracker=Tracker(registry), command="again")
     assert second.version is not None
     assert second.version.aliases == ("challenger",)
+    package = open_package(second.package)
+    assert package.manifest.background == "grass"
+    assert "Photos beyond 2.4:1 are seen as square views" in package.card
+    assert "something other than grass" in package.card
+
+
+def test_photos_of_a_split_are_prepared_as_in_serving(photos: Path, tmp_path: Path) -> None:
+    """Panoramas too, once there is a model to choose among their views."""
+    plain, wide = next(photos.glob("*/*.jpg")), tmp_path / "wide.jpg"
+    Image.open(plain).resize((600, 90)).save(wide)
+    shown = PhotoSet([plain, wide], [0, 0], SPEC)
+    first, last = shown.served(lambda views: 0), shown.served(lambda views: len(views) - 1)
+    middle = shown.served()
+    assert (first[0] == middle[0]).all()
+    assert (last[0] == middle[0]).all()
+    assert len({picture[1].tobytes() for picture in (first, middle, last)}) == 3
+
+
+def test_a_background_that_is_no_class_is_refused(photos: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, background="moss")
+    with pytest.raises(DataError, match=r"no class 'moss'.*dandelion, grass"):
+        train(photos, config, tmp_path / "out", tracker=Tracker(None), command="x")
 
 
 @contextmanager

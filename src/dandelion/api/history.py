@@ -25,7 +25,7 @@ from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.concurrency.patience import REQUEST_PATIENCE_SECONDS
 from dandelion.db import feedback, predictions
 from dandelion.db.arrivals import wait_for_arrival
-from dandelion.domain import LABEL_LENGTH, BulkVerdict, Page, StoredPrediction
+from dandelion.domain import BulkVerdict, Page, StoredPrediction, class_name
 from dandelion.errors import MediaTypeError, ObjectNotFoundError, PredictionNotFoundError
 from dandelion.feedback.labels import Kind, Line, observe_lag, read_labels, store_labels
 from dandelion.journal import Journal
@@ -57,7 +57,7 @@ async def list_predictions(
     request: Request[Any, Any, Any],
     since: Annotated[datetime | None, Parameter(description="Made at this time or later; UTC by default.")] = None,
     until: Annotated[datetime | None, Parameter(description="Made before this time; UTC by default.")] = None,
-    label: Annotated[str | None, Parameter(max_length=LABEL_LENGTH, description="Predicted class.")] = None,
+    label: Annotated[str | None, Parameter(description="Predicted class.")] = None,
     version: Annotated[
         str | None, Parameter(max_length=32, description="Model version that made the prediction.")
     ] = None,
@@ -75,7 +75,7 @@ async def list_predictions(
     wanted = predictions.Filter(
         since=_utc(since),
         until=_utc(until),
-        label=label,
+        label=None if label is None else class_name(label),
         version=version,
         min_confidence=min_confidence,
         max_confidence=max_confidence,
@@ -131,7 +131,7 @@ async def give_feedback(request: Request[Any, Any, Any], data: JSONBody[Line]) -
     )
     instruments.FEEDBACK.labels("right" if correct else "wrong").inc()
     observe_lag(given)
-    return Verdict(prediction_id=data.prediction_id, label=data.label, correct=correct)
+    return Verdict(prediction_id=data.prediction_id, label=given.label, correct=correct)
 
 
 @delete(

@@ -9,15 +9,17 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, post
+from litestar.datastructures import State
 from litestar.exceptions import ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
+from dandelion.access import Caller
 from dandelion.api.access import caller_of, needs
 from dandelion.api.problems import PREDICT, Problem, documented, problem_of
 from dandelion.api.uploads import PhotoOperation, read_photos
 from dandelion.concurrency.executor import BoundedExecutor
-from dandelion.domain import ModelRef, Opinion, Prediction
+from dandelion.domain import ModelRef, Opinion, Prediction, class_name
 from dandelion.errors import DandelionError, PhotoError, UploadError
 from dandelion.inference.challenger import Challenger
 from dandelion.inference.classifier import Classification
@@ -87,7 +89,9 @@ async def predict(request: Request[Any, Any, Any], top_k: TopK = None, threshold
         photos = upload.photos
     results = await service.predict(photos)
     await record_predictions(
-        request, [(each, photo) for each, photo in zip(results, photos, strict=True) if isinstance(each, Prediction)]
+        state,
+        caller_of(request),
+        [(each, photo) for each, photo in zip(results, photos, strict=True) if isinstance(each, Prediction)],
     )
     if upload.is_list:
         body = _encoder.encode(Predictions(predictions=[_entry(result, top_k, threshold) for result in results]))
@@ -96,7 +100,7 @@ async def predict(request: Request[Any, Any, Any], top_k: TopK = None, threshold
         if not isinstance(only, Prediction):
             raise only
         body = _encoder.encode(_shown(only, top_k, threshold))
-    observe_duration(request, started)
+    observe_duration(state, started)
     return Response(body, media_type="application/json")
 
 
@@ -119,7 +123,7 @@ async def explain(
     side: BoundedExecutor = request.app.state.side_workers
     photo = await _read_one(request, "/explain")
     classes = service.serving.classifier.manifest.classes
-    if label is not None and label not in classes:
+    if label is not None and (label := class_name(label)) not in classes:
         raise ValidationException(f"The model has no class {label[:80]!r}; its classes: {', '.join(classes)}.")
     picture = await side.run(service.explain, photo, label, strength)
     return Response(picture, media_type="image/png")
@@ -154,25 +158,26 @@ async def compare(request: Request[Any, Any, Any]) -> Opinions:
     return Opinions(opinions=opinions)
 
 
-async def record_predictions(request: Request[Any, Any, Any], predicted: Sequence[tuple[Prediction, bytes]]) -> None:
+async def record_predictions(state: State, caller: Caller, predicted: Sequence[tuple[Prediction, bytes]]) -> None:
     """Store the predictions of a request, and those of their photos that the settings select.
 
     Raises:
         JournalFullError: They can be stored nowhere, so they must not be sent.
     """
-    state = request.app.state
     journal: Journal = state.journal
     photos: Photos = state.photos
+    clients: ClientHasher | None = state.clients
+    client = clients.hash(caller.client) if clients is not None else None
     with tracing.stage("store"):
-        if journal.append([prediction for prediction, _ in predicted], client=_client(request)):
+        if journal.append([prediction for prediction, _ in predicted], client=client):
             await photos.store(predicted)
 
 
-def observe_duration(request: Request[Any, Any, Any], started: float) -> None:
+def observe_duration(state: State, started: float) -> None:
     """Add a request for predictions to the metrics; it began at `started`, by `time.perf_counter`."""
-    request.app.state.last_prediction = time.time()
+    state.last_prediction = time.time()
     trace_id = tracing.trace_id()
-    instruments.PREDICTION_SECONDS.labels(request.app.state.settings.api.track).observe(
+    instruments.PREDICTION_SECONDS.labels(state.settings.api.track).observe(
         time.perf_counter() - started, {"trace_id": trace_id} if trace_id else None
     )
 
@@ -182,12 +187,6 @@ async def _read_one(request: Request[Any, Any, Any], path: str) -> bytes:
     if len(photos) != 1:
         raise UploadError(f"{path} accepts one photo, and {len(photos)} were sent.", "Send them one by one.")
     return photos[0]
-
-
-def _client(request: Request[Any, Any, Any]) -> str | None:
-    """The client's hash, if it may be stored."""
-    clients: ClientHasher | None = request.app.state.clients
-    return clients.hash(caller_of(request).client) if clients is not None else None
 
 
 def _entry(result: Prediction | DandelionError, top_k: int | None, threshold: float | None) -> Prediction | Failure:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from dandelion.errors import BatchError
 from dandelion.objects import ObjectStore
-from dandelion.training.photos import PHOTO_SUFFIXES
+from dandelion.training.photos import PHOTO_SUFFIXES, is_photo_path, is_readable
 
 S3 = "s3"
 
@@ -43,7 +43,9 @@ class BatchPhoto:
 
 
 def list_photos(source: str, store: ObjectStore) -> list[BatchPhoto]:
-    """List every photo in a folder or under `s3://bucket/prefix`, sorted by name.
+    """List every photo in a folder and its sub-folders, or under `s3://bucket/prefix`, sorted by name.
+
+    Links to files are followed, links to folders are not. A broken link is listed; reading it fails.
 
     Raises:
         BatchError: There is no photo.
@@ -51,25 +53,34 @@ def list_photos(source: str, store: ObjectStore) -> list[BatchPhoto]:
     """
     parts = urlsplit(source)
     if parts.scheme == S3:
-        found = [
+        prefix = parts.path.lstrip("/")
+        photos = [
             BatchPhoto(each.key, parts.netloc, each.size_bytes, each.modified_at.isoformat())
-            for each in store.list_objects(parts.netloc, parts.path.lstrip("/"))
+            for each in store.list_objects(parts.netloc, prefix)
+            if is_photo_path(PurePosixPath(each.key[prefix.rfind("/") + 1 :]))
         ]
     else:
         folder = Path(source)
         if not folder.is_dir():
             raise BatchError(f"There is no folder {folder}.", "Give a folder, or s3://bucket/prefix.")
-        found = [
-            BatchPhoto(str(path), "", path.stat().st_size, str(path.stat().st_mtime_ns))
+        photos = [
+            _in_folder(path)
             for path in sorted(folder.rglob("*"))
-            if path.is_file()
+            if is_photo_path(path.relative_to(folder)) and is_readable(path)
         ]
-    photos = [photo for photo in found if Path(photo.place).suffix.lower() in PHOTO_SUFFIXES]
     if not photos:
         raise BatchError(
             f"{source} holds no photo.", f"Add photos; their names end in {', '.join(sorted(PHOTO_SUFFIXES))}."
         )
     return photos
+
+
+def _in_folder(path: Path) -> BatchPhoto:
+    try:
+        found = path.stat()
+    except OSError:
+        return BatchPhoto(str(path), "", 0, "")
+    return BatchPhoto(str(path), "", found.st_size, str(found.st_mtime_ns))
 
 
 def batch_id(photos: Sequence[BatchPhoto], model_digest: str) -> str:

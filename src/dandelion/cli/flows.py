@@ -21,11 +21,12 @@ def list_flows(as_json: Json = False) -> None:
     """List the flows and their schedules."""
     from dandelion.flows.catalogue import list_deployments
 
-    found = list_deployments(load_settings().prefect)
+    options = load_settings().prefect
+    found = list_deployments(options)
     if as_json:
         print_json(found)
         return
-    table = Table("Flow", "Cron (UTC)", "What it does")
+    table = Table("Flow", f"Cron ({options.time_zone})", "What it does")
     for each in found:
         table.add_row(each.name, each.cron or "on request", each.description)
     console().print(table)

@@ -12,6 +12,7 @@ from dandelion.cli.database import with_engine
 from dandelion.cli.options import Json, age
 from dandelion.cli.output import console, print_json
 from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
+from dandelion.domain import class_name
 from dandelion.errors import DandelionError
 from dandelion.files.replacing import replacing
 
@@ -49,7 +50,7 @@ def export(
     wanted = Filter(
         since=now - since if since else None,
         until=now - until if until else None,
-        label=label,
+        label=None if label is None else class_name(label),
         version=version,
         verdict=verdict,
     )

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from dandelion.domain import CHAMPION
+from dandelion.domain import CHAMPION, class_name
 from dandelion.settings import load_settings
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Photos per step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     patience: Annotated[int | None, typer.Option(help="Stop early after this many epochs without improvement.")] = None,
+    background: Annotated[
+        str, typer.Option(help="Class of photos that show none of the others, such as grass; decides about panoramas.")
+    ] = "",
     seed: Annotated[int, typer.Option(help="Random seed; on a CPU the same seed gives the same model.")] = 0,
     folds: Annotated[int, typer.Option(help="Cross-validate with this many folds first; 0 means none.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Resume from the last run's checkpoint.")] = False,
@@ -61,6 +64,7 @@ def train(
     config = TrainingConfig(
         architecture=model,
         pretrained=pretrained,
+        background=class_name(background),
         seed=seed,
         folds=folds,
         compact=compact,

@@ -17,6 +17,7 @@ from dandelion.domain.models import (
     Version,
     VersionDetails,
 )
+from dandelion.domain.names import class_name, is_clutter
 from dandelion.domain.predictions import (
     LABEL_LENGTH,
     JournalEntry,
@@ -65,4 +66,6 @@ __all__ = [
     "TriggeredRetraining",
     "Version",
     "VersionDetails",
+    "class_name",
+    "is_clutter",
 ]

@@ -18,7 +18,7 @@ from dandelion.concurrency.patience import COMMAND_PATIENCE_SECONDS
 from dandelion.db import feedback, transact
 from dandelion.db.arrivals import wait_for_arrival
 from dandelion.db.tables import moment_of
-from dandelion.domain import LABEL_LENGTH, BulkVerdict, Feedback, RefusedLine
+from dandelion.domain import LABEL_LENGTH, BulkVerdict, Feedback, RefusedLine, class_name
 from dandelion.errors import DandelionError, FeedbackError, FeedbackFileError
 from dandelion.telemetry import instruments
 
@@ -38,8 +38,13 @@ class Line(msgspec.Struct, kw_only=True):
     """
 
     prediction_id: UUID
-    label: Annotated[str, msgspec.Meta(min_length=1, max_length=LABEL_LENGTH)]
+    label: Annotated[str, msgspec.Meta(min_length=1, extra_json_schema={"maxLength": LABEL_LENGTH})]
     at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.label = class_name(self.label)
+        if len(self.label) > LABEL_LENGTH:  # as it is stored, so not before it is normalised
+            raise ValueError(f"The label has {len(self.label)} characters; the limit is {LABEL_LENGTH}.")
 
     def as_feedback(self) -> Feedback:
         """Convert it to what is stored.

@@ -16,7 +16,8 @@ class Deployment:
         name: The name of both.
         entrypoint: Module and function.
         description: What it does.
-        cron: Its schedule, UTC; empty if it runs only when triggered.
+        cron: Its schedule; empty if it runs only when triggered.
+        time_zone: The time zone of its schedule, such as `Europe/Paris`.
         resumes_after_crash: Whether a killed run triggers another run, which resumes it.
     """
 
@@ -24,6 +25,7 @@ class Deployment:
     entrypoint: str
     description: str
     cron: str = ""
+    time_zone: str = "UTC"
     resumes_after_crash: bool = False
 
 
@@ -56,7 +58,7 @@ FLOWS = (
 
 
 def list_deployments(options: PrefectSettings) -> list[Deployment]:
-    """Every flow, with its schedule from the settings if they set one.
+    """Every flow, with its schedule from the settings if they set one, in their time zone.
 
     Raises:
         SettingsError: The settings name an unknown flow.
@@ -66,4 +68,6 @@ def list_deployments(options: PrefectSettings) -> list[Deployment]:
         raise SettingsError(
             f"DANDELION_PREFECT__SCHEDULES names the unknown flow {unknown[0]!r}.", f"Name one of: {', '.join(names)}."
         )
-    return [replace(each, cron=options.schedules.get(each.name, each.cron)) for each in FLOWS]
+    return [
+        replace(each, cron=options.schedules.get(each.name, each.cron), time_zone=options.time_zone) for each in FLOWS
+    ]

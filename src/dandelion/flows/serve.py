@@ -96,6 +96,7 @@ def as_runner_deployment(each: Deployment) -> RunnerDeployment:
     """A flow as Prefect's client registers it."""
     from prefect.deployments.runner import RunnerDeployment
     from prefect.events import DeploymentEventTrigger
+    from prefect.schedules import Cron
 
     # When a run was killed, another run resumes from what it had recorded.
     after_crash = DeploymentEventTrigger(
@@ -108,6 +109,6 @@ def as_runner_deployment(each: Deployment) -> RunnerDeployment:
         each.entrypoint,
         name=each.name,
         description=each.description,
-        cron=each.cron or None,
+        schedule=Cron(each.cron, timezone=each.time_zone) if each.cron else None,
         triggers=[after_crash] if each.resumes_after_crash else [],
     )

@@ -7,21 +7,20 @@ import io
 import numpy as np
 from PIL import Image
 
-from dandelion.domain import InputSpec
 from dandelion.domain.arrays import Floats, Pixels
-from dandelion.imaging.prepare import crop_box
+from dandelion.imaging.prepare import Box
 
 # Dark blue, violet, orange, pale yellow: lightness rises, so that the map is readable in grey and if colour-blind.
 _STOPS = np.array([[13, 8, 135], [156, 23, 158], [237, 121, 83], [240, 249, 33]], dtype=np.float32)
 
 
-def render_heatmap(photo: Pixels, activation: Floats, spec: InputSpec, *, strength: float, max_side: int) -> bytes:
+def render_heatmap(photo: Pixels, activation: Floats, seen: Box, *, strength: float, max_side: int) -> bytes:
     """A PNG of the photo, tinted where the model found evidence.
 
     Args:
         photo: uint8 RGB [H, W, 3].
         activation: Evidence by place, float32 [h, w], over the part of the photo that the model saw.
-        spec: How that part was cropped.
+        seen: That part, in shares of the photo's width and height.
         strength: Opacity of the strongest evidence, in [0, 1].
         max_side: Maximum length of the picture's longer side, pixels.
     """
@@ -29,12 +28,14 @@ def render_heatmap(photo: Pixels, activation: Floats, spec: InputSpec, *, streng
     # First, since the arrays below take some 50 bytes a pixel.
     picture.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     shown = np.asarray(picture)
-    left, top, right, bottom = (round(edge) for edge in crop_box(shown.shape[0], shown.shape[1], spec))
-    right, bottom = max(right, left + 1), max(bottom, top + 1)  # a long strip may shrink to a row of pixels
+    rows, columns = shown.shape[:2]
+    left, top = min(round(seen[0] * columns), columns - 1), min(round(seen[1] * rows), rows - 1)
+    # A long strip may shrink to a row of pixels.
+    right, bottom = max(round(seen[2] * columns), left + 1), max(round(seen[3] * rows), top + 1)
     evidence = np.maximum(activation, 0)
     evidence = evidence / max(float(evidence.max()), 1e-6)
     heat = Image.fromarray(evidence).resize((right - left, bottom - top), Image.Resampling.BICUBIC)
-    full = np.zeros(shown.shape[:2], dtype=np.float32)
+    full = np.zeros((rows, columns), dtype=np.float32)
     full[top:bottom, left:right] = np.clip(np.asarray(heat), 0, 1)
     stops = np.linspace(0, 1, len(_STOPS))
     channels = [np.interp(full, stops, _STOPS[:, channel]) for channel in range(3)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -10,10 +12,35 @@ from PIL import Image
 
 from dandelion.domain import InputSpec
 from dandelion.domain.arrays import Pixels
-from dandelion.errors import TensorError
-from dandelion.imaging.decode import decode
+from dandelion.errors import PhotoError, TensorError
+from dandelion.imaging import png
+from dandelion.imaging.decode import decode, probe
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+# Beyond the common screens and films (20:9 and 21:9), so that few ordinary photos or screenshots are panoramas.
+PANORAMA_RATIO = 2.4
+# Each costs an inference. Views of panoramas beyond 9:1 are stretched, so that they still cover all of it.
+MAX_VIEWS = 9
+# Views of narrower strips show nothing that a model could recognise.
+MIN_VIEW_SIDE = 32
+
+# Left, top, right and bottom of a part of a photo.
+Box = tuple[float, float, float, float]
+# Of the views of a panorama, uint8 RGB [V, H, W, 3], the index of the one that stands for the photo.
+Choose = Callable[[Pixels], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """What a model can see of a photo.
+
+    Attributes:
+        pixels: uint8 RGB [V, H, W, 3]; an odd number, and the view in the middle shows the middle of the photo.
+        boxes: The places of the views, in shares of the photo's width and height.
+    """
+
+    pixels: Pixels
+    boxes: tuple[Box, ...]
 
 
 class PreparedPhoto(bytes):
@@ -38,8 +65,21 @@ class PreparedPhoto(bytes):
         return np.frombuffer(self, dtype=np.uint8).reshape(self.shape)
 
 
-def prepare(data: bytes, spec: InputSpec, *, max_pixels: int | None = None) -> Pixels:
+def prepare(data: bytes, spec: InputSpec, *, max_pixels: int | None = None, choose: Choose | None = None) -> Pixels:
     """Encoded bytes as the model's input, uint8 RGB [spec.height, spec.width, 3].
+
+    That is the middle of the photo; of a panorama, the view that `choose` returns, if it is given.
+
+    Raises:
+        PhotoError: The bytes cannot be decoded or are too large.
+    """
+    views = cut_views(data, spec, max_pixels=max_pixels, only_middle=choose is None).pixels
+    chosen: Pixels = views[choose(views) if choose and len(views) > 1 else 0]
+    return chosen
+
+
+def cut_views(data: bytes, spec: InputSpec, *, max_pixels: int | None = None, only_middle: bool = False) -> Views:
+    """The views of a panorama, unless `only_middle`; of any other photo its middle.
 
     Raises:
         PhotoError: The bytes cannot be decoded or are too large.
@@ -50,20 +90,71 @@ def prepare(data: bytes, spec: InputSpec, *, max_pixels: int | None = None) -> P
                 f"These pixels have the shape {data.shape}, and the model takes {spec.height} x {spec.width}.",
                 "Read the model's metadata again: another model may be in service.",
             )
-        return data.pixels
+        return Views(data.pixels[np.newaxis], ((0.0, 0.0, 1.0, 1.0),))
     # 1.5 times the size of the crop: the resampling filter still averages real detail, and an 8-bit JPEG can skip most
     # of its inverse transform.
     min_side = math.ceil(1.5 * max(spec.height, spec.width) / spec.crop_fraction)
     photo = decode(data, min_side=min_side, max_pixels=max_pixels)
-    # One resampling of the crop's box both resizes and crops, so pixels outside it cost nothing.
-    box = crop_box(photo.shape[0], photo.shape[1], spec)
-    resized = Image.fromarray(photo).resize((spec.width, spec.height), _FILTERS[spec.interpolation], box)
-    return np.asarray(resized)
+    rows, columns = photo.shape[:2]
+    boxes = [crop_box(rows, columns, spec)] if only_middle else view_boxes(rows, columns, spec)
+    return Views(
+        np.stack([_resample(photo, box, spec) for box in boxes]),
+        tuple((left / columns, top / rows, right / columns, bottom / rows) for left, top, right, bottom in boxes),
+    )
 
 
-def crop_box(rows: int, columns: int, spec: InputSpec) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of the part of a photo that the model sees, pixels."""
+def is_panorama(data: bytes, spec: InputSpec) -> bool:
+    """Whether a photo has several views, by its header; False if that cannot be read."""
+    if isinstance(data, PreparedPhoto):
+        return False
+    if data.startswith(png.MAGIC):  # `probe` reads all of it
+        columns, rows = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+    else:
+        try:
+            header = probe(data)
+        except PhotoError:
+            return False
+        columns, rows = header.width, header.height
+    return min(rows, columns) > 0 and len(view_boxes(rows, columns, spec)) > 1
+
+
+def _resample(photo: Pixels, box: Box, spec: InputSpec) -> Pixels:
+    size, sampling = (spec.width, spec.height), _FILTERS[spec.interpolation]
+    rows, columns = photo.shape[:2]
+    if not _is_long(rows, columns, spec):
+        # One resampling of the crop's box both resizes and crops, so pixels outside it cost nothing.
+        return np.asarray(Image.fromarray(photo).resize(size, sampling, box))
+    # Pillow copies what it resamples. A copy of the whole panorama for each worker would be most of the memory.
+    left, top = math.floor(box[0]), math.floor(box[1])
+    part = Image.fromarray(photo[top : math.ceil(box[3]), left : math.ceil(box[2])])
+    within = (box[0] - left, box[1] - top, min(box[2] - left, part.width), min(box[3] - top, part.height))
+    return np.asarray(part.resize(size, sampling, within, reducing_gap=3.0))
+
+
+def crop_box(rows: int, columns: int, spec: InputSpec) -> Box:
+    """The middle of a photo that the model sees, pixels."""
     scale = max(spec.height / rows, spec.width / columns) / spec.crop_fraction
     height, width = min(rows, spec.height / scale), min(columns, spec.width / scale)
     left, top = (columns - width) / 2, (rows - height) / 2
     return left, top, left + width, top + height
+
+
+def view_boxes(rows: int, columns: int, spec: InputSpec) -> list[Box]:
+    """The parts of a photo among which the model chooses, pixels: only its middle, unless it is a panorama.
+
+    The views of a panorama have its short side. Each covers half of the one before if that takes up to `MAX_VIEWS`.
+    """
+    if not _is_long(rows, columns, spec) or min(rows, columns) < MIN_VIEW_SIDE:
+        return [crop_box(rows, columns, spec)]
+    ratio = columns / rows / (spec.width / spec.height)
+    times = min(max(ratio, 1 / ratio), MAX_VIEWS)
+    count = min(MAX_VIEWS, 2 * math.ceil(times - 1) + 1)
+    starts = [(1 - 1 / times) * view / (count - 1) for view in range(count)]
+    if ratio > 1:
+        return [(start * columns, 0.0, min((start + 1 / times) * columns, columns), rows) for start in starts]
+    return [(0.0, start * rows, columns, min((start + 1 / times) * rows, rows)) for start in starts]
+
+
+def _is_long(rows: int, columns: int, spec: InputSpec) -> bool:
+    ratio = columns / rows / (spec.width / spec.height)
+    return max(ratio, 1 / ratio) > PANORAMA_RATIO

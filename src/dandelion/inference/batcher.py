@@ -39,6 +39,9 @@ class Batcher(Generic[Item, Result]):
     `process` gets up to `max_batch` items and returns one result an item, in order; a result that is an exception
     fails only its item. A worker that found an item waits `max_wait_seconds` for more. Items beyond `max_queue` waiting
     ones are refused, and an item that waits longer than `deadline_seconds` fails.
+
+    Items for which `is_costly` is true form a queue of their own, of which a worker runs one after each batch of
+    others. The others so wait for one of them, however many there are. `is_costly` runs in a worker's thread.
     """
 
     def __init__(
@@ -50,20 +53,23 @@ class Batcher(Generic[Item, Result]):
         max_wait_seconds: float,
         max_queue: int,
         deadline_seconds: float,
+        is_costly: Callable[[Item], bool] = lambda _: False,
     ) -> None:
         self._process = process
+        self._is_costly = is_costly
         self._workers = workers
         self._max_batch = max_batch
         self._max_wait_seconds = max_wait_seconds
         self._max_queue = max_queue
         self._deadline_seconds = deadline_seconds
         self._queue: deque[_Waiting[Item, Result]] = deque()
+        self._costly: deque[_Waiting[Item, Result]] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._threads = [threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(workers)]
         for thread in self._threads:
             thread.start()
-        instruments.QUEUE_PHOTOS.set_function(lambda: len(self._queue))
+        instruments.QUEUE_PHOTOS.set_function(self._size)
         instruments.QUEUE_CAPACITY.set(max_queue)
 
     def submit(self, items: Sequence[Item]) -> list[asyncio.Future[Result]]:
@@ -79,9 +85,9 @@ class Batcher(Generic[Item, Result]):
         with self._changed:
             if self._closed:
                 raise NotReadyError("The server is stopping.", "Send the photo to another replica.")
-            if len(self._queue) + len(items) > self._max_queue:
+            if (waiting := self._size()) + len(items) > self._max_queue:
                 raise OverloadedError(
-                    f"The queue is full: {len(self._queue)} photos wait, and the maximum is {self._max_queue}.",
+                    f"The queue is full: {waiting} photos wait, and the maximum is {self._max_queue}.",
                     "Try again later, or raise DANDELION_INFERENCE__MAX_QUEUE.",
                 )
             self._queue.extend(_Waiting(item, future, now) for item, future in zip(items, futures, strict=True))
@@ -96,23 +102,47 @@ class Batcher(Generic[Item, Result]):
         for thread in self._threads:
             thread.join()
 
+    def _size(self) -> int:
+        return len(self._queue) + len(self._costly)
+
     def _work(self) -> None:
-        while batch := self._take():
-            now = time.monotonic()
-            fresh = []
-            for waiting in batch:
-                instruments.QUEUE_SECONDS.observe(now - waiting.since)
-                if now - waiting.since > self._deadline_seconds:
-                    error = OverloadedError(
-                        f"The photo waited {now - waiting.since:.1f} s for a worker, and the maximum is "
-                        f"{self._deadline_seconds:g} s.",
-                        "Try again later.",
-                    )
-                    _deliver([(waiting, error)])
-                elif not waiting.future.cancelled():  # else the client disconnected
-                    fresh.append(waiting)
-            if fresh:
-                _deliver(list(zip(fresh, self._results([waiting.item for waiting in fresh]), strict=True)))
+        while (taken := self._take()) is not None:
+            batch = self._set_costly_aside(taken)
+            self._run(batch)
+            self._run(self._take_costly(is_their_turn=bool(batch)))
+
+    def _run(self, batch: list[_Waiting[Item, Result]]) -> None:
+        if fresh := [waiting for waiting in batch if self._is_fresh(waiting)]:
+            _deliver(list(zip(fresh, self._results([waiting.item for waiting in fresh]), strict=True)))
+
+    def _set_costly_aside(self, taken: list[_Waiting[Item, Result]]) -> list[_Waiting[Item, Result]]:
+        """The others."""
+        parts: tuple[list[_Waiting[Item, Result]], list[_Waiting[Item, Result]]] = ([], [])
+        for waiting in taken:
+            parts[self._is_costly(waiting.item)].append(waiting)
+        others, costly = parts
+        if costly:
+            with self._changed:
+                self._costly.extend(costly)
+                self._changed.notify(len(costly))
+        return others
+
+    def _take_costly(self, *, is_their_turn: bool) -> list[_Waiting[Item, Result]]:
+        """The costly item that has waited longest; none if there are others to run first."""
+        with self._changed:
+            return [self._costly.popleft()] if self._costly and (is_their_turn or not self._queue) else []
+
+    def _is_fresh(self, waiting: _Waiting[Item, Result]) -> bool:
+        seconds = time.monotonic() - waiting.since
+        instruments.QUEUE_SECONDS.observe(seconds)
+        if seconds > self._deadline_seconds:
+            error = OverloadedError(
+                f"The photo waited {seconds:.1f} s for a worker, and the maximum is {self._deadline_seconds:g} s.",
+                "Try again later.",
+            )
+            _deliver([(waiting, error)])
+            return False
+        return not waiting.future.cancelled()  # else the client disconnected
 
     def _results(self, items: list[Item]) -> Sequence[Result | Exception]:
         try:
@@ -121,14 +151,16 @@ class Batcher(Generic[Item, Result]):
             log.exception("batch_failed", photos=len(items))
             return [error] * len(items)
 
-    def _take(self) -> list[_Waiting[Item, Result]]:
-        """The next batch; empty if the batcher is closed and nothing waits."""
+    def _take(self) -> list[_Waiting[Item, Result]] | None:
+        """The next items, no more than a batch; none if only costly ones wait, None if nothing will come any more."""
         with self._changed:
-            while not self._queue and not self._closed:
+            while not self._size() and not self._closed:
                 self._changed.wait()
                 if self._queue and self._max_wait_seconds:
                     # Another worker may take everything meanwhile; then this one waits again.
                     self._changed.wait_for(self._enough, self._max_wait_seconds)
+            if not self._size():
+                return None
             # A fair share, so that one worker does not take items that an idle one could start at once.
             share = -(-len(self._queue) // self._workers)
             return [self._queue.popleft() for _ in range(min(share, self._max_batch))]

@@ -11,12 +11,16 @@ import structlog
 
 from dandelion.domain.arrays import Floats, Pixels
 from dandelion.errors import NotAnImageError, PhotoError
-from dandelion.imaging import prepare
+from dandelion.imaging.prepare import MAX_VIEWS, Box, Views, cut_views, is_panorama
 from dandelion.inference.engines import create_runtime, leave_algebra_one_thread
-from dandelion.inference.runtime import Runtime
+from dandelion.inference.runtime import Output, Runtime
 from dandelion.package import Manifest, ModelPackage, softmax
+from dandelion.package.panorama import choose_view
 from dandelion.settings import InferenceSettings
 from dandelion.telemetry import instruments
+
+# Batches and the views of a panorama are no larger by default.
+_WARM = max(8, MAX_VIEWS)
 
 log = structlog.get_logger(__name__)
 
@@ -87,35 +91,64 @@ class Classifier:
         return int(self._neighbours.embeddings.shape[1])
 
     def warm_up(self) -> None:
-        """Run every batch size up to 8 once, so that no caller waits while kernels are compiled for its shape."""
+        """Run every batch size up to `_WARM` once, so that no caller waits while kernels are compiled for its shape."""
         size = self.manifest.input
-        for photos in range(1, 9):
+        for photos in range(1, _WARM + 1):
             self._runtime.run(np.zeros((photos, size.height, size.width, 3), dtype=np.uint8))
 
     def classify(self, photos: Sequence[bytes], observer: Observer | None = None) -> list[Classification | PhotoError]:
         """Predictions in the order of `photos`; a photo that cannot be decoded gets an error in place of one."""
         taken = time.time_ns()
-        prepared = [self._prepare(photo) for photo in photos]
-        good = [each for each in prepared if isinstance(each, _Prepared)]
+        decoded = [self._decode(photo) for photo in photos]
+        good = [each for each in decoded if isinstance(each, _Decoded)]
         results = iter(self._run(good, taken, observer) if good else ())
-        return [each if isinstance(each, PhotoError) else next(results) for each in prepared]
+        return [each if isinstance(each, PhotoError) else next(results) for each in decoded]
 
-    def prepare(self, photo: bytes) -> Pixels:
-        """The photo as the model sees it, uint8 RGB [H, W, 3].
+    def is_costly(self, photo: bytes) -> bool:
+        """Whether a photo takes several inferences; False if its header cannot be read."""
+        try:
+            return is_panorama(photo, self.manifest.input)
+        except Exception:  # noqa: BLE001 -- a reader's own error, which `classify` logs with the photo's
+            return False
+
+    def cut(self, photo: bytes) -> Views:
+        """What the model can see of the photo.
 
         Raises:
             PhotoError: The photo cannot be decoded or is too large.
         """
-        return prepare(photo, self.manifest.input, max_pixels=self._max_pixels)
+        return cut_views(photo, self.manifest.input, max_pixels=self._max_pixels)
+
+    def view(self, photo: bytes) -> tuple[Pixels, Box]:
+        """What the model sees, uint8 RGB [H, W, 3], and its place, in shares of the photo's width and height.
+
+        Raises:
+            PhotoError: The photo cannot be decoded or is too large.
+        """
+        views = self.cut(photo)
+        chosen = self._choose(views)
+        return views.pixels[chosen], views.boxes[chosen]
 
     def activation(self, pixels: Pixels) -> Floats:
         """Class activation map, float32 [K, h, w], of a prepared photo."""
         return self._runtime.activation(pixels)
 
-    def _prepare(self, photo: bytes) -> _Prepared | PhotoError:
+    def _choose(self, views: Views) -> int:
+        if len(views.pixels) == 1:
+            return 0
+        manifest, output = self.manifest, self._infer(views.pixels)
+        return choose_view(
+            output.logits / manifest.temperature,
+            output.embedding,
+            self._neighbours,
+            background=manifest.background_index,
+            outlier_threshold=manifest.outlier_threshold,
+        )
+
+    def _decode(self, photo: bytes) -> _Decoded | PhotoError:
         started = time.time_ns()
         try:
-            pixels = self.prepare(photo)
+            views = self.cut(photo)
         except PhotoError as error:
             return error
         except Exception:
@@ -125,19 +158,22 @@ class Classifier:
         finally:
             ended = time.time_ns()
             instruments.DECODE_SECONDS.observe((ended - started) / 1e9)
-        return _Prepared(photo, pixels, (started, ended))
+        return _Decoded(photo, views, (started, ended))
 
-    def _run(self, prepared: Sequence[_Prepared], taken: int, observer: Observer | None) -> list[Classification]:
-        batch = np.stack([each.pixels for each in prepared])
+    def _infer(self, batch: Pixels) -> Output:
+        with instruments.INFERENCE_SECONDS.time():
+            return self._runtime.run(batch)
+
+    def _run(self, decoded: Sequence[_Decoded], taken: int, observer: Observer | None) -> list[Classification]:
         running = time.time_ns()
-        output = self._runtime.run(batch)
+        batch = np.stack([each.views.pixels[self._choose(each.views)] for each in decoded])
+        output = self._infer(batch)
         ran = time.time_ns()
-        instruments.INFERENCE_SECONDS.observe((ran - running) / 1e9)
         instruments.BATCH_SIZE.observe(len(batch))
         classes = self.manifest.classes
         probabilities = softmax(output.logits / self.manifest.temperature)
         if observer is not None:
-            observer([each.photo for each in prepared], batch, output.embedding, probabilities)
+            observer([each.photo for each in decoded], batch, output.embedding, probabilities)
         is_known = self._neighbours.scores(output.embedding) <= self.manifest.outlier_threshold
         return [
             Classification(
@@ -150,7 +186,7 @@ class Classifier:
                 {"decode": each.decoding, "inference": (running, ran)},
             )
             for each, row, best, inside, embedding in zip(
-                prepared,
+                decoded,
                 probabilities.tolist(),
                 probabilities.argmax(axis=1).tolist(),
                 is_known.tolist(),
@@ -161,7 +197,7 @@ class Classifier:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Decoded:
     photo: bytes
-    pixels: Pixels
+    views: Views
     decoding: tuple[int, int]

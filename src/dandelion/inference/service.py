@@ -70,6 +70,7 @@ class PredictionService:
             max_wait_seconds=settings.inference.max_wait_ms / 1000,
             max_queue=settings.inference.max_queue,
             deadline_seconds=settings.inference.deadline_seconds,
+            is_costly=self._is_costly,
         )
 
     @property
@@ -159,20 +160,23 @@ class PredictionService:
             ValueError: The model has no class `label`.
         """
         classifier = self.serving.classifier
-        pixels = classifier.prepare(photo)
+        pixels, seen = classifier.view(photo)
         maps = classifier.activation(pixels)
         classes = classifier.manifest.classes
         chosen = int(maps.mean(axis=(1, 2)).argmax()) if label is None else classes.index(label)
         # Evidence for one class is its map minus the mean of all maps: softmax ignores a common offset.
         evidence = maps[chosen] - maps.mean(axis=0)
         picture = decode(photo, min_side=EXPLAINED_SIDE, max_pixels=self._max_pixels)
-        return render_heatmap(picture, evidence, classifier.manifest.input, strength=strength, max_side=EXPLAINED_SIDE)
+        return render_heatmap(picture, evidence, seen, strength=strength, max_side=EXPLAINED_SIDE)
 
     def _classify(self, photos: Sequence[bytes]) -> list[tuple[ServingModel, Classification] | Exception]:
         serving = self.serving  # one model a batch, even if another is swapped in meanwhile
         observer = partial(self._observer, serving.ref, serving.classifier.package) if self._observer else None
         results = serving.classifier.classify(photos, observer)
         return [result if isinstance(result, PhotoError) else (serving, result) for result in results]
+
+    def _is_costly(self, photo: bytes) -> bool:
+        return self.serving.classifier.is_costly(photo)
 
     def _prediction(
         self, result: tuple[ServingModel, Classification] | BaseException, duration_ms: float

@@ -19,7 +19,7 @@ from dandelion.errors import ObjectNotFoundError, PhotoError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore
 from dandelion.release.deploy import Golden
 from dandelion.release.gate import Decision, Scores, judge
-from dandelion.retraining.lake import label_of, list_labelled, prediction_of
+from dandelion.retraining.lake import list_classed, list_labelled, prediction_of
 from dandelion.retraining.scores import Judged
 from dandelion.settings import ReleaseSettings
 from dandelion.training.photos import describe_photo
@@ -88,11 +88,7 @@ def judged_photos(store: ObjectStore, dataset: DatasetVersion, recent: dict[str,
 
 def golden_photos(store: ObjectStore, comparison: Comparison | None, most_a_class: int) -> list[Golden]:
     """The golden photos: those uploaded as such, else the test photos that the models classify most confidently."""
-    given = [
-        Golden(found.key, label_of(found.key.split("/")[1]), store.get(DATA_LAKE, found.key))
-        for found in store.list_objects(DATA_LAKE, f"{GOLDEN}/")
-        if found.key.count("/") == 2
-    ]
+    given = [Golden(key, label, store.get(DATA_LAKE, key)) for key, label in list_classed(store, GOLDEN)]
     if given or comparison is None:
         return given
     candidate, champion = comparison.candidate, comparison.champion

@@ -24,13 +24,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dandelion.concurrency.patience import JOB_PATIENCE_SECONDS
 from dandelion.db import feedback, predictions, transact
-from dandelion.domain import LABEL_LENGTH
+from dandelion.domain import LABEL_LENGTH, class_name
 from dandelion.errors import DataError, ObjectKeyError, ObjectNotFoundError, PhotoError
 from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store, frozen_key
 from dandelion.objects.store import check_key
 from dandelion.privacy.erasures import erased_ids, is_photo_of
 from dandelion.settings import load_settings
-from dandelion.training.photos import PHOTO_SUFFIXES, describe_photo, list_class_folders, list_files
+from dandelion.training.photos import describe_photo, is_photo_path, list_class_folders, list_files
 from dandelion.training.versions import DatasetVersion, Labelled
 
 UPLOADS = "uploads"
@@ -73,7 +73,7 @@ async def list_labelled(engine: AsyncEngine, *, since: datetime | None = None) -
             lambda on: feedback.labelled_photos(on, after=after, limit=ROWS_AT_ONCE, since=since),  # noqa: B023 -- runs here
             patience_seconds=JOB_PATIENCE_SECONDS,
         )
-        found += [Source(each.photo_key, each.label, f"{FEEDBACK}/{each.prediction_id}") for each in some]
+        found += [Source(each.photo_key, class_name(each.label), f"{FEEDBACK}/{each.prediction_id}") for each in some]
         if len(some) < ROWS_AT_ONCE:
             return found
         after = some[-1].prediction_id
@@ -85,12 +85,19 @@ def list_uploads(store: ObjectStore) -> list[Source]:
     Raises:
         DataError: A folder's name is no class.
     """
-    found = []
-    for each in store.list_objects(DATA_LAKE, f"{UPLOADS}/"):
-        path = PurePosixPath(each.key)
-        if len(path.parts) == 3 and path.suffix.lower() in PHOTO_SUFFIXES:
-            found.append(Source(each.key, label_of(path.parts[1]), each.key))
-    return found
+    return [Source(key, label, key) for key, label in list_classed(store, UPLOADS)]
+
+
+def list_classed(store: ObjectStore, folder: str) -> list[tuple[str, str]]:
+    """Key and class of every photo `<folder>/<class>/<name>` in the data lake.
+
+    Raises:
+        DataError: A folder's name is no class.
+    """
+    keys = [found.key for found in store.list_objects(DATA_LAKE, f"{folder}/")]
+    return [
+        (key, label_of(key.split("/")[1])) for key in keys if key.count("/") == 2 and is_photo_path(PurePosixPath(key))
+    ]
 
 
 def upload(store: ObjectStore, folder: Path, *, progress: Callable[[int, int], None]) -> tuple[int, int]:
@@ -108,7 +115,7 @@ def upload(store: ObjectStore, folder: Path, *, progress: Callable[[int, int], N
         (folder_of(classed.name), file)
         for classed in list_class_folders(folder)
         for file in list_files(classed)
-        if file.suffix.lower() in PHOTO_SUFFIXES
+        if is_photo_path(PurePosixPath(file.name))
     ]
     store.prepare()
     there = {found.key for found in store.list_objects(DATA_LAKE, f"{UPLOADS}/")}
@@ -248,11 +255,12 @@ def prediction_of(origin: str) -> str | None:
 
 
 def folder_of(label: str) -> str:
-    """The folder name of a class: letters, digits, _ and - stay, other bytes become `=` and two hex digits.
+    """The folder name of a class: letters, digits, _ and - stay, other bytes of its NFC become `=` and two hex digits.
 
     Raises:
         DataError: The label cannot be a class.
     """
+    label = class_name(label)
     check_label(label)
     quoted = re.sub(r"[^A-Za-z0-9_-]", lambda found: "".join(f"={byte:02X}" for byte in found[0].encode()), label)
     return quoted if quoted[0].isalnum() else f"_{quoted}"
@@ -266,11 +274,12 @@ def label_of(folder: str) -> str:
     """
     quoted = folder.removeprefix("_")
     try:
-        label = re.sub(rb"=([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), quoted.encode()).decode()
+        text = re.sub(rb"=([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), quoted.encode()).decode()
     except UnicodeDecodeError as error:
         raise DataError(
             f"The folder {DATA_LAKE}/{UPLOADS}/{folder} names no class.", "Upload photos with `dandelion data upload`."
         ) from error
+    label = class_name(text)
     check_label(label)
     return label
 

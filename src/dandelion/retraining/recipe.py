@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,21 +43,31 @@ class Recipe:
 def plan_recipe(
     limits: RetrainingSettings,
     champion: ModelPackage | None,
+    classes: Collection[str],
     folder: Path,
     photos: Callable[[ModelPackage], Pixels],
 ) -> Recipe:
-    """Plan the recipe from the settings and the champion.
+    """Plan the recipe for `classes` from the settings and the champion.
 
     If the champion's weights must be rebuilt from its graph, they are stored in `folder`, and `photos` returns training
     photos as the champion sees them.
 
     Raises:
-        TrainingError: timm has no such model, or the weights file does not exist.
+        TrainingError: timm has no such model, the weights file does not exist, or the background is no class.
     """
+    if limits.background not in {"", CHAMPION, *classes}:
+        raise TrainingError(
+            f"There is no class {limits.background!r} to be the background.",
+            f"Set DANDELION_RETRAINING__BACKGROUND to one of: {', '.join(sorted(classes))}.",
+        )
     defaults = TrainingConfig()
-    own, side = defaults.architecture, defaults.image_size
+    own, side, background = defaults.architecture, defaults.image_size, None
     if champion is not None:
-        own, side = champion.manifest.architecture, champion.manifest.input.height
+        manifest = champion.manifest
+        own, side = manifest.architecture, manifest.input.height
+        background = manifest.background if manifest.background in classes else None
+    if limits.background != CHAMPION:
+        background = limits.background
     architecture = own if limits.architecture == CHAMPION else limits.architecture
     weights, start = limits.weights, limits.weights
     if limits.weights == CHAMPION:
@@ -69,6 +79,7 @@ def plan_recipe(
         pretrained=weights,
         image_size=limits.image_size or side,
         epochs=limits.epochs or defaults.epochs,
+        background=background or "",
         folds=limits.folds,
         seed=limits.seed,
     )

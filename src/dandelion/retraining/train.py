@@ -62,7 +62,9 @@ def train_candidate(
         learnt = [path_in(folder / "photos", each) for each in photos.values() if each.split == Split.TRAIN]
         return PhotoSet(learnt, [0] * len(learnt), package.manifest.input).served()
 
-    recipe = plan_recipe(settings.retraining, champion, settings.home / "retraining" / "weights", served)
+    recipe = plan_recipe(
+        settings.retraining, champion, dataset.classes, settings.home / "retraining" / "weights", served
+    )
     key = f"{dataset.digest[:16]}-{recipe.digest[:8]}"
     if found := next((each for each in registry.list_versions() if each.tags.get(KEY_TAG) == key), None):
         return found, f"Version {found.version} was trained on these photos with this recipe before."

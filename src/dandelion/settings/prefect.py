@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from dandelion.settings.section import Port, Section, Url
+from dandelion.settings.section import Port, Section, TimeZone, Url
 
 
 class PrefectSettings(Section):
@@ -21,8 +21,11 @@ class PrefectSettings(Section):
     auth: SecretStr | None = Field(None, description="`user:password` of a Prefect server that requires it.")
     schedules: dict[str, str] = Field(
         {},
-        description="Cron schedules in UTC, by flow, which replace the flows' own: "
+        description="Cron schedules, by flow, which replace the flows' own: "
         '`{"retrain": "0 4 * * *"}`; an empty one removes the schedule.',
+    )
+    time_zone: TimeZone = Field(
+        "UTC", description="Time zone of all schedules, a name of the IANA database: `Europe/Paris`."
     )
     runner: Literal["threads", "dask", "ray"] = Field(
         "threads", description="Where shards run; Dask and Ray need the extras `dask` and `ray`."

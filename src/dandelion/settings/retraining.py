@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Self
 
+from pydantic import AfterValidator, Field, model_validator
+
+from dandelion.domain import CHAMPION, class_name
 from dandelion.settings.section import PositiveShare, Section, Share, Url
 
 
@@ -33,7 +36,14 @@ class RetrainingSettings(Section):
     )
     cooldown_hours: float = Field(6.0, ge=0, description="Minimum pause after a run that trained.")
     budget_minutes: float = Field(240.0, gt=0, description="Maximum minutes of runs in 24 hours.")
-    classes: tuple[str, ...] = Field((), description="Classes to learn; none means all classes of the labelled photos.")
+    classes: tuple[Annotated[str, AfterValidator(class_name)], ...] = Field(
+        (), description="Classes to learn; none means all classes of the labelled photos."
+    )
+    background: Annotated[str, AfterValidator(class_name)] = Field(
+        CHAMPION,
+        description="Class of photos that show none of the others, such as grass; `champion` means the champion's, if "
+        "it is learnt again, and empty means none.",
+    )
     min_new_photos: int = Field(
         20, ge=0, description="Minimum number of new labelled photos since the last dataset version; fewer stop a run."
     )
@@ -64,3 +74,9 @@ class RetrainingSettings(Section):
     )
     folds: int = Field(0, ge=0, description="Number of cross-validation folds; 0 means none.")
     seed: int = Field(0, description="Random seed.")
+
+    @model_validator(mode="after")
+    def _background_is_learnt(self) -> Self:
+        if self.classes and self.background not in {"", CHAMPION, *self.classes}:
+            raise ValueError(f"the background {self.background!r} is none of the classes {', '.join(self.classes)}")
+        return self

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
+import zoneinfo
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from dandelion.http.addresses import check_prefix, check_proxy
+
+
+def _check_time_zone(name: str) -> str:
+    if name == "UTC" or name in (known := zoneinfo.available_timezones()):
+        return name
+    if not known:
+        raise ValueError(f"{name!r} is unknown, since this machine has no time zones. Install tzdata")
+    nearest = difflib.get_close_matches(name, sorted(known), n=1) or ["Europe/Paris"]
+    raise ValueError(f"there is no time zone {name!r}. Give a name of the IANA database, such as {nearest[0]}")
+
 
 PREFIX = "DANDELION_"
 DELIMITER = "__"
@@ -17,6 +29,7 @@ Url = Annotated[str, Field(pattern=r"^https?://")]
 ServerUrl = Annotated[str, Field(pattern=r"^https?://[^/?#@]+$")]  # without a path
 Proxy = Annotated[str, AfterValidator(check_proxy)]
 Prefix = Annotated[str, AfterValidator(check_prefix)]
+TimeZone = Annotated[str, AfterValidator(_check_time_zone)]
 TRUSTED_PROXIES = (
     'Addresses or networks of proxies whose `X-Forwarded-For` and `-Proto` are trusted, `["10.0.0.0/8"]`; `*` means '
     "any."

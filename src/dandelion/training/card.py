@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dandelion import __version__
+from dandelion.imaging.prepare import PANORAMA_RATIO
 from dandelion.package import Manifest
 from dandelion.training.config import TrainingConfig
 from dandelion.training.graphs import Exported
@@ -68,6 +69,7 @@ def write_card(facts: Facts) -> str:
         f"- Start: {facts.pretrained}; {facts.epochs} epochs of a maximum of {facts.config.epochs}, "
         f"seed {facts.config.seed}, {facts.minutes:.1f} minutes.",
         f"- Input {spec.height} x {spec.width} pixels, the middle {spec.crop_fraction:.0%}, {spec.interpolation}.",
+        f"- {describe_panoramas(manifest.background)}",
         f"- Temperature {manifest.temperature:.3f}; photos with an outlier score above "
         f"{manifest.outlier_threshold:.3f} count as out of distribution (5 % of photos of known kinds do, wrongly).",
         f"- The float32 graph matches torch: same label on {exported.parity.agreement:.1%}, probabilities within "
@@ -87,6 +89,20 @@ def write_card(facts: Facts) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def describe_panoramas(background: str | None) -> str:
+    """Which part of a panorama the model predicts for."""
+    rule = (
+        f"the view that most probably shows something other than {background} stands for the photo"
+        if background
+        else "the middle stands for the photo or, if that is out of distribution, the view most similar to training "
+        "photos. A motif at an edge may be missed, since no class is named as the background"
+    )
+    return (
+        f"Photos beyond {PANORAMA_RATIO:g}:1 are seen as square views along their long side; {rule}. Training sees "
+        "only their middle."
+    )
 
 
 def _format(name: str, value: float) -> str:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from dandelion.domain import LABEL_LENGTH
+from dandelion.domain import LABEL_LENGTH, class_name, is_clutter
 from dandelion.errors import DataError, PhotoError
+from dandelion.imaging.prepare import PANORAMA_RATIO
 from dandelion.training.photos import PHOTO_SUFFIXES, SUFFIXES, Photo, list_class_folders, scan_photos
 from dandelion.training.splits import NEAR_BITS, group_near_duplicates
 
@@ -80,15 +81,16 @@ def check_photos(folder: Path, *, progress: Callable[[int, int], None] = lambda 
         DataError: There is no such folder, it is empty, or it has only one class.
     """
     class_folders = list_class_folders(folder)
-    if len(class_folders) == 1:
+    labels = sorted({class_name(classed.name) for classed in class_folders})
+    if len(labels) == 1:
         raise DataError(
-            f"{folder} has only one class, {class_folders[0].name!r}.",
+            f"{folder} has only one class, {labels[0]!r}.",
             "Add a second sub-folder with photos of something else.",
         )
     unreadable: list[tuple[Path, PhotoError]] = []
     photos = scan_photos(folder, progress=progress, on_unreadable=lambda path, error: unreadable.append((path, error)))
     layout = list(_judge_layout(folder, class_folders))
-    return judge_photos(folder, [classed.name for classed in class_folders], photos, unreadable, layout)
+    return judge_photos(folder, labels, photos, unreadable, layout)
 
 
 def judge_photos(
@@ -125,15 +127,26 @@ def _judge_unreadable(unreadable: Sequence[tuple[Path, PhotoError]]) -> Iterator
 
 
 def _judge_layout(folder: Path, class_folders: Sequence[Path]) -> Iterator[Finding]:
-    loose = tuple(p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix.lower() in PHOTO_SUFFIXES)
+    loose = tuple(
+        p
+        for p in sorted(folder.iterdir())
+        if p.is_file() and p.suffix.lower() in PHOTO_SUFFIXES and not is_clutter(p.name)
+    )
     if loose:
         message = f"{_files(len(loose))} outside any class folder; training ignores them."
         yield Finding(Severity.WARNING, "no-class", loose, message, "Move them into the folder of their class.")
+    by_class: defaultdict[str, list[Path]] = defaultdict(list)
+    for classed in class_folders:
+        by_class[class_name(classed.name)].append(classed)
+    for label, same in by_class.items():
+        if len(same) > 1:
+            message = f"{len(same)} folders are class {label!r}: their names differ only in Unicode normalisation."
+            yield Finding(Severity.INFO, "same-class", tuple(same), message, "Nothing to do: they count as one class.")
     nested = tuple(
         child
         for classed in class_folders
         for child in sorted(classed.iterdir())
-        if child.is_dir() and not child.name.startswith(".")
+        if child.is_dir() and not is_clutter(child.name)
     )
     if nested:
         message = f"{len(nested)} folder(s) inside class folders; training ignores them."
@@ -175,6 +188,9 @@ def _judge_each(photos: Sequence[Photo]) -> Iterator[Finding]:
         if min(photo.width, photo.height) < MIN_SIDE:
             message = f"The photo is {photo.width} x {photo.height} pixels; below {MIN_SIDE} there is little to learn."
             yield Finding(Severity.WARNING, "tiny", (photo.path,), message, "Replace it with a larger one.")
+        if max(photo.width, photo.height) > PANORAMA_RATIO * min(photo.width, photo.height):
+            message = f"The photo is a panorama of {photo.width} x {photo.height} pixels; training sees its middle."
+            yield Finding(Severity.WARNING, "panorama", (photo.path,), message, "Crop it to what its class names.")
         if photo.contrast < BLANK_CONTRAST:
             message = f"The photo is blank: its contrast is {photo.contrast:.1f} of 127.5."
             yield Finding(Severity.WARNING, "blank", (photo.path,), message, "Review it, and remove it.")

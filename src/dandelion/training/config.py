@@ -60,6 +60,8 @@ class TrainingConfig:
         clip_norm: Maximum gradient norm.
         patience: Epochs without a better validation loss after which a run stops early.
         augmentation: How training photos are augmented.
+        background: The class of a photo that shows none of the others, such as grass; empty if there is no such class.
+            It decides which view of a panorama stands for the photo.
         seed: Seed of everything random.
         folds: Folds of cross-validation before the final fit; 0 means none.
         device: `auto` uses a GPU if there is one.
@@ -81,6 +83,7 @@ class TrainingConfig:
     clip_norm: float = 1.0
     patience: int = 40
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
+    background: str = ""
     seed: int = 0
     folds: int = 0
     device: Device = "auto"

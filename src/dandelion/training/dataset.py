@@ -17,6 +17,7 @@ from dandelion.domain import InputSpec
 from dandelion.domain.arrays import Floats, Pixels
 from dandelion.errors import DataError, PhotoError
 from dandelion.imaging import decode, prepare
+from dandelion.imaging.prepare import Choose
 from dandelion.imaging.statistics import measure_size
 from dandelion.training.config import Augmentation
 
@@ -71,15 +72,15 @@ class PhotoSet:
         """
         return np.array([_read(path, measure_size) for path in self.paths], dtype=np.float32)
 
-    def served(self) -> Pixels:
-        """Every photo as serving prepares it, uint8 RGB [N, H, W, 3].
+    def served(self, choose: Choose | None = None) -> Pixels:
+        """Every photo as serving prepares it, uint8 RGB [N, H, W, 3]; of a panorama, its middle without `choose`.
 
         Raises:
             DataError: A file is gone or can no longer be read.
         """
         inputs = np.empty((len(self), self._spec.height, self._spec.width, 3), np.uint8)
         for index, path in enumerate(self.paths):
-            inputs[index] = _read(path, partial(prepare, spec=self._spec))
+            inputs[index] = _read(path, partial(prepare, spec=self._spec, choose=choose))
         return inputs
 
 

@@ -7,12 +7,12 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from PIL import Image
 
-from dandelion.domain import Split
+from dandelion.domain import Split, class_name, is_clutter
 from dandelion.errors import DataError, NotAnImageError, PhotoError
 from dandelion.imaging import decode, probe
 
@@ -23,6 +23,7 @@ SUFFIXES = {
     "BMP": (".bmp", ".dib"),
     "GIF": (".gif",),
     "AVIF": (".avif",),
+    "TIFF": (".tif", ".tiff"),
     "HEIF": (".heic", ".heif"),
 }
 PHOTO_SUFFIXES = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
@@ -39,7 +40,7 @@ class Photo:
 
     Attributes:
         path: Path of the file.
-        label: Its label: the name of its folder.
+        label: Its label: the name of its folder, in NFC.
         sha256: Hash of the file's bytes, 64 hexadecimal digits.
         perceptual_hash: 64 bits that change little when a photo is resized, recompressed or brightened (pHash).
         width: Columns as stored, pixels.
@@ -66,7 +67,7 @@ def scan_photos(
     progress: Callable[[int, int], None] = lambda done, total: None,
     on_unreadable: Callable[[Path, PhotoError], None] | None = None,
 ) -> list[Photo]:
-    """Every photo under `folder`, sorted by path. Each sub-folder is a class; hidden files are ignored.
+    """Every photo under `folder`, sorted by path. Each sub-folder is a class; `is_clutter` is ignored.
 
     `progress` is called in the calling thread with the number of files done and of all files, `on_unreadable` for each
     file that is no readable photo.
@@ -94,7 +95,7 @@ def scan_photos(
 
 
 def list_class_folders(folder: Path) -> list[Path]:
-    """The class folders of a data folder, sorted by name.
+    """The class folders of a data folder, sorted by name; links to folders are followed.
 
     Raises:
         DataError: There is no such folder, or it has no class folder.
@@ -105,7 +106,7 @@ def list_class_folders(folder: Path) -> list[Path]:
         raise DataError(f"There is no folder {folder}.", "Check the path.") from error
     except OSError as error:
         raise DataError(f"{folder} cannot be listed ({error.strerror}).", "Give a folder that you can read.") from error
-    classes = [child for child in children if child.is_dir() and not child.name.startswith(".")]
+    classes = [child for child in children if child.is_dir() and not is_clutter(child.name)]
     if not classes:
         loose = sum(child.suffix.lower() in PHOTO_SUFFIXES for child in children)
         state = f"has {loose} photos but no class folder" if loose else "has no class folder"
@@ -114,8 +115,18 @@ def list_class_folders(folder: Path) -> list[Path]:
 
 
 def list_files(classed: Path) -> list[Path]:
-    """The files directly in a class folder, sorted by name, without hidden ones."""
-    return sorted(child for child in classed.iterdir() if not child.name.startswith(".") and not child.is_dir())
+    """The files directly in a class folder, sorted by name, without clutter; links to files are followed."""
+    return sorted(child for child in classed.iterdir() if not is_clutter(child.name) and is_readable(child))
+
+
+def is_readable(path: Path) -> bool:
+    """Whether it is a file, or a broken link, whose reading says so. Reading a pipe or a device may never end."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
+
+
+def is_photo_path(path: PurePath) -> bool:
+    """Whether a file has the name of a photo and, like the folders of its path, is no clutter."""
+    return path.suffix.lower() in PHOTO_SUFFIXES and not any(is_clutter(part) for part in path.parts)
 
 
 def describe_photo(path: Path, label: str, data: bytes) -> Photo:
@@ -141,7 +152,7 @@ def describe_photo(path: Path, label: str, data: bytes) -> Photo:
 
 def _try_read(path: Path) -> Photo | PhotoError:
     try:
-        return describe_photo(path, path.parent.name, path.read_bytes())
+        return describe_photo(path, class_name(path.parent.name), path.read_bytes())
     except OSError as error:
         return NotAnImageError(f"The file cannot be read ({error.strerror}).", "Check its permissions.")
     except PhotoError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 import time
@@ -26,6 +27,7 @@ from dandelion.imaging.statistics import NAMES as STATISTICS
 from dandelion.imaging.statistics import SIZE, measure_pixels
 from dandelion.package import Manifest, Neighbours, Reference, seal_package
 from dandelion.package.network import Network
+from dandelion.package.panorama import choose_view
 from dandelion.package.store import CARD, GRAPHS, MANIFEST, METRICS, REFERENCE, WEIGHTS
 from dandelion.training import graphs
 from dandelion.training.architecture import Start, create_classifier, input_spec
@@ -81,6 +83,7 @@ class _Data:
     digest: str
     splits: dict[Split, list[Photo]]
     spec: InputSpec
+    background: int | None
 
     def photo_set(self, photos: Sequence[Photo]) -> PhotoSet:
         return PhotoSet([p.path for p in photos], [self.classes.index(p.label) for p in photos], self.spec)
@@ -88,10 +91,28 @@ class _Data:
     def counts(self) -> dict[str, dict[str, int]]:
         return {split.value: dict(Counter(photo.label for photo in photos)) for split, photos in self.splits.items()}
 
-    def score(self, classifier: nn.Module, photos: Sequence[Photo], around: Neighbours) -> Scored:
-        """The outputs of `classifier` for photos that it was not fitted to."""
+    def score(
+        self,
+        classifier: nn.Module,
+        photos: Sequence[Photo],
+        around: Neighbours,
+        temperature: float = 1.0,
+        threshold: float = math.inf,
+    ) -> Scored:
+        """The outputs of `classifier` for photos that it was not fitted to; of panoramas as serving chooses their view.
+
+        What the outputs are needed to find, `temperature` and the `threshold` of outliers, has values that change no
+        prediction yet.
+        """
         unseen = self.photo_set(photos)
-        served = unseen.served()
+
+        def choose(views: Pixels) -> int:
+            logits, embeddings = (run(classifier, views, self.spec) for run in (predict_logits, predict_embeddings))
+            return choose_view(
+                logits / temperature, embeddings, around, background=self.background, outlier_threshold=threshold
+            )
+
+        served = unseen.served(choose)
         return Scored(
             unseen.targets.numpy(),
             predict_logits(classifier, served, self.spec),
@@ -130,7 +151,7 @@ def train(
         output.mkdir(parents=True, exist_ok=True)
         if not resume:
             _remove_checkpoints(output)
-    data = _load_data(folder, input_spec(config), known)
+    data = _load_data(folder, config, known)
     spec, validation, test = data.spec, data.splits[Split.VALIDATION], data.splits[Split.TEST]
     with tracker.run(config, data.digest, output, resume=resume) as tracked:
 
@@ -154,7 +175,8 @@ def train(
         unseen = held_out.probabilities(temperature)
         looks = {**dict(zip(STATISTICS, measure_pixels(served).T, strict=True)), SIZE: final.sizes()}
         reference = find_reference(embeddings, final.targets.numpy(), looks, unseen)
-        tested = data.score(classifier, test, around)
+        threshold = outlier_threshold(held_out.outlier_scores)
+        tested = data.score(classifier, test, around, temperature, threshold)
         metrics = {**measure(tested, temperature, data.classes), **fold_metrics}
 
         exported = _export(classifier, data.photo_set([*validation, *test]), spec, served, temperature)
@@ -162,8 +184,9 @@ def train(
             architecture=config.architecture,
             input=spec,
             classes=data.classes,
+            background=config.background or None,
             temperature=temperature,
-            outlier_threshold=outlier_threshold(held_out.outlier_scores),
+            outlier_threshold=threshold,
             dataset_digest=data.digest,
             code_version=__version__,
             created_at=datetime.now(UTC),
@@ -192,7 +215,7 @@ def train(
     return Trained(package, metrics, exported.int8 is not None, version)
 
 
-def _load_data(folder: Path, spec: InputSpec, known: Mapping[str, Split] | None) -> _Data:
+def _load_data(folder: Path, config: TrainingConfig, known: Mapping[str, Split] | None) -> _Data:
     """Load the photos of a folder and split them; raise `DataError` if no model can be trained on them."""
     photos = assign_splits(scan_photos(folder), known)
     classes = tuple(sorted({photo.label for photo in photos}))
@@ -206,6 +229,10 @@ def _load_data(folder: Path, spec: InputSpec, known: Mapping[str, Split] | None)
             f"Class {long[:40]!r}... of {folder} has a name of {len(long)} characters.",
             f"Rename its folder; a name has up to {LABEL_LENGTH} characters.",
         )
+    if config.background and config.background not in classes:
+        raise DataError(
+            f"{folder} has no class {config.background!r} to be the background.", f"Name one of: {', '.join(classes)}."
+        )
     splits = {split: [photo for photo in photos if photo.split is split] for split in Split}
     for split, members in splits.items():
         for name in classes:
@@ -215,7 +242,8 @@ def _load_data(folder: Path, spec: InputSpec, known: Mapping[str, Split] | None)
                     f"The {split.value} split of {folder} has {found} photos of {name!r}.",
                     f"It needs {MIN_PHOTOS_A_SPLIT}. Add photos: 40 or more of each class fill all three splits.",
                 )
-    return _Data(classes, dataset_digest(photos), splits, spec)
+    background = classes.index(config.background) if config.background else None
+    return _Data(classes, dataset_digest(photos), splits, input_spec(config), background)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +326,9 @@ def _write_package(output: Path, facts: Facts, classifier: nn.Module, reference:
     with disk_errors(str(output), OSError), tempfile.TemporaryDirectory(dir=output) as name:
         folder = Path(name) / PACKAGE
         folder.mkdir()
-        (folder / MANIFEST).write_text(facts.manifest.model_dump_json(indent=2), encoding="utf-8")
+        # Older versions of Dandelion refuse a field that they do not know, so it is left out where it says nothing.
+        unused = {"background"} if facts.manifest.background is None else set()
+        (folder / MANIFEST).write_text(facts.manifest.model_dump_json(indent=2, exclude=unused), encoding="utf-8")
         (folder / METRICS).write_text(json.dumps(facts.metrics, indent=2), encoding="utf-8")
         (folder / CARD).write_text(write_card(facts), encoding="utf-8")
         reference.save(folder / REFERENCE)

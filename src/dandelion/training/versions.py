@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from dandelion.domain import Split
+from dandelion.domain import Split, class_name
 from dandelion.errors import DataError, ObjectNotFoundError
 from dandelion.objects import PROCESSED, ObjectStore
 from dandelion.training.photos import Photo
@@ -53,7 +53,7 @@ class PhotoRecord(msgspec.Struct, frozen=True, kw_only=True):
         """The photo in the form that checks and splits use."""
         return Photo(
             path=Path(self.key),
-            label=self.label,
+            label=class_name(self.label),
             sha256=self.sha256,
             perceptual_hash=int(self.perceptual_hash, 16),
             width=self.width,

@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
 
 from dandelion.domain import Split
 from dandelion.domain.arrays import Floats
-from dandelion.errors import ObjectNotFoundError, PhotoError
-from dandelion.imaging import prepare
-from dandelion.inference.engines import create_runtime
+from dandelion.errors import ObjectNotFoundError
+from dandelion.inference.classifier import Classification, Classifier
 from dandelion.objects import DATA_LAKE, PROCESSED
 from dandelion.package import ModelPackage
 from dandelion.retraining.label_noise import MAX_NEW, MAX_OLD, LabelNoise, measure_label_noise
@@ -91,16 +91,18 @@ def _embed(
     package: ModelPackage, settings: InferenceSettings, photos: Sequence[tuple[str, Callable[[], bytes]]]
 ) -> tuple[list[str], Floats]:
     """Labels and embeddings, float32 [N, D], of photos that can still be read."""
-    runtime = create_runtime(package, settings, 1)
-    labels, parts = [], []
+    classifier = Classifier.load(package, settings)
+    found = []
     for start in range(0, len(photos), _BATCH):
-        pixels = []
+        some = []
         for label, read in photos[start : start + _BATCH]:
-            try:
-                pixels.append(prepare(read(), package.manifest.input))
-            except (ObjectNotFoundError, PhotoError):
-                continue
-            labels.append(label)
-        if pixels:
-            parts.append(runtime.run(np.stack(pixels)).embedding)
-    return labels, np.concatenate(parts) if parts else np.empty((0, 1), np.float32)
+            with suppress(ObjectNotFoundError):
+                some.append((label, read()))
+        results = classifier.classify([data for _, data in some])
+        found += [
+            (label, each.embedding)
+            for (label, _), each in zip(some, results, strict=True)
+            if isinstance(each, Classification)
+        ]
+    embeddings = [embedding for _, embedding in found]
+    return [label for label, _ in found], np.stack(embeddings) if embeddings else np.empty((0, 1), np.float32)
