@@ -18,7 +18,10 @@ def make_package(folder: Path, *, classes: Sequence[str] | None = None, note: st
     card.write_text(f"{card.read_text()}\n{note}\n")
     if classes is not None:
         manifest = folder / "model.json"
-        manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "classes": list(classes)}))
+        written = json.loads(manifest.read_text()) | {"classes": list(classes)}
+        if written["background"] not in classes:
+            written["background"] = None
+        manifest.write_text(json.dumps(written))
     seal_package(folder)
     return folder
 

@@ -50,7 +50,7 @@ def test_the_commands_classify_a_photo(api: Api, tmp_path: Path, wanted: str) ->
 
 
 def test_the_program_classifies_a_photo(api: Api, tmp_path: Path, wanted: str) -> None:
-    (program,) = PROGRAMS
+    (program,) = (each for each in PROGRAMS if "tritonclient.http" in each)
     assert run(api, tmp_path, sys.executable, "-c", program).split()[0] == wanted
 
 

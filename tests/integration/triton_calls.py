@@ -1,11 +1,12 @@
 """Drives Triton's public client, blocking or asynchronous; a process of its own, since it brings a loop of its own.
 
-python tests/integration/triton_calls.py http|aio ADDRESS PHOTO PIXELS     # prints what it got, as JSON
+python tests/integration/triton_calls.py http|http.aio|grpc|grpc.aio ADDRESS PHOTO PIXELS  # prints what it got
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import json
 import sys
@@ -13,27 +14,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tritonclient.http
-import tritonclient.http.aio
 from tritonclient.utils import InferenceServerException
 
-MODEL, VERSION = "dandelion", "local"
+MODEL = "dandelion"
 
 
 async def call(client: Any, name: str, *given: Any, **named: Any) -> Any:
-    """The same of both clients."""
+    """The same of all clients."""
     result = getattr(client, name)(*given, **named)
     return await result if inspect.isawaitable(result) else result
 
 
-def photos(*encoded: bytes) -> list[Any]:
-    tensor = tritonclient.http.InferInput("image", [len(encoded)], "BYTES")
-    return [tensor.set_data_from_numpy(np.array(encoded, dtype=np.object_))]
-
-
 async def main(kind: str, address: str, photo: bytes, pixels: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    client: Any = (tritonclient.http.aio if kind == "aio" else tritonclient.http).InferenceServerClient(address)
+    is_grpc = kind.startswith("grpc")
+    tensors: Any = importlib.import_module("tritonclient.grpc" if is_grpc else "tritonclient.http")
+    client: Any = importlib.import_module(f"tritonclient.{kind}").InferenceServerClient(address)
+    as_json: dict[str, Any] = {"as_json": True} if is_grpc else {}
+
+    def photos(*encoded: bytes) -> list[Any]:
+        tensor = tensors.InferInput("image", [len(encoded)], "BYTES")
+        return [tensor.set_data_from_numpy(np.array(encoded, dtype=np.object_))]
 
     async def infer(inputs: list[Any], **named: Any) -> Any:
         return await call(client, "infer", MODEL, inputs, **named)
@@ -44,33 +45,43 @@ async def main(kind: str, address: str, photo: bytes, pixels: Any) -> dict[str, 
         except InferenceServerException as error:
             return f"{error.status()} {error.message()}"
 
+    async def is_ready(*model: str) -> bool:
+        try:
+            return bool(await call(client, "is_model_ready", *model))
+        except InferenceServerException:  # as gRPC says that there is no such model
+            return False
+
     found["live"] = await call(client, "is_server_live")
     found["ready"] = await call(client, "is_server_ready")
-    found["server"] = await call(client, "get_server_metadata")
-    found["model ready"] = await call(client, "is_model_ready", MODEL)
-    found["version ready"] = await call(client, "is_model_ready", MODEL, VERSION)
-    found["other ready"] = [await call(client, "is_model_ready", *each) for each in (("other",), (MODEL, "7"))]
-    found["metadata"] = await call(client, "get_model_metadata", MODEL, VERSION)
-    found["config"] = await call(client, "get_model_config", MODEL)
-    found["statistics"] = await call(client, "get_inference_statistics", MODEL)
-    result = await infer(photos(photo, photo), request_id="mine-1", model_version=VERSION)
-    found["response"] = {key: value for key, value in result.get_response().items() if key != "outputs"}
+    found["server"] = await call(client, "get_server_metadata", **as_json)
+    version = (await call(client, "get_model_metadata", MODEL, **as_json))["versions"][0]
+    found["model ready"] = await is_ready(MODEL)
+    found["version ready"] = await is_ready(MODEL, version)
+    found["other ready"] = [await is_ready("other"), await is_ready(MODEL, "7")]
+    found["metadata"] = await call(client, "get_model_metadata", MODEL, version, **as_json)
+    config = await call(client, "get_model_config", MODEL, **as_json)
+    found["config"] = config["config"] if is_grpc else config
+    found["statistics"] = await call(client, "get_inference_statistics", MODEL, **as_json)
+    result = await infer(photos(photo, photo), request_id="mine-1", model_version=version)
+    response = result.get_response(**as_json)
+    found["response"] = {key: response[key] for key in ("model_name", "model_version", "id")}
     found["labels"] = [label.decode() for label in result.as_numpy("label")]
     found["probabilities"] = result.as_numpy("probabilities").tolist()
     found["in_distribution"] = result.as_numpy("in_distribution").tolist()
     found["compressed"] = []
+    ways = ["compression_algorithm"] if is_grpc else ["request_compression_algorithm", "response_compression_algorithm"]
     for coding in ("gzip", "deflate"):
-        named = {"request_compression_algorithm": coding, "response_compression_algorithm": coding}
-        found["compressed"].append((await infer(photos(photo), **named)).as_numpy("probabilities").tolist())
-    output = tritonclient.http.InferRequestedOutput
-    wanted = [output("probabilities", binary_data=True, class_count=1), output("embedding", binary_data=False)]
+        compressed = await infer(photos(photo), **dict.fromkeys(ways, coding))
+        found["compressed"].append(compressed.as_numpy("probabilities").tolist())
+    output = tensors.InferRequestedOutput
+    wanted = [output("probabilities", class_count=1), output("embedding")]
     result = await infer(photos(photo), outputs=wanted)
     found["classes"] = [text.decode() for text in result.as_numpy("probabilities").ravel()]
     found["embedding"] = result.as_numpy("embedding").shape
-    for binary in (True, False):
-        tensor = tritonclient.http.InferInput("pixels", pixels.shape, "UINT8")
-        result = await infer([tensor.set_data_from_numpy(pixels, binary_data=binary)])
-        found[f"pixels, binary {binary}"] = result.as_numpy("probabilities").tolist()
+    for named in [{}] if is_grpc else [{"binary_data": True}, {"binary_data": False}]:
+        tensor = tensors.InferInput("pixels", pixels.shape, "UINT8")
+        result = await infer([tensor.set_data_from_numpy(pixels, **named)])
+        found.setdefault("pixels", []).append(result.as_numpy("probabilities").tolist())
     found["errors"] = [
         await refused("infer", "other", photos(photo)),
         await refused("infer", MODEL, photos(photo), model_version="7"),

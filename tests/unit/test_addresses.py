@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import pytest
+from rich.console import Console
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from dandelion.cli.up import parts_of
+from dandelion.cli.up import addresses_of, parts_of, ports_of
 from dandelion.http.addresses import trusted_peers, url_of
 from dandelion.settings import Settings, UiSettings
 
@@ -42,6 +44,22 @@ def test_every_part_may_listen_on_an_address_of_ipv6() -> None:
     assert len(parts) == 5
     for part in parts:
         assert part.health_url.startswith("http://[::1]:")
+
+
+@pytest.mark.parametrize(
+    ("section", "host", "address"),
+    [
+        ({}, "127.0.0.1", "127.0.0.1:8001 (not encrypted)"),
+        ({"host": "::1", "tls_certificate": "a", "tls_key": "b"}, "::1", "[::1]:8001 (encrypted)"),
+    ],
+)
+def test_the_port_of_grpc_is_checked_and_told(section: dict[str, object], host: str, address: str) -> None:
+    settings = Settings.model_validate({"grpc": {"port": 8001, **section}})
+    assert (host, 8001, "DANDELION_GRPC__PORT") in ports_of(settings)
+    told = io.StringIO()
+    Console(width=200, file=told).print(addresses_of(parts_of(settings), settings, 1.0))
+    assert f"gRPC           {address}" in told.getvalue()
+    assert not [each for each in ports_of(Settings()) if "GRPC" in each[2]]
 
 
 async def caller_of(peer: str, proxies: list[str]) -> str:

@@ -12,6 +12,7 @@ from tests.architecture import PAGE, ROOT, levels, page
 QUESTIONS = {
     "the response of `POST /predict`": ("src/dandelion/domain/predictions.py", "class Prediction("),
     "what clients of Triton and KServe send and get": ("src/dandelion/api/v2/inputs.py", "def read_inputs("),
+    "a method of gRPC": ("src/dandelion/api/grpc/service.py", "class InferenceService("),
     "the HTTP status of an error": ("src/dandelion/api/problems.py", "_STATUSES"),
     "which photo formats are read": ("src/dandelion/imaging/decode.py", "FORMATS = "),
     "when a retraining starts": ("src/dandelion/retraining/performance.py", "def judge_need("),

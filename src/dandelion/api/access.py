@@ -11,7 +11,7 @@ from litestar.exceptions import NotFoundException
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from dandelion.access import SAFE_METHODS, Authenticator, Caller, RateLimiter, is_foreign
+from dandelion.access import SAFE_METHODS, Authenticator, Caller, RateLimiter, RateLimitStatus, is_foreign
 from dandelion.api.problems import documented
 from dandelion.domain import AccessScope, Identity
 from dandelion.errors import AuthenticationError, ForeignOriginError, RateLimitedError
@@ -81,18 +81,45 @@ class AccessControl(ASGIMiddleware):
             scope["state"]["caller"] = Caller(address=address)
         else:
             try:
-                scope["state"]["caller"] = caller = await self._caller(scope["headers"], address)
-                scope["state"]["rate_limit"] = self._limiter.count(caller)
+                caller, scope["state"]["rate_limit"] = await self.identify(scope["headers"], address)
             except RateLimitedError as error:
                 scope["state"]["rate_limit"] = error.status
                 raise
-            if self._authenticator is not None and needed != ANYBODY[OPT]:
-                if not caller.is_known and not caller.may(needed):
-                    raise AuthenticationError(
-                        "This needs an API key or a token.", "Send it as `Authorization: Bearer ...`.", is_missing=True
-                    )
-                caller.check(needed)
+            scope["state"]["caller"] = caller
+            self.authorize(caller, needed)
         await next_app(scope, receive, send)
+
+    async def identify(
+        self, headers: Iterable[tuple[bytes, bytes]], address: str
+    ) -> tuple[Caller, RateLimitStatus | None]:
+        """The caller of a request, which is counted, and its rate limit, if there is one.
+
+        Args:
+            headers: The request's, names in lower case.
+            address: Where it came from.
+
+        Raises:
+            RateLimitedError: The caller sends too many, or failed to sign in too often.
+            AuthenticationError: The credential is wrong.
+            DatabaseError: The database does not answer, and the key was not verified recently.
+            NotReadyError: The keys of an identity provider cannot be fetched.
+        """
+        caller = await self._caller(headers, address)
+        return caller, self._limiter.count(caller)
+
+    def authorize(self, caller: Caller, needed: Any) -> None:
+        """Check that a caller may call a route, which `needed` describes in `opt`.
+
+        Raises:
+            AuthenticationError: It sent no credential.
+            ScopeError: It lacks the scope.
+        """
+        if self._authenticator is not None and needed != ANYBODY[OPT]:
+            if not caller.is_known and not caller.may(needed):
+                raise AuthenticationError(
+                    "This needs an API key or a token.", "Send it as `Authorization: Bearer ...`.", is_missing=True
+                )
+            caller.check(needed)
 
     async def _caller(self, headers: Iterable[tuple[bytes, bytes]], address: str) -> Caller:
         credential = _credential(headers) if self._authenticator is not None else ""

@@ -21,7 +21,7 @@ from dandelion.api import docs, health, history, model, monitoring, predict, que
 from dandelion.api.access import DOCS, OPEN, AccessControl, who_am_i
 from dandelion.api.headers import create_headers
 from dandelion.api.problems import to_response
-from dandelion.api.requests import BodyLimits, RequestContext, create_response_hook
+from dandelion.api.requests import BodyLimits, BodyMemory, RequestContext, create_response_hook
 from dandelion.api.v2 import LENGTH_HEADER
 from dandelion.api.v2 import router as open_inference
 from dandelion.concurrency.executor import BoundedExecutor
@@ -77,7 +77,12 @@ def create_app(settings: Settings | None = None) -> Litestar:
     windows, refresh_seconds = settings.monitoring.accuracy_windows, settings.monitoring.refresh_seconds
     refresh_accuracy = partial(export_accuracy, engine, windows, lambda: service.serving.ref.version)
     authenticator = Authenticator(settings.access, find_key) if settings.access.enabled else None
+    # A body of the maximum size always fits if it is alone.
+    body_memory = BodyMemory(max(settings.api.max_bodies_bytes, settings.api.max_upload_bytes))
     cors = _cors(settings)
+    access = AccessControl(
+        settings, authenticator, RateLimiter(settings.access), cors.is_origin_allowed if cors else None
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -113,6 +118,16 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await save_sketches(engine, monitor)
             await asyncio.to_thread(tracing.stop)
             await engine.dispose()
+
+    @contextlib.asynccontextmanager
+    async def serve_grpc(app: Litestar) -> AsyncIterator[None]:
+        from dandelion.api.grpc.server import GrpcServer
+
+        app.state.grpc = server = GrpcServer(app.state)  # which listens when HTTP does
+        try:
+            yield
+        finally:
+            await server.stop()
 
     return Litestar(
         route_handlers=[
@@ -150,10 +165,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
             docs.create_assets_router(),
             open_inference,
         ],
-        lifespan=[lifespan],
+        lifespan=[lifespan, serve_grpc] if settings.grpc.port else [lifespan],
         state=State(
             {
                 "settings": settings,
+                "access": access,
+                "body_memory": body_memory,
+                "grpc": None,
                 "service": service,
                 "last_prediction": 0.0,  # seconds since the epoch
                 "reloader": reloader,
@@ -173,15 +191,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         ),
         middleware=[
             RequestContext(),
-            # A body of the maximum size always fits if it is alone.
-            BodyLimits(
-                settings.api.body_timeout_seconds,
-                max(settings.api.max_bodies_bytes, settings.api.max_upload_bytes),
-                settings.api.max_upload_bytes,
-            ),
-            AccessControl(
-                settings, authenticator, RateLimiter(settings.access), cors.is_origin_allowed if cors else None
-            ),
+            BodyLimits(settings.api.body_timeout_seconds, body_memory, settings.api.max_upload_bytes),
+            access,
         ],
         before_send=[
             create_headers(settings.api.hsts_seconds, lambda: service.is_draining),

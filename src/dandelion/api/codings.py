@@ -52,6 +52,11 @@ def coding_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     return codings[0] if codings else ""
 
 
+def create_decoder(coding: str) -> Decoder:
+    """A decoder of one of `ACCEPTED`."""
+    return _Brotli() if coding == "br" else _Zlib(coding)
+
+
 async def decoded(receive: Receive, coding: str, max_bytes: int) -> AsyncIterator[HTTPReceiveMessage]:
     """The messages of a request, with its body decoded piece by piece as they are read.
 
@@ -66,7 +71,7 @@ async def decoded(receive: Receive, coding: str, max_bytes: int) -> AsyncIterato
         UploadError: The body is not in that coding, or is cut off.
         UploadTooLargeError: The encoded body is too large.
     """
-    decoder: Decoder = _Brotli() if coding == "br" else _Zlib(coding)
+    decoder = create_decoder(coding)
     received, is_last = 0, False
     while not is_last:
         message: Any = await receive()

@@ -43,7 +43,7 @@ def create_headers(hsts_seconds: int, is_draining: Callable[[], bool]) -> Callab
             template = scope.get("path_template", "")
             fixed = asset if template.startswith(ASSETS) else page if template.startswith(DOCS) else api
             status = scope.get("state", {}).get("rate_limit")
-            headers = [*message["headers"], *fixed, *(_limits(status) if status else ())]
+            headers = [*message["headers"], *fixed, *(limits(status) if status else ())]
             if scope.get("method") == "OPTIONS" and "path_template" in scope:
                 # Litestar names the methods of the handler that was registered first for the path.
                 headers = [*(each for each in headers if each[0] != b"allow"), (b"allow", _methods(scope))]
@@ -60,7 +60,7 @@ def _methods(scope: Scope) -> bytes:
     return ", ".join(sorted({method for route in routes for method in getattr(route, "methods", ())})).encode()
 
 
-def _limits(status: RateLimitStatus) -> list[tuple[bytes, bytes]]:
+def limits(status: RateLimitStatus) -> list[tuple[bytes, bytes]]:
     """As in draft-ietf-httpapi-ratelimit-headers-06, the last draft with three fields, which clients read."""
     return [
         (b"ratelimit-policy", b"%d;w=%d" % (status.limit, WINDOW_SECONDS)),

@@ -115,10 +115,7 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[b
     template, is_open_inference = request.scope.get("path_template", ""), _is_open_inference(request.scope)
     if template == PREDICT or (is_open_inference and template.endswith("/infer")):
         instruments.PREDICTION_ERRORS.labels(problem.reason).inc()
-    if problem.status >= 500 and not isinstance(error, errors.DandelionError):
-        log.error("request_failed", path=request.scope["path"], exc_info=error)
-    else:
-        log.info("request_refused", path=request.scope["path"], status=problem.status, reason=problem.reason)
+    log_problem(problem, error, request.scope["path"])
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     headers.pop("content-type", None)
     if "allow" in headers:
@@ -139,6 +136,14 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[b
         media_type="application/json" if is_open_inference else "application/problem+json",
         headers=headers,
     )
+
+
+def log_problem(problem: Problem, error: Exception, path: str) -> None:
+    """Write a line about a failed request; with a traceback if nobody foresaw the error."""
+    if problem.status == 500 and not isinstance(error, errors.DandelionError):
+        log.error("request_failed", path=path, exc_info=error)
+    else:
+        log.info("request_refused", path=path, status=problem.status, reason=problem.reason)
 
 
 def _is_open_inference(scope: Scope) -> bool:

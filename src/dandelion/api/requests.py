@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Annotated
 
 import structlog
@@ -37,8 +38,13 @@ def request_id_of(scope: Scope) -> str:
     state = scope.setdefault("state", {})  # missing if none of our middleware ran before, as for unknown paths
     if "request_id" not in state:
         given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
-        state["request_id"] = given.decode() if _SANE.fullmatch(given) else str(uuid7())
+        state["request_id"] = create_request_id(given)
     return str(state["request_id"])
+
+
+def create_request_id(given: bytes) -> str:
+    """The caller's id of a request if it is valid, else a new one."""
+    return given.decode() if _SANE.fullmatch(given) else str(uuid7())
 
 
 def create_response_hook(track: str, *, access_log: bool) -> Callable[[Message, Scope], Awaitable[None]]:
@@ -67,6 +73,18 @@ def create_response_hook(track: str, *, access_log: bool) -> Callable[[Message, 
     return complete
 
 
+@contextlib.contextmanager
+def request_context(request_id: str, name: str, headers: Mapping[str, str]) -> Iterator[None]:
+    """Trace a request, which may continue the trace in its headers; log lines name its id and its trace."""
+    with (
+        structlog.contextvars.bound_contextvars(request_id=request_id),
+        tracing.request(name, headers, request_id=request_id),
+    ):
+        trace_id = tracing.trace_id()
+        with structlog.contextvars.bound_contextvars(**({"trace_id": trace_id} if trace_id else {})):
+            yield
+
+
 class RequestContext(ASGIMiddleware):
     """Binds the request's id and trace to the log."""
 
@@ -78,13 +96,33 @@ class RequestContext(ASGIMiddleware):
         request_id = request_id_of(scope)
         name = f"{scope.get('method', '')} {scope.get('path_template', '')}"
         sent = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"] if key in _PARENTS}
-        with (
-            structlog.contextvars.bound_contextvars(request_id=request_id),
-            tracing.request(name, sent, request_id=request_id),
-        ):
-            trace_id = tracing.trace_id()
-            with structlog.contextvars.bound_contextvars(**({"trace_id": trace_id} if trace_id else {})):
-                await next_app(scope, receive, send)
+        with request_context(request_id, name, sent):
+            await next_app(scope, receive, send)
+
+
+class BodyMemory:
+    """The memory for the bodies of all requests, `max_bytes` of them; each counts until its response is sent."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._held_bytes = 0
+
+    def take(self, size: int) -> None:
+        """Count bytes of a body.
+
+        Raises:
+            OverloadedError: They do not fit, and are not counted.
+        """
+        if self._held_bytes + size > self._max_bytes:
+            raise OverloadedError(
+                f"The bodies of all requests take {self._held_bytes:,} bytes already, of {self._max_bytes:,}.",
+                "Try again later, or raise DANDELION_API__MAX_BODIES_BYTES if there is memory.",
+            )
+        self._held_bytes += size
+
+    def release(self, size: int) -> None:
+        """Count so many bytes no longer."""
+        self._held_bytes -= size
 
 
 class BodyLimits(ASGIMiddleware):
@@ -92,17 +130,16 @@ class BodyLimits(ASGIMiddleware):
 
     Args:
         seconds: Maximum time for a whole body, from the first read.
-        max_bytes: Maximum memory for the bodies of all requests, decoded; each counts until its response is sent.
+        memory: Memory for the bodies of all requests, decoded.
         max_encoded_bytes: Maximum size of an encoded body.
     """
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, seconds: float, max_bytes: int, max_encoded_bytes: int) -> None:
+    def __init__(self, seconds: float, memory: BodyMemory, max_encoded_bytes: int) -> None:
         self._seconds = seconds
-        self._max_bytes = max_bytes
+        self._memory = memory
         self._max_encoded_bytes = max_encoded_bytes
-        self._held_bytes = 0
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Run one request with limits on its body."""
@@ -129,19 +166,14 @@ class BodyLimits(ASGIMiddleware):
                 ) from error
             is_whole = not message.get("more_body", False)
             size = len(message["body"]) if message["type"] == "http.request" else 0
-            if self._held_bytes + size > self._max_bytes:
-                raise OverloadedError(
-                    f"The bodies of all requests take {self._held_bytes:,} bytes already, of {self._max_bytes:,}.",
-                    "Try again later, or raise DANDELION_API__MAX_BODIES_BYTES if there is memory.",
-                )
-            self._held_bytes += size
+            self._memory.take(size)
             held_bytes += size
             return message
 
         try:
             await next_app(scope, receive_within_limits, send)
         finally:
-            self._held_bytes -= held_bytes
+            self._memory.release(held_bytes)
             # Litestar caches the body in the scope, and the connection keeps that until its next request.
             cached = ScopeState.from_scope(scope)
             cached.body = cached.json = Empty

@@ -13,8 +13,11 @@ from types import FrameType
 
 import uvicorn
 from litestar import Litestar
+from litestar.datastructures import State
 
 from dandelion.api.app import create_app
+from dandelion.concurrency.memory import limit_held_memory
+from dandelion.errors import DandelionError
 from dandelion.http.server import configure
 from dandelion.http.sockets import BACKLOG, port_in_use, reserve
 from dandelion.inference.service import PredictionService
@@ -28,9 +31,10 @@ PORTS = "DANDELION_API__PORT", "DANDELION_API__MONITORING_PORT"
 class DrainingServer(uvicorn.Server):
     """After SIGTERM it is not ready, serves for another `drain_seconds`, then finishes the open requests."""
 
-    def __init__(self, config: uvicorn.Config, service: PredictionService, drain_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, state: State, drain_seconds: float) -> None:
         super().__init__(config)
-        self._service = service
+        self._state = state
+        self._service: PredictionService = state.service
         self._drain_seconds = drain_seconds
         self._stop_at: float | None = None
 
@@ -51,16 +55,30 @@ class DrainingServer(uvicorn.Server):
         """Listen once a model is loaded.
 
         Raises:
-            PortInUseError: Another process that started at the same time took the port.
+            PortInUseError: Another process that started at the same time took a port.
+            SettingsError: The certificate of gRPC cannot be used any more.
         """
         listeners = [(each, *each.getsockname()[:2], name) for each, name in zip(sockets or (), PORTS, strict=False)]
         await super().startup(sockets)
-        for each, host, port, name in listeners:
-            try:
-                each.listen(BACKLOG)  # it listens already, unless uvloop could not and closed the socket silently
-            except OSError as error:
-                await self.lifespan.shutdown()
-                raise port_in_use(host, port, name) from error
+        self.started = False  # until all ports listen
+        try:
+            for each, host, port, name in listeners:
+                try:
+                    each.listen(BACKLOG)  # it listens already, unless uvloop could not and closed the socket silently
+                except OSError as error:
+                    raise port_in_use(host, port, name) from error
+            if self._state.grpc is not None:
+                await self._state.grpc.start()
+        except DandelionError:
+            await self.lifespan.shutdown()
+            raise
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish the open requests of HTTP and gRPC at the same time, then stop the application."""
+        if self._state.grpc is not None:
+            self._state.grpc.begin_to_stop()  # the end of the application waits for it
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Stop once the drain is over."""
@@ -75,6 +93,7 @@ def run(settings: Settings) -> int:
     Raises:
         PortInUseError: Another process listens on the port.
     """
+    limit_held_memory()
     listeners = reserve_all(settings)
     server = create_server(create_app(settings), settings)
     server.run(sockets=listeners)
@@ -82,16 +101,20 @@ def run(settings: Settings) -> int:
 
 
 def reserve_all(settings: Settings) -> list[socket.socket]:
-    """Reserve a socket for every port in the settings.
+    """Reserve a socket for every port of HTTP, and check that the port of gRPC is free, which opens its own.
 
     The sockets listen once the model is loaded. Earlier connections are refused at once, so that clients try another
     replica or retry. If they queued instead, they would wait for seconds, and later ones behind them.
 
     Raises:
         PortInUseError: Another process listens on one of the ports.
-        DandelionError: The address does not belong to this machine.
+        DandelionError: The address does not belong to this machine, or the certificate cannot be used.
     """
     api = settings.api
+    if settings.grpc.port:
+        from dandelion.api.grpc import server as grpc_server
+
+        grpc_server.check(settings)
     wanted = zip((api.port, api.monitoring_port), PORTS, strict=True)
     return [reserve(api.host, port, name) for port, name in wanted if port is not None]
 
@@ -107,4 +130,4 @@ def create_server(app: Litestar, settings: Settings) -> DrainingServer:
         log_level=settings.log.level,
         stop_seconds=STOP_SECONDS,
     )
-    return DrainingServer(config, app.state.service, settings.api.drain_seconds)
+    return DrainingServer(config, app.state, settings.api.drain_seconds)

@@ -46,6 +46,8 @@ def ports_of(settings: Settings) -> list[tuple[str, int, str]]:
     found = [(api.host, api.port, "DANDELION_API__PORT"), (ui.host, ui.port, "DANDELION_UI__PORT")]
     if api.monitoring_port is not None:
         found.append((api.host, api.monitoring_port, "DANDELION_API__MONITORING_PORT"))
+    if settings.grpc.port:
+        found.append((settings.grpc_host, settings.grpc.port, "DANDELION_GRPC__PORT"))
     if registry.uri is None:
         found.append((registry.host, registry.port, "DANDELION_REGISTRY__PORT"))
     if prefect.url is None:
@@ -157,7 +159,7 @@ async def _supervise(settings: Settings) -> None:
             await asyncio.wait({stopping, healthy}, return_when=asyncio.FIRST_COMPLETED)
             healthy.cancel()
         if not stop.is_set():
-            console.print(_addresses(parts, settings, time.monotonic() - started))
+            console.print(addresses_of(parts, settings, time.monotonic() - started))
         others = asyncio.create_task(_report_others(supervisor, parts, console, started))
         await stopping
         others.cancel()
@@ -174,10 +176,14 @@ async def _report_others(supervisor: Supervisor, parts: list[Part], console: Con
     console.print(f"All parts answer ({time.monotonic() - started:.1f} s).")
 
 
-def _addresses(parts: list[Part], settings: Settings, seconds: float) -> Table:
+def addresses_of(parts: list[Part], settings: Settings, seconds: float) -> Table:
+    """What to print once the parts run, after so many seconds."""
     table = Table(title=f"Dandelion is up ({seconds:.1f} s)", title_justify="left", show_header=False, box=None)
     for part in parts:
         table.add_row(part.name, part.url)
+    if settings.grpc.port:  # without a scheme, as its clients want it
+        address = url_of(settings.grpc_host, settings.grpc.port).removeprefix("http://")
+        table.add_row("gRPC", f"{address} ({'encrypted' if settings.grpc.tls_certificate else 'not encrypted'})")
     table.add_row("Data and logs", str(settings.home))
     table.add_row("Try", f"curl -F file=@photo.jpg {settings.api.url}/predict")
     table.add_row("Stop", "Ctrl-C")

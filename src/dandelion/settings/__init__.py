@@ -6,6 +6,7 @@ The environment variable of a setting is `DANDELION_<SECTION>__<KEY>`, for examp
 from dandelion.settings.access import AccessSettings
 from dandelion.settings.api import ApiSettings
 from dandelion.settings.database import DatabaseSettings
+from dandelion.settings.grpc import GrpcSettings
 from dandelion.settings.inference import InferenceSettings
 from dandelion.settings.load import API_KEY_VARIABLE, as_text, load_settings, variables
 from dandelion.settings.log import LogSettings
@@ -25,6 +26,7 @@ __all__ = [
     "AccessSettings",
     "ApiSettings",
     "DatabaseSettings",
+    "GrpcSettings",
     "InferenceSettings",
     "LogSettings",
     "MonitoringSettings",

@@ -13,6 +13,7 @@ from dandelion.settings.access import AccessSettings
 from dandelion.settings.api import ApiSettings
 from dandelion.settings.backup import BackupSettings
 from dandelion.settings.database import DatabaseSettings
+from dandelion.settings.grpc import GrpcSettings
 from dandelion.settings.inference import InferenceSettings
 from dandelion.settings.journal import JournalSettings
 from dandelion.settings.log import LogSettings
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
         description="Home folder: data of everything that is embedded, model cache, spool and logs.",
     )
     api: ApiSettings = ApiSettings()
+    grpc: GrpcSettings = GrpcSettings()
     inference: InferenceSettings = InferenceSettings()
     model: ModelSettings = ModelSettings()
     registry: RegistrySettings = RegistrySettings()
@@ -68,6 +70,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
         ports = {"api.port": self.api.port, "api.monitoring_port": self.api.monitoring_port, "ui.port": self.ui.port}
+        ports["grpc.port"] = self.grpc.port or None
         if self.registry.uri is None:
             ports["registry.port"] = self.registry.port
         if self.prefect.url is None:
@@ -81,6 +84,11 @@ class Settings(BaseSettings):
     def api_url(self) -> str:
         """The API that the web page uses: the one in the settings, or the one on this machine."""
         return self.ui.api_url or self.api.url
+
+    @property
+    def grpc_host(self) -> str:
+        """The address on which gRPC listens."""
+        return self.grpc.host or self.api.host
 
     @property
     def pods_url(self) -> str:

@@ -1,4 +1,4 @@
-"""The photos of an inference request: encoded in `image`, or prepared by the client in `pixels`."""
+"""The photos of a request over REST: in its JSON, or in binary behind it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ import numpy as np
 
 from dandelion.api.encoded import decode_base64
 from dandelion.api.v2.messages import InputTensor, ResponseOptions, decode_request
-from dandelion.api.v2.tensors import hand_out, split_body, unpack_elements
+from dandelion.api.v2.photos import FORMS, IMAGE, check_input, split_pixels, unpack_photos
+from dandelion.api.v2.tensors import hand_out, split_body
 from dandelion.domain import InputSpec
 from dandelion.domain.arrays import Pixels
 from dandelion.errors import TensorError, UploadError, UploadTooLargeError
-from dandelion.imaging import PreparedPhoto
 
-IMAGE, PIXELS = "image", "pixels"
-
-_FORMS = "Send `image` as BYTES of shape [N], or `pixels` as UINT8 of shape [N, height, width, 3]."
 _BASE64 = "Send each photo as a base64 string, or as binary data: see docs/protocol.md."
 _Value = Annotated[int, msgspec.Meta(ge=0, le=255)]
 # Longer JSON must be base64, which holds no comma. So many numbers take 0.1 s, in which nobody else is served.
@@ -54,55 +51,25 @@ def read_inputs(
             "Send tensors in binary: see docs/protocol.md.",
         )
     if body.count(b"{", 0, len(front)) > _OTHERS:
-        raise TensorError(f"The JSON has more than {_OTHERS} objects, too many or nested too deeply.", _FORMS)
+        raise TensorError(f"The JSON has more than {_OTHERS} objects, too many or nested too deeply.", FORMS)
     request = decode_request(front)
     given = hand_out(request.inputs, rest)
-    if len(request.inputs) != 1 or request.inputs[0].name not in {IMAGE, PIXELS}:
-        names = ", ".join(repr(each.name[:40]) for each in request.inputs[:5]) or "none"
-        raise TensorError(f"The model takes one input, `image` or `pixels`; sent: {names}.", _FORMS)
-    tensor, data = request.inputs[0], given[0]
-    _check(tensor, spec, max_photos, is_given=data is not None)
-    if data is None:
-        _check_values(tensor, body, len(front))
-    if tensor.name == PIXELS:
-        return request.options, [PreparedPhoto.copy(each) for each in _read_pixels(tensor, data)]
-    return request.options, _read_texts(tensor) if data is None else unpack_elements(data, tensor.shape[0])
-
-
-def _check(tensor: InputTensor, spec: InputSpec, max_photos: int, *, is_given: bool) -> None:
-    """Refuse by the description alone what the elements cannot mend."""
-    wanted = "BYTES" if tensor.name == IMAGE else "UINT8"
-    if tensor.datatype != wanted:
-        raise TensorError(
-            f"`{tensor.name}` has datatype {tensor.datatype[:20]!r}, and the model takes {wanted}.", _FORMS
-        )
-    frame = [spec.height, spec.width, 3]
-    # Clients that batch by themselves send a column of photos.
-    if tensor.shape[1:] not in ([[], [1]] if tensor.name == IMAGE else [frame]) or not tensor.shape:
-        form = "[N]" if tensor.name == IMAGE else f"[N, {spec.height}, {spec.width}, 3]"
-        raise TensorError(
-            f"`{tensor.name}` has shape {tensor.shape}, and the model takes {form}.",
-            "Send photos of another size encoded, as `image`." if tensor.name == PIXELS else _FORMS,
-        )
-    if not tensor.shape[0]:
-        raise TensorError("The request has no photo.", _FORMS)
-    if tensor.shape[0] > max_photos:
-        raise UploadTooLargeError(
-            f"More than {max_photos} photos in one request.",
-            "Send several requests, or raise DANDELION_API__MAX_FILES.",
-        )
-    if tensor.parameters and tensor.parameters.shared_memory_region:
-        raise TensorError("Shared memory is not supported.", "Send the tensor itself.")
-    if is_given == bool(tensor.data):
-        has = "both `data` and `binary_data_size`" if is_given else "neither `data` nor `binary_data_size`"
+    tensor = check_input(request.inputs, spec, max_photos)
+    data = given[0]
+    if (data is not None) == bool(tensor.data):
+        has = "neither `data` nor `binary_data_size`" if data is None else "both `data` and `binary_data_size`"
         raise TensorError(f"`{tensor.name}` has {has}.", "Send its elements once.")
+    if data is not None:
+        return request.options, unpack_photos(tensor, data)
+    _check_values(tensor, body, len(front))
+    return request.options, _read_texts(tensor) if tensor.name == IMAGE else split_pixels(tensor, _read_numbers(tensor))
 
 
 def _check_values(tensor: InputTensor, body: bytes, end: int) -> None:
     """Refuse JSON of far more values than the shape tells: decoded, they take a hundred times as much memory."""
     commas = math.prod(tensor.shape) * (_COMMAS_PER_PHOTO if tensor.name == IMAGE else 1)
     if body.count(b",", 0, end) > _OTHERS + commas:
-        raise TensorError(f"`{tensor.name}` has more elements than its shape, which is {tensor.shape}.", _FORMS)
+        raise TensorError(f"`{tensor.name}` has more elements than its shape, which is {tensor.shape}.", FORMS)
 
 
 def _read_texts(tensor: InputTensor) -> list[bytes]:
@@ -114,7 +81,7 @@ def _read_texts(tensor: InputTensor) -> list[bytes]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TensorError(f"`data` of `image` holds something else than strings ({error}).", _BASE64) from error
     if len(values) != count:
-        raise TensorError(f"`image` has {len(values)} elements, and its shape is {tensor.shape}.", _FORMS)
+        raise TensorError(f"`image` has {len(values)} elements, and its shape is {tensor.shape}.", FORMS)
     if any(_begins(each) != b'"' for each in values):
         raise TensorError("`data` of `image` holds something else than strings.", _BASE64)
     try:
@@ -127,15 +94,8 @@ def _begins(value: msgspec.Raw) -> bytes:
     return bytes(memoryview(value)[:1])
 
 
-def _read_pixels(tensor: InputTensor, data: memoryview | None) -> Pixels:
-    """uint8 RGB [N, height, width, 3]."""
-    values = _read_numbers(tensor) if data is None else np.frombuffer(data, dtype=np.uint8)
-    if values.size != math.prod(tensor.shape):
-        raise TensorError(f"`pixels` has {values.size} elements, and its shape is {tensor.shape}.", _FORMS)
-    return values.reshape(tensor.shape)
-
-
 def _read_numbers(tensor: InputTensor) -> Pixels:
+    """uint8, flat."""
     # Typed, since NumPy would find a common type of its own: one of strings as long as the longest, for example.
     try:
         try:
@@ -145,7 +105,7 @@ def _read_numbers(tensor: InputTensor) -> Pixels:
         return np.array(values, dtype=np.uint8).ravel()
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise TensorError(
-            "`data` of `pixels` holds something else than numbers from 0 to 255, flat or nested like the shape.", _FORMS
+            "`data` of `pixels` holds something else than numbers from 0 to 255, flat or nested like the shape.", FORMS
         ) from error
 
 

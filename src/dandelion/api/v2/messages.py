@@ -13,7 +13,8 @@ from msgspec import Meta
 from dandelion.errors import TensorError
 
 # More dimensions, or longer ones, fit no tensor; the limits also let an error name any shape.
-Shape = Annotated[list[Annotated[int, Meta(ge=0, lt=2**31)]], Meta(max_length=8)]
+MAX_DIMENSIONS, MAX_SIZE = 8, 2**31
+Shape = Annotated[list[Annotated[int, Meta(ge=0, lt=MAX_SIZE)]], Meta(max_length=MAX_DIMENSIONS)]
 _EXAMPLE = (
     "Send an inference request as JSON; `Inference-Header-Content-Length` gives its length if tensors follow it, and 0 "
     "sends a photo alone."

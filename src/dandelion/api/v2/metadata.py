@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
-from dandelion.api.v2.inputs import IMAGE, PIXELS
 from dandelion.api.v2.outputs import OUTPUTS, PROBABILITIES
+from dandelion.api.v2.photos import IMAGE, PIXELS
 from dandelion.inference.service import ServingModel
 
 PLATFORM = "dandelion_package"
+COMMON_EXTENSIONS = ["classification", "model_configuration", "statistics"]  # over REST and gRPC
 _VARIABLE = -1
 
 
@@ -58,7 +59,7 @@ def configure(serving: ServingModel) -> dict[str, Any]:
         "name": metadata.name,
         "platform": metadata.platform,
         "max_batch_size": 0,  # the first dimension is a part of the shapes
-        "input": [_configure(each) for each in metadata.inputs],
+        "input": [{**_configure(each), "optional": True} for each in metadata.inputs],  # a request has one of them
         "output": [_configure(each) for each in metadata.outputs],
         "parameters": {"classes": {"string_value": msgspec.json.encode(serving.classifier.manifest.classes).decode()}},
     }

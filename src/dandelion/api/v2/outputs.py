@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -49,15 +49,23 @@ def check_outputs(options: ResponseOptions) -> None:
             )
 
 
+def create_outputs(
+    options: ResponseOptions, given: Sequence[EmbeddedPrediction]
+) -> Iterator[tuple[OutputTensor, bool | None]]:
+    """The tensors of a response in the order of the request, and whether it wants each in binary, if it says so."""
+    for each in options.outputs or _DEFAULT:
+        parameters = each.parameters or _NONE
+        tensor = _classes(given, parameters.classification) if parameters.classification else _tensor(each.name, given)
+        yield tensor, parameters.binary_data
+
+
 def encode_response(options: ResponseOptions, given: Sequence[EmbeddedPrediction]) -> tuple[bytes, int | None]:
     """The body of a response, and the length of the JSON in front if tensors follow it."""
     model = given[0].prediction.model
     is_binary_by_default = bool(options.parameters and options.parameters.binary_data_output)
     outputs, rest = [], []
-    for each in options.outputs or _DEFAULT:
-        parameters = each.parameters or _NONE
-        tensor = _classes(given, parameters.classification) if parameters.classification else _tensor(each.name, given)
-        if is_binary_by_default if parameters.binary_data is None else parameters.binary_data:
+    for tensor, is_binary in create_outputs(options, given):
+        if is_binary_by_default if is_binary is None else is_binary:
             rest.append(tensor.to_bytes())
             outputs.append(tensor.to_header(len(rest[-1])))
         else:

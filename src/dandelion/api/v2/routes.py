@@ -10,22 +10,21 @@ from litestar.enums import HttpMethod
 from litestar.exceptions import HTTPException
 
 from dandelion import __version__
-from dandelion.api.access import ANYBODY, OPEN, needs
-from dandelion.api.predict import observe_duration, record_predictions
+from dandelion.api.access import ANYBODY, OPEN, caller_of, needs
+from dandelion.api.predict import observe_duration
 from dandelion.api.problems import OPEN_INFERENCE
 from dandelion.api.uploads import read_body
+from dandelion.api.v2.inference import find_model, predict
 from dandelion.api.v2.inputs import read_inputs
 from dandelion.api.v2.messages import ResponseOptions
-from dandelion.api.v2.metadata import ModelMetadata, configure, describe
+from dandelion.api.v2.metadata import COMMON_EXTENSIONS, ModelMetadata, configure, describe
 from dandelion.api.v2.outputs import check_outputs, encode_response
 from dandelion.api.v2.statistics import ModelStatistics, measure
 from dandelion.api.v2.tensors import LENGTH_HEADER
-from dandelion.domain import ModelRef
-from dandelion.errors import DandelionError, NotReadyError, VersionNotFoundError
-from dandelion.inference.service import EmbeddedPrediction, PredictionService, ServingModel
+from dandelion.inference.service import PredictionService, ServingModel
 from dandelion.telemetry import tracing
 
-EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "statistics"]
+EXTENSIONS = ["binary_tensor_data", *COMMON_EXTENSIONS]
 # Extensions of other servers whose clients call them unprompted.
 _UNSUPPORTED = [
     *("/repository/index", "/repository/models/{model:str}/{action:str}"),
@@ -91,12 +90,12 @@ async def get_statistics(request: Request[Any, Any, Any]) -> dict[str, list[Mode
 async def infer(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return the predictions for the photos of a request; one bad photo fails them all."""
     started = time.perf_counter()
+    state = request.app.state
     options, photos = await _read(request, _find(request))
     check_outputs(options)
-    given = await _predict(request, photos)
-    await record_predictions(request, [(each.prediction, photo) for each, photo in zip(given, photos, strict=True)])
+    given = await predict(state, caller_of(request), photos, request.path_params.get("version", ""))
     content, length = encode_response(options, given)
-    observe_duration(request, started)
+    observe_duration(state, started)
     if length is None:
         return Response(content, media_type="application/json")
     return Response(content, media_type="application/octet-stream", headers={LENGTH_HEADER: str(length)})
@@ -132,32 +131,8 @@ def _service(request: Request[Any, Any, Any]) -> PredictionService:
 
 
 def _find(request: Request[Any, Any, Any]) -> ServingModel:
-    """The serving model, if the path names it.
-
-    Raises:
-        NotReadyError: No model is loaded yet.
-        VersionNotFoundError: The path names another model or version.
-    """
-    serving = _service(request).serving
-    ref, path = serving.ref, request.path_params
-    if path.get("name", ref.name) != ref.name:
-        raise VersionNotFoundError(f"There is no model {path['name'][:80]!r}.", f"The model is {ref.name!r}.")
-    _check_version(request, ref)
-    return serving
-
-
-def _check_version(request: Request[Any, Any, Any], ref: ModelRef) -> None:
-    """Check that the path names this version, if it names one.
-
-    Raises:
-        VersionNotFoundError: It names another.
-    """
-    version = request.path_params.get("version", ref.version)
-    if version != ref.version:
-        raise VersionNotFoundError(
-            f"Version {version[:80]!r} of {ref.name!r} is not in service.",
-            f"Version {ref.version!r} is; a path without `/versions/` always means the one in service.",
-        )
+    path = request.path_params
+    return find_model(_service(request), path.get("name", ""), path.get("version", ""))
 
 
 async def _read(request: Request[Any, Any, Any], serving: ServingModel) -> tuple[ResponseOptions, list[bytes]]:
@@ -166,37 +141,3 @@ async def _read(request: Request[Any, Any, Any], serving: ServingModel) -> tuple
     with tracing.stage("read upload"):
         body = await read_body(request, limits)
     return read_inputs(body, request.headers.get(LENGTH_HEADER), serving.classifier.manifest.input, limits.max_files)
-
-
-async def _predict(request: Request[Any, Any, Any], photos: list[bytes]) -> list[EmbeddedPrediction]:
-    """All predictions, if none failed; all are of the model that the response will name.
-
-    Raises:
-        PhotoError: A photo cannot be classified.
-        OverloadedError: A photo waited too long.
-        VersionNotFoundError: The version in the path went out of service meanwhile.
-        NotReadyError: Other models came into service twice meanwhile.
-    """
-    for _ in range(2):  # a second swap so soon is unlikely
-        given = _succeeded(await _service(request).predict_embedded(photos))
-        models = {each.prediction.model.version: each.prediction.model for each in given}
-        for model in models.values():
-            _check_version(request, model)
-        if len(models) == 1:
-            return given
-    raise NotReadyError("Another version came into service meanwhile.", "Send the request again.")
-
-
-def _succeeded(results: list[Any]) -> list[EmbeddedPrediction]:
-    """All predictions, if none failed.
-
-    Raises:
-        PhotoError: A photo cannot be classified.
-        OverloadedError: A photo waited too long.
-    """
-    for number, each in enumerate(results, 1):
-        if isinstance(each, DandelionError):
-            if len(results) > 1:
-                raise type(each)(f"Photo {number} of {len(results)}: {each.message}", each.remedy) from each
-            raise each
-    return results
