@@ -118,20 +118,32 @@ The label of a pod alone proves nothing, since whoever may make pods anywhere in
 {{- $port | default (ternary "443" "80" (eq $url.scheme "https")) -}}
 {{- end -}}
 
-{{/* Rules that let the outside in, as the values ask. (dict context component port) */}}
+{{/* Rules that let the outside in, one for each port, as the values ask. (dict context component port) */}}
 {{- define "dandelion.outside" -}}
 {{- $context := .context -}}
-{{- $component := .component -}}
 {{- $values := $context.Values -}}
-{{- $host := printf "%sHost" $component -}}
-{{- $routed := or (and $values.ingress.enabled (index $values.ingress $host)) (and $values.gateway.enabled (index $values.gateway $host)) -}}
-{{- $type := (index $values $component).service.type -}}
-{{- if or $routed (ne $type "ClusterIP") $values.networkPolicy.ingressFrom }}
+{{- $host := printf "%sHost" .component -}}
+{{- $isApi := eq .component "api" -}}
+{{- $gateway := and $values.gateway.enabled (or (index $values.gateway $host) (and $isApi $values.gateway.previewHost)) -}}
+{{- $ingress := and $values.ingress.enabled (index $values.ingress $host) -}}
+{{- $type := (index $values .component).service.type -}}
+{{- include "dandelion.outside.rule" (dict "context" $context "port" .port "type" $type "routed" (or $gateway $ingress)) }}
+{{- if and $isApi $values.api.grpc.enabled }}
+{{- $routed := and $values.gateway.enabled $values.gateway.grpcHost -}}
+{{- include "dandelion.outside.rule" (dict "context" $context "port" $values.api.grpc.port "type" $type "routed" $routed) }}
+{{- end }}
+{{- end -}}
+
+{{/* (dict context port type routed) */}}
+{{- define "dandelion.outside.rule" -}}
+{{- $from := .context.Values.networkPolicy.ingressFrom -}}
+{{- $isClusterIP := eq .type "ClusterIP" -}}
+{{- if or .routed $from (not $isClusterIP) }}
 - ports:
     - {protocol: TCP, port: {{ .port | int }}}
-  {{- if $values.networkPolicy.ingressFrom }}
-  from: {{- toYaml $values.networkPolicy.ingressFrom | nindent 4 }}
-  {{- else if eq $type "ClusterIP" }}
+  {{- if $from }}
+  from: {{- toYaml $from | nindent 4 }}
+  {{- else if $isClusterIP }}
   from:
     - namespaceSelector: {}
   {{- end }}

@@ -10,6 +10,22 @@ api.autoscaling.minReplicas is {{ int .minReplicas }} and maxReplicas {{ int .ma
 api.settings.{{ $name }} is set: remove it, since probes, Services, monitors and policies use port 8000 of all addresses of a pod
 {{- end }}
 {{- end }}
+{{- range $name, $key := dict "HOST" "enabled" "PORT" "port" "MAX_MESSAGE_MB" "maxMessageMb" "REFLECTION" "reflection" "TLS_CERTIFICATE" "tls.secret" "TLS_KEY" "tls.secret" "TLS_CLIENT_CA" "tls.clientCaKey" }}
+{{- if hasKey $.Values.api.settings (printf "DANDELION_GRPC__%s" $name) }}
+api.settings.DANDELION_GRPC__{{ $name }} is set: set api.grpc.{{ $key }} instead, since Services, probes and policies follow it
+{{- end }}
+{{- end }}
+{{- with .Values.api.grpc }}
+{{- if and .enabled (eq (int .port) 8000) }}
+api.grpc.port is 8000, the port of HTTP: set another one, such as 8001
+{{- end }}
+{{- if and .tls.secret (not .enabled) }}
+api.grpc.tls.secret is {{ .tls.secret | quote }}: set api.grpc.enabled=true, or leave it empty; HTTP gets its TLS from an Ingress or a Gateway
+{{- end }}
+{{- if and .tls.clientCaKey (not .tls.secret) }}
+api.grpc.tls.clientCaKey is {{ .tls.clientCaKey | quote }}: name the Secret with this key in api.grpc.tls.secret
+{{- end }}
+{{- end }}
 {{- if lt (include "dandelion.mebi" .Values.api.spool.size | int) 256 }}
 api.spool.size is {{ .Values.api.spool.size }}: set it to 256Mi or more, for models and for waiting predictions and photos
 {{- end }}

@@ -43,6 +43,7 @@ MONITORED_ELSEWHERE = {
     "kube-prometheus-stack": {"enabled": False},
     "global": {"monitoring": {"namespaces": ["monitoring", "more-monitoring"]}},
 }
+GRPC = merged(nested("api.grpc.enabled", True), nested("gateway.grpcHost", "grpc.example.com"))
 BACKUPS = {
     "backups": {
         "enabled": True,
@@ -107,6 +108,7 @@ _ALERTS = {
     },
 }
 _PREVIEW = {"gateway": {"previewHost": "next.example.com"}}
+_GRPC_TLS = nested("api.grpc.tls", {"secret": "grpc-tls", "clientCaKey": "ca.crt"})
 
 MATRIX = (
     Case("defaults"),
@@ -125,6 +127,8 @@ MATRIX = (
     Case("gateway", GATEWAY),
     Case("canary behind a gateway", GATEWAY, files=("canary",)),
     Case("blue-green behind a gateway", merged(GATEWAY, _PREVIEW), files=("blue-green",)),
+    Case("gRPC behind a gateway", merged(GATEWAY, GRPC), files=("canary",)),
+    Case("gRPC with TLS", merged(nested("api.grpc.enabled", True), _GRPC_TLS), files=("blue-green",)),
     Case("coming from rolling", nested("api.release.blueGreen.activeSlot", "stable"), files=("blue-green",)),
     Case("ingress", _INGRESS),
     Case("backups", BACKUPS),

@@ -164,12 +164,18 @@ def test_a_canarys_weight_lands_in_the_route(chart: Path, namespace: Kubectl) ->
     helm = Helm(namespace.kubeconfig, namespace.namespace)
 
     def weights() -> dict[str, int]:
-        (rule,) = namespace.get("httproute", "dandelion-api")["spec"]["rules"]
-        return {each["name"].rsplit("-", 1)[-1]: each["weight"] for each in rule["backendRefs"]}
+        http, grpc = (
+            {each["name"].rsplit("-", 1)[-1]: each["weight"] for each in rule["backendRefs"]}
+            for kind in ("httproute", "grpcroute")
+            for rule in namespace.get(kind, "dandelion-api")["spec"]["rules"]
+        )
+        assert http == grpc
+        return http
 
-    helm("install", "dandelion", chart, *file("canary"), *options(GATEWAY), "--wait", "--timeout=5m")
+    given = {**GATEWAY, "gateway.grpcHost": "grpc.example.com", "api.grpc.enabled": "true"}
+    helm("install", "dandelion", chart, *file("canary"), *options(given), "--wait", "--timeout=5m")
     assert weights() == {"api": 0, "stable": 90, "canary": 10}
-    weight = {**GATEWAY, "api.release.canary.weight": "60"}
+    weight = {**given, "api.release.canary.weight": "60"}
     helm("upgrade", "dandelion", chart, *file("canary"), *options(weight), "--wait", "--timeout=5m")
     assert weights() == {"api": 0, "stable": 40, "canary": 60}
     helm("rollback", "dandelion", "1", "--wait", "--timeout=5m")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.chart.chart import Helm, Manifest, containers_of, merged, nested, of_kind, pods_of
-from tests.chart.matrix import MATRIX, MONITORED_ELSEWHERE, Case
+from tests.chart.matrix import GRPC, MATRIX, MONITORED_ELSEWHERE, Case
 from tests.chart.policies import Network, Peer
 
 # Where tests render a release to, and with it the Prometheus that it brings.
@@ -104,15 +104,72 @@ def test_every_rule_leads_to_a_port_that_somebody_listens_on(manifests: list[Man
                     assert port in offered, policy["metadata"]["name"]
 
 
-def test_nobody_else_gets_in(manifests: list[Manifest], case: Case) -> None:
+def routed_ports(manifests: list[Manifest]) -> set[tuple[str, int]]:
+    """Component and port of everything that an Ingress or a route leads to."""
+    targets = {
+        (backend["name"], backend["port"])
+        for route in of_kind(manifests, "HTTPRoute", "GRPCRoute")
+        for rule in route["spec"]["rules"]
+        for backend in rule["backendRefs"]
+    } | {
+        (path["backend"]["service"]["name"], path["backend"]["service"]["port"]["number"])
+        for ingress in of_kind(manifests, "Ingress")
+        for rule in ingress["spec"]["rules"]
+        for path in rule["http"]["paths"]
+    }
+    return {
+        (service["metadata"]["labels"]["app.kubernetes.io/component"], port)
+        for service in of_kind(manifests, "Service")
+        for name, port in targets
+        if service["metadata"]["name"] == name
+    }
+
+
+def test_strangers_reach_what_a_route_leads_to_and_nothing_else(manifests: list[Manifest], case: Case) -> None:
     network = Network(manifests)
-    routed = bool(of_kind(manifests, "Ingress", "HTTPRoute"))
+    routed = routed_ports(manifests)
+    assert bool(routed) == bool(of_kind(manifests, "Ingress", "HTTPRoute", "GRPCRoute"))
+    if case.name == "values/production":  # it names who may come: the test below
+        routed = set()
     for name, labels, pod in pods_of(manifests):
         for port in _ports(pod):
-            is_front = labels["app.kubernetes.io/component"] in {"api", "ui"}
-            if not (routed and is_front and port in {8000, 7860}):
-                for stranger in STRANGERS:
-                    assert not network.lets_in(labels, stranger, port), f"{case.name}: {name} {port} {stranger.labels}"
+            may = (labels["app.kubernetes.io/component"], port) in routed
+            for stranger in STRANGERS:
+                said = f"{case.name}: {name} {port} {stranger.labels}"
+                assert network.lets_in(labels, stranger, port) == may, said
+
+
+def test_in_production_the_gateway_alone_reaches_what_its_routes_lead_to(helm: Helm) -> None:
+    manifests = helm.template(GRPC, files=("production",))
+    network = Network(manifests)
+    routed = routed_ports(manifests)
+    assert routed == {("api", 8000), ("api", 8001), ("ui", 7860)}
+    gateway = Peer({}, {"kubernetes.io/metadata.name": "gateways"})
+    for _, labels, pod in pods_of(manifests):
+        for port in _ports(pod):
+            assert network.lets_in(labels, gateway, port) == ((labels["app.kubernetes.io/component"], port) in routed)
+
+
+@pytest.mark.parametrize(
+    ("values", "opened"),
+    [
+        ({}, set()),
+        (nested("gateway.apiHost", "a.example.com"), {8000}),
+        (nested("gateway.grpcHost", "g.example.com"), {8001}),
+        (nested("gateway.uiHost", "u.example.com"), set()),
+        (nested("ingress", {"enabled": True, "apiHost": "a.example.com"}), {8000}),
+        (nested("api.service.type", "LoadBalancer"), {8000, 8001}),
+    ],
+    ids=["nothing", "a route for HTTP", "a route for gRPC", "a route for the page", "an Ingress", "a load balancer"],
+)
+def test_each_way_in_opens_its_own_port(helm: Helm, values: dict[str, object], opened: set[int]) -> None:
+    gateway = nested("gateway", {"enabled": "gateway" in values, "parentRefs": [{"name": "g"}]})
+    manifests = helm.template(merged(nested("api.grpc.enabled", True), gateway, values))
+    network = Network(manifests)
+    (api,) = (labels for _, labels, _ in pods_of(manifests) if labels["app.kubernetes.io/component"] == "api")
+    for port in (8000, 8001):
+        for stranger in STRANGERS:
+            assert network.lets_in(api, stranger, port) == (port in opened), port
 
 
 def test_no_flow_run_takes_a_stranger_for_prometheus(manifests: list[Manifest], case: Case) -> None:
@@ -171,12 +228,12 @@ def test_monitoring_may_ask_what_it_scrapes_and_alert(manifests: list[Manifest],
 
 def test_prometheus_reaches_nothing_but_the_ports_of_figures(manifests: list[Manifest], case: Case) -> None:
     network = Network(manifests)
-    routed = bool(of_kind(manifests, "Ingress", "HTTPRoute"))
+    routed = routed_ports(manifests)
     scraped = [(labels["app.kubernetes.io/component"], port) for labels, port in scraped_ports(manifests)]
     for _, labels, pod in pods_of(manifests):
         component = labels["app.kubernetes.io/component"]
         for port in _ports(pod):
-            if (component, port) not in scraped and not (routed and (component, port) == ("ui", 7860)):
+            if (component, port) not in scraped and (component, port) not in routed:
                 for namespace in (OURS, "monitoring"):
                     assert not network.lets_in(labels, observer("prometheus", namespace), port), (component, port)
 
@@ -222,6 +279,20 @@ def test_names_can_be_looked_up_by_all(manifests: list[Manifest]) -> None:
             assert ports == {("UDP", 53), ("TCP", 53), ("UDP", 5353), ("TCP", 5353)}
             own = policy["spec"]["podSelector"]["matchLabels"].items()
             assert all(own <= labels.items() for _, labels, _ in pods_of(manifests))
+
+
+def test_grpc_is_for_whoever_may_reach_http_from_outside(helm: Helm) -> None:
+    named = {"podSelector": {"matchLabels": {"ours": "yes"}}}
+    manifests = helm.template(merged(nested("api.grpc.enabled", True), nested("networkPolicy.ingressFrom", [named])))
+    network = Network(manifests)
+    of = {labels["app.kubernetes.io/component"]: labels for _, labels, _ in pods_of(manifests)}
+    for port in (8000, 8001):
+        assert network.lets_in(of["api"], Peer({"ours": "yes"}, {}), port)
+        assert not network.lets_in(of["api"], Peer({"ours": "no"}, {}), port)
+    # Programs of the release itself speak HTTP alone.
+    for component in ("ui", "flow-run", "test"):
+        assert network.allows(of[component], of["api"], 8000)
+        assert not network.allows(of[component], of["api"], 8001)
 
 
 def test_external_parts_can_be_reached(rendered: Callable[[Case], list[Manifest]]) -> None:

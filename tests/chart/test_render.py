@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart.chart import ROOT, Helm, HelmError, Manifest, nested
+from tests.chart.chart import ROOT, Helm, HelmError, Manifest, merged, nested
 from tests.chart.generate import generated, lock
-from tests.chart.matrix import EXTERNAL_DATABASE, GATEWAY, MATRIX
+from tests.chart.matrix import EXTERNAL_DATABASE, GATEWAY, GRPC, MATRIX
 
 # Made at random, or different from one rendering to the next.
 _RANDOM = {"Secret"}
@@ -109,6 +109,14 @@ def test_nothing_but_the_chart_is_packaged() -> None:
         ({"api": {"autoscaling": {"minReplicas": 5, "maxReplicas": 3}}}, "maxReplicas to 5"),
         (nested("global.access.jwksUrl", "https://idp.example.com/keys"), "global.access.jwtAudience"),
         ({"api": {"settings": {"DANDELION_API__MONITORING_PORT": "9100"}}}, "DANDELION_API__MONITORING_PORT is set"),
+        (nested("api.grpc", {"enabled": True, "port": 8000}), "api.grpc.port is 8000"),
+        (nested("api.grpc.port", 80), "minimum"),
+        (nested("api.grpc.tls.secret", "tls"), "api.grpc.enabled=true"),
+        (nested("api.grpc", {"enabled": True, "tls": {"clientCaKey": "ca.crt"}}), "api.grpc.tls.secret"),
+        ({"api": {"settings": {"DANDELION_GRPC__PORT": "9000"}}}, "set api.grpc.port instead"),
+        (merged(GATEWAY, nested("gateway.grpcHost", "grpc.example.com")), "api.grpc.enabled=true"),
+        (merged(GATEWAY, GRPC, nested("gateway.grpcHost", "api.example.com")), "host of its own"),
+        (merged(GATEWAY, GRPC, nested("api.grpc.tls.secret", "tls")), "leave api.grpc.tls.secret empty"),
         (nested("mysql.enabled", False), "global.externalDatabase.host"),
         (nested("minio.enabled", False), "global.externalS3.url"),
         (nested("mlflow.enabled", False), "global.externalMlflow.url"),
@@ -127,11 +135,22 @@ def test_nothing_but_the_chart_is_packaged() -> None:
         ({"backups": {"enabled": True}, **EXTERNAL_DATABASE}, "nothing to do"),
         ({"backups": {"enabled": True, "mirror": {"url": "http://x"}}}, "mirror.existingSecret"),
         (nested("mysql.binlogs.every", "often"), "does not match pattern"),
+        (nested("global.timeZone", "Europe/Pari"), "global.timeZone is Europe/Pari, which is no time zone"),
+        (nested("global.timeZone", "../zone"), "does not match pattern"),
     ],
 )
 def test_values_that_cannot_be_meant_say_what_to_set(either_helm: Helm, values: dict[str, object], says: str) -> None:
     with pytest.raises(HelmError, match=says):
         either_helm.template(values)
+
+
+@pytest.mark.parametrize("machine", ["UTC", "Europe/Paris"])
+def test_the_time_zone_of_helm_s_machine_is_no_time_zone(
+    either_helm: Helm, monkeypatch: pytest.MonkeyPatch, machine: str
+) -> None:
+    monkeypatch.setenv("TZ", machine)
+    with pytest.raises(HelmError, match=r"global\.timeZone is Local, which is no time zone"):
+        either_helm.template(nested("global.timeZone", "Local"))
 
 
 @pytest.mark.parametrize("kubernetes", ["1.33.0", "1.36.0"])

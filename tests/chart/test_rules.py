@@ -15,7 +15,7 @@ from tests.chart.matrix import MATRIX, Case
 
 SECRET = re.compile(r"password|secret|token|credential|(^|_)key$", re.IGNORECASE)
 # Names of Secrets and of settings that hold none.
-PLAIN = {"DANDELION_ACCESS__REQUESTS_PER_KEY"}
+PLAIN = {"DANDELION_ACCESS__REQUESTS_PER_KEY", "DANDELION_GRPC__TLS_KEY"}
 RESTRICTED_VOLUMES = {
     "configMap",
     "csi",

@@ -88,6 +88,11 @@ class Release:
         """What a command of ours says in an API pod."""
         return self.kubectl("exec", "deploy/dandelion-api", "--", *words)
 
+    def reaches(self, pod: str, host: str, port: int) -> bool:
+        """Whether a pod that holds Python may open a connection."""
+        script = f"import socket; socket.create_connection(('{host}', {port}), 3)"
+        return self.kubectl.succeeds("exec", pod, "--", "python3", "-c", script)
+
     def pods(self, component: str = "api") -> list[dict[str, Any]]:
         selector = f"app.kubernetes.io/component={component},app.kubernetes.io/instance={NAME}"
         found = self.kubectl.get("pods", "-l", selector)["items"]

@@ -10,6 +10,9 @@ from tests.cluster.release import HOLDS_RELEASE
 
 NAMESPACE = "dandelion"
 HOST = "api.example.com"
+GRPC_HOST = "grpc.example.com"
+# What pods of others bear that may reach the API.
+REACHES_API = {"reaches": "api"}
 LIBRARIES = "/libraries"
 
 VALUES = {
@@ -26,6 +29,11 @@ VALUES = {
     "gateway.parentRefs[0].name": "gateway",
     "gateway.parentRefs[0].namespace": "projectcontour",
     "gateway.apiHost": HOST,
+    "gateway.grpcHost": GRPC_HOST,
+    "api.grpc.enabled": "true",
+    # For pods of others. To policies the Gateway is the node, which they always let in, so this list need not name it.
+    # The rule that stands where there is no list is tested in tests/chart/test_policies.py.
+    **{f"networkPolicy.ingressFrom[0].podSelector.matchLabels.{name}": is_ for name, is_ in REACHES_API.items()},
     # Policies let Prometheus in from the namespace that is named alone.
     "global.monitoring.enabled": "true",
     "global.monitoring.namespaces[0]": monitoring.NAMESPACE,

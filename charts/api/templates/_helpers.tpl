@@ -51,6 +51,47 @@ One list for Deployments, autoscalers, budgets and Services, so that they cannot
 dandelion/track: {{ .track }}
 {{- end -}}
 
+{{/* Pods for all traffic: every track, or the slot that serves. */}}
+{{- define "dandelion-api.servingSelector" -}}
+{{- if eq .Values.release.strategy "blue-green" -}}
+{{ include "dandelion-api.trackSelector" (dict "context" . "track" .Values.release.blueGreen.activeSlot) }}
+{{- else -}}
+{{ include "dandelion.selector" (dict "context" . "component" "api") }}
+{{- end -}}
+{{- end -}}
+
+{{/*
+The port of a Service; gateways and meshes learn from it that only HTTP/2 is spoken there, or TLS, which our Gateway's
+routes never lead to: validation refuses it.
+*/}}
+{{- define "dandelion-api.grpcPort" -}}
+- name: grpc
+  port: {{ .Values.grpc.port }}
+  targetPort: grpc
+  appProtocol: {{ ternary "https" "kubernetes.io/h2c" (ne .Values.grpc.tls.secret "") }}
+{{- end -}}
+
+{{- define "dandelion-api.grpc.env" -}}
+- name: DANDELION_GRPC__PORT
+  value: {{ .Values.grpc.port | quote }}
+- name: DANDELION_GRPC__REFLECTION
+  value: {{ .Values.grpc.reflection | quote }}
+{{- with .Values.grpc.maxMessageMb }}
+- name: DANDELION_GRPC__MAX_MESSAGE_MB
+  value: {{ . | quote }}
+{{- end }}
+{{- if .Values.grpc.tls.secret }}
+- name: DANDELION_GRPC__TLS_CERTIFICATE
+  value: /etc/dandelion/grpc/tls.crt
+- name: DANDELION_GRPC__TLS_KEY
+  value: /etc/dandelion/grpc/tls.key
+{{- end }}
+{{- with .Values.grpc.tls.clientCaKey }}
+- name: DANDELION_GRPC__TLS_CLIENT_CA
+  value: /etc/dandelion/grpc/{{ . }}
+{{- end }}
+{{- end -}}
+
 {{/* A share of the spool's size in bytes, as the server wants it. (list context percent) */}}
 {{- define "dandelion-api.spoolBytes" -}}
 {{- $mebi := include "dandelion.mebi" .context.Values.spool.size | int64 -}}
