@@ -74,9 +74,14 @@ def run_csharp(folder: Path) -> list[str | Path]:
     return [dotnet, "main.dll"]
 
 
+def run_curl(_: Path) -> list[str | Path]:
+    tools.find("curl")
+    return ["bash", "-e", "main.sh"]
+
+
 PYTHON = Language("main.py", lambda _: [sys.executable, "main.py"])
 LANGUAGES = {
-    "curl": Language("main.sh", lambda _: ["bash", "-e", "main.sh"]),
+    "curl": Language("main.sh", run_curl),
     "requests": PYTHON,
     "httpx": PYTHON,
     "Dandelion's own": PYTHON,

@@ -13,6 +13,7 @@ import pytest
 
 from tests.integration.conftest import Api
 from tests.photos import labelled_photos
+from tests.servers import tools
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    ((?:curl|echo) .*(?:\n      .*)?)$", PAGE, re.MULTILINE)
@@ -38,6 +39,7 @@ def run(api: Api, folder: Path, *argv: str) -> str:
 
 
 def test_the_commands_classify_a_photo(api: Api, tmp_path: Path, wanted: str) -> None:
+    tools.find("curl")
     assert len(COMMANDS) == 3
     assert EXAMPLE is not None
     shown = json.loads(EXAMPLE.group(1))

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, delete, get, post
+from litestar.exceptions import ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, Parameter
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,7 +26,7 @@ from dandelion.concurrency.executor import BoundedExecutor
 from dandelion.concurrency.patience import REQUEST_PATIENCE_SECONDS
 from dandelion.db import feedback, predictions
 from dandelion.db.arrivals import wait_for_arrival
-from dandelion.domain import BulkVerdict, Page, StoredPrediction, class_name
+from dandelion.domain import LABEL_LENGTH, BulkVerdict, Page, StoredPrediction, class_name
 from dandelion.errors import MediaTypeError, ObjectNotFoundError, PredictionNotFoundError
 from dandelion.feedback.labels import Kind, Line, observe_lag, read_labels, store_labels
 from dandelion.journal import Journal
@@ -57,7 +58,9 @@ async def list_predictions(
     request: Request[Any, Any, Any],
     since: Annotated[datetime | None, Parameter(description="Made at this time or later; UTC by default.")] = None,
     until: Annotated[datetime | None, Parameter(description="Made before this time; UTC by default.")] = None,
-    label: Annotated[str | None, Parameter(description="Predicted class.")] = None,
+    label: Annotated[
+        str | None, Parameter(schema_extra={"max_length": LABEL_LENGTH}, description="Predicted class.")
+    ] = None,
     version: Annotated[
         str | None, Parameter(max_length=32, description="Model version that made the prediction.")
     ] = None,
@@ -75,7 +78,7 @@ async def list_predictions(
     wanted = predictions.Filter(
         since=_utc(since),
         until=_utc(until),
-        label=None if label is None else class_name(label),
+        label=_label(label),
         version=version,
         min_confidence=min_confidence,
         max_confidence=max_confidence,
@@ -229,6 +232,14 @@ async def _ship(journal: Journal) -> None:
     with contextlib.suppress(TimeoutError):  # a long backlog: the prediction may be far behind
         async with asyncio.timeout(REQUEST_PATIENCE_SECONDS):
             await journal.ship()
+
+
+def _label(text: str | None) -> str | None:
+    """In NFC, and no longer than that."""
+    label = None if text is None else class_name(text)
+    if label is not None and len(label) > LABEL_LENGTH:
+        raise ValidationException(f"The label has {len(label)} characters; the limit is {LABEL_LENGTH}.")
+    return label
 
 
 def _utc(moment: datetime | None) -> datetime | None:

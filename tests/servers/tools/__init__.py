@@ -32,6 +32,7 @@ TOOLS: dict[str, Callable[[], Path]] = {
     "mysqld-exporter": partial(debian.by_unpacking, "prometheus-mysqld-exporter", "prometheus-mysqld-exporter"),
     "envoy": python.envoy,
     # Clients.
+    "curl": partial(debian.by_apt, "curl", "curl"),
     "open-inference-clients": clients.open_inference_clients,
     "perf-analyzer": clients.perf_analyzer,
     # Languages.
