@@ -49,13 +49,19 @@ class Visit:
         self.page.get_by_role("tab", name=name).click()
 
     def reload(self) -> None:
-        """Load the page anew; what breaks off as the visitor leaves the old one is no error of the page.
+        """Load the page anew."""
+        self._leave()
+        self.page.reload()
 
-        Gradio's stream of events may still tell the old page that its session is gone.
-        """
+    def open(self, url: str) -> None:
+        """Load another page."""
+        self._leave()
+        self.page.goto(url)
+
+    def _leave(self) -> None:
+        """Count no error until the next page is there: Gradio may still tell the old one that its session is gone."""
         before = len(self.errors)
         self.page.once("framenavigated", lambda _: self.errors.__delitem__(slice(before, None)))
-        self.page.reload()
 
     def text_of(self, where: str) -> str:
         return self.page.locator(where).inner_text()

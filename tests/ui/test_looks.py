@@ -93,7 +93,7 @@ def test_every_tab_fits_its_width_and_has_no_serious_accessibility_finding(open_
 def test_the_sign_in_page_has_no_serious_accessibility_finding(open_page: Open) -> None:
     for dark in (False, True):
         with open_page(dark=dark) as visitor:
-            visitor.page.goto(visitor.page.url.replace("/en/", "/sign-in?language=fr"))
+            visitor.open(visitor.page.url.replace("/en/", "/sign-in?language=fr"))
             keep_picture(visitor, f"sign-in-{'dark' if dark else 'light'}")
             assert visitor.page.get_by_label("Clé d'API ou jeton").is_visible()
             assert visitor.serious_findings() == []

@@ -37,6 +37,6 @@ def test_a_photo_is_classified_on_a_page_under_a_path(
         visitor.page.locator("#heatmap img").wait_for()
         assert visitor.page.url.startswith(f"{proxy.url}/en/")
         visitor.tab("History")
-        visitor.page.goto(f"{proxy.url}/fr/")
+        visitor.open(f"{proxy.url}/fr/")
         visitor.page.locator("#tabs").wait_for()
         assert failed == []
