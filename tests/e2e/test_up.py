@@ -35,6 +35,12 @@ def test_up_answers_real_photos_then_stops_cleanly(launch: Callable[..., Running
     assert "Prefect" in httpx.get(prefect, follow_redirects=True).text
     (schedule,) = httpx.get(f"{prefect}/api/deployments/name/retrain/retrain").json()["schedules"]
     assert schedule["active"]
+    waiting = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+    wait_until(
+        lambda: httpx.post(f"{prefect}/api/flow_runs/filter", json=waiting).json(),
+        "Prefect has planned the next runs of the schedules",
+        seconds=60,
+    )
     assert f"http://127.0.0.1:{up.env['DANDELION_REGISTRY__PORT']}" in printed
     page = f"http://127.0.0.1:{up.env['DANDELION_UI__PORT']}"
     assert page in printed
@@ -48,6 +54,9 @@ def test_up_answers_real_photos_then_stops_cleanly(launch: Callable[..., Running
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(10) == 0
     assert processes_of(up.home) == []
+    told = [line for log in (up.home / "logs").glob("*.log") for line in log.read_text().splitlines()]
+    assert told
+    assert [line for line in told if "ERROR" in line] == []
 
 
 def test_up_looks_at_the_port_that_is_for_monitoring(launch: Callable[..., Running]) -> None:
