@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ class Visit:
     def text_of(self, where: str) -> str:
         return self.page.locator(where).inner_text()
 
-    def wait_for_text(self, where: str, text: str, seconds: float = 20) -> Locator:
+    def wait_for_text(self, where: str, text: str | re.Pattern[str], seconds: float = 20) -> Locator:
         """Wait until `text` is seen there."""
         found = self.page.locator(where).get_by_text(text).first
         found.wait_for(timeout=seconds * 1000)

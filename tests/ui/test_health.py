@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from dandelion.client import Client
 from tests.photos import labelled_photos
 from tests.servers.product import Running
@@ -36,8 +38,8 @@ def test_a_retraining_is_started_and_followed_to_its_end(open_page: Open) -> Non
         visitor.wait_for_text("#retrainings", "the autumn has come")
         steps = visitor.page.locator("#retrainings .steps li")
         assert steps.count() == 7
-        # There is no reason to retrain, so the run stops after the first step and skips the others.
-        visitor.wait_for_text("#retrainings h3", "nothing to do", seconds=120)
+        # Labels of other tests may be a reason to retrain, but they are too few: either way, the run skips training.
+        visitor.wait_for_text("#retrainings h3", re.compile("nothing to do|the photos do not allow"), seconds=120)
         visitor.page.locator("#retrainings .steps li.completed").first.wait_for()
         assert "skipped" in steps.nth(3).inner_text()
         keep_picture(visitor, "health-retraining")
