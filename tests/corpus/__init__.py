@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from functools import cache
 
 from tests.corpus import bmp_gif_webp, colours, ends, heif, jpeg, png, refused, shapes, tiff, turned
 from tests.corpus.sample import Sample
@@ -10,7 +11,8 @@ from tests.corpus.sample import Sample
 __all__ = ["Sample", "corpus"]
 
 
-def corpus() -> Iterator[Sample]:
+@cache  # several modules of tests take them, and encoding takes two seconds
+def corpus() -> Sequence[Sample]:
     """All of them."""
-    for topic in (jpeg, ends, turned, png, bmp_gif_webp, heif, tiff, colours, shapes, refused):
-        yield from topic.samples()
+    topics = (jpeg, ends, turned, png, bmp_gif_webp, heif, tiff, colours, shapes, refused)
+    return tuple(sample for topic in topics for sample in topic.samples())

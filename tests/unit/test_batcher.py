@@ -25,14 +25,19 @@ async def batcher(
     deadline_seconds: float = 60,
     is_costly: Callable[[int], bool] = lambda _: False,
 ) -> AsyncIterator[Batcher[int, int]]:
+    def run(items: Sequence[int]) -> list[int | Exception | None]:
+        ordinary = [item for item in items if not is_costly(item)]
+        results = iter(process(ordinary) if ordinary else ())
+        return [None if is_costly(item) else next(results) for item in items]
+
     made = Batcher(
-        process,
+        run,
+        lambda item: process([item])[0],
         workers=workers,
         max_batch=max_batch,
         max_wait_seconds=max_wait_seconds,
         max_queue=max_queue,
         deadline_seconds=deadline_seconds,
-        is_costly=is_costly,
     )
     try:
         yield made
@@ -145,16 +150,16 @@ async def test_costly_items_count_in_the_queue_and_are_run_at_the_end() -> None:
     loop = asyncio.get_running_loop()
 
     def hold(items: Sequence[int]) -> list[int | Exception]:
-        if items == [1]:
+        if items == [-1]:
             loop.call_soon_threadsafe(entered.set)
             opened.wait(10)
         return double(items)
 
     async with batcher(hold, max_batch=4, max_queue=4, is_costly=lambda item: item < 0) as made:
         waiting = made.submit([-1, -2, -3, 1])
-        await entered.wait()  # the costly ones are set aside
-        with pytest.raises(OverloadedError, match="3 photos wait"):
-            made.submit([4, 5])
+        await entered.wait()  # the first costly one runs, and the others are set aside
+        with pytest.raises(OverloadedError, match="2 photos wait"):
+            made.submit([4, 5, 6])
         closing = asyncio.create_task(asyncio.to_thread(made.close))
         opened.set()
         assert await asyncio.gather(*waiting) == [-2, -4, -6, 2]
@@ -172,6 +177,32 @@ async def test_an_item_that_waited_too_long_is_given_up() -> None:
         assert await running[0] == 0
         with pytest.raises(OverloadedError, match="waited"):
             await late[0]
+
+
+async def test_a_costly_item_that_waited_too_long_for_its_turn_is_given_up() -> None:
+    gate = Gate()
+    async with batcher(gate, deadline_seconds=0.05, is_costly=lambda item: item < 0) as made:
+        first, late = made.submit([-1, -2])
+        await asyncio.to_thread(gate.entered.wait, 10)
+        await asyncio.sleep(0.1)
+        gate.opened.set()
+        assert await first == -2
+        with pytest.raises(OverloadedError, match="waited"):
+            await late
+
+
+async def test_a_costly_item_that_fails_fails_alone() -> None:
+    def fail(items: Sequence[int]) -> list[int | Exception]:
+        if items[0] < 0:
+            raise RuntimeError("broken")
+        return double(items)
+
+    async with batcher(fail, is_costly=lambda item: item < 0) as made:
+        costly, other = made.submit([-1, 1])
+        assert await other == 2
+        with pytest.raises(RuntimeError, match="broken"):
+            await costly
+        assert await made.submit([3])[0] == 6
 
 
 async def test_an_item_whose_caller_has_gone_is_not_run() -> None:

@@ -79,10 +79,10 @@ def test_workers_do_their_own_algebra() -> None:
 class Fragile(Classifier):
     """Breaks on `HOSTILE` as a decoder might."""
 
-    def cut(self, photo: bytes) -> Views:
+    def cut(self, photo: bytes, *, refuse_panorama: bool = False) -> Views:
         if photo == HOSTILE:
             raise OverflowError("cannot convert float infinity to integer")
-        return super().cut(photo)
+        return super().cut(photo, refuse_panorama=refuse_panorama)
 
 
 def test_a_photo_that_breaks_the_decoder_fails_alone() -> None:

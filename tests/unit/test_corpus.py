@@ -14,6 +14,7 @@ from dandelion.domain import InputSpec
 from dandelion.errors import NotAnImageError, PhotoError
 from dandelion.imaging import clean, decode, prepare, probe
 from dandelion.imaging.colour import MAX_PROFILE_BYTES, convert_to_srgb
+from dandelion.imaging.decode import Header
 from dandelion.telemetry.instruments import PROFILES_IGNORED
 from tests.corpus import Sample, corpus
 from tests.corpus.ends import ends
@@ -42,11 +43,13 @@ def test_the_corpus_is_as_broad_as_it_should_be() -> None:
 @named(READ)
 def test_a_photo_looks_as_it_should(sample: Sample) -> None:
     assert sample.looks is not None
-    photo = decode(sample.data)
+    headers: list[Header] = []
+    photo = decode(sample.data, check=headers.append)
     assert photo.shape == sample.looks.shape
     assert photo.dtype == np.uint8
     assert np.abs(photo.astype(int) - sample.looks).mean() <= sample.margin
-    header = probe(sample.data)
+    (header,) = headers
+    assert header == probe(sample.data)
     assert header.width * header.height > 0
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +19,8 @@ from pydantic import ValidationError
 
 from dandelion.domain import InputSpec, ModelRef, Prediction
 from dandelion.domain.arrays import Floats, Pixels
-from dandelion.errors import PhotoTooLargeError
+from dandelion.errors import NotAnImageError, PhotoError, PhotoTooLargeError
+from dandelion.imaging import jpeg as headers
 from dandelion.imaging import prepare
 from dandelion.imaging.prepare import (
     MAX_VIEWS,
@@ -266,13 +269,56 @@ def test_a_narrow_strip_costs_one_inference(model: Classifier) -> None:
     assert len(model.cut(encode(Image.new("RGB", (1000, MIN_VIEW_SIDE)))).pixels) == MAX_VIEWS
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
 def test_a_panorama_is_known_by_its_header(model: Classifier, kind: str) -> None:
     for size in ((400, 100), (100, 400), (240, 100), (300, 300), (40_000 // 3, 31)):
         data = encode(Image.new("RGB", size), kind)
-        assert model.is_costly(data) == (len(model.cut(data).pixels) > 1)
-    assert not model.is_costly(encode(Image.new("RGB", (400, 100)), kind)[:20])
-    assert not model.is_costly(PreparedPhoto.copy(np.zeros((192, 600, 3), dtype=np.uint8)))
+        assert (model.classify_ordinary([data]) == [None]) == (len(model.cut(data).pixels) > 1)
+    (damaged,) = model.classify_ordinary([encode(Image.new("RGB", (400, 100)), kind)[:20]])
+    assert isinstance(damaged, PhotoError)
+    (of_another_size,) = model.classify_ordinary([PreparedPhoto.copy(np.zeros((192, 600, 3), dtype=np.uint8))])
+    assert isinstance(of_another_size, PhotoError)
+
+
+def test_only_ordinary_photos_are_decoded_and_classified_as_ever(model: Classifier) -> None:
+    """In their order, among panoramas and damaged photos."""
+    wide = encode(Image.new("RGB", (400, 100)), "TIFF")
+    photos = [wide, jpeg(), wide, b"none", jpeg(160, 120), wide]
+    before = REGISTRY.get_sample_value("prediction_decode_seconds_count") or 0.0
+    found = model.classify_ordinary(photos)
+    assert (REGISTRY.get_sample_value("prediction_decode_seconds_count") or 0.0) - before == 3
+    assert [type(each) for each in found] == [
+        *(type(None), Classification, type(None)),
+        *(NotAnImageError, Classification, type(None)),
+    ]
+    every = model.classify([each for each in photos if each != wide])
+    for ordinary, ever in zip((each for each in found if each is not None), every, strict=True):
+        if isinstance(ordinary, Classification):
+            assert isinstance(ever, Classification)
+            assert ordinary.probabilities == ever.probabilities
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "TIFF", "PNG"])
+async def test_the_header_of_an_ordinary_photo_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    reads: list[int] = []
+    # The package's `decode` is the function.
+    for module, name in ((import_module("dandelion.imaging.decode"), "_open"), (headers, "read_head")):
+        read = getattr(module, name)
+
+        def note(data: bytes, read: Callable[[bytes], object] = read) -> object:
+            reads.append(len(data))
+            return read(data)
+
+        monkeypatch.setattr(module, name, note)
+    service = PredictionService(Settings.model_validate({"home": tmp_path}))
+    try:
+        service.swap(Found(ModelRef(name="test", version="1"), open_package(starter_path())))
+        await service.predict([encode(Image.new("RGB", (300, 200)), kind)])
+    finally:
+        service.close()
+    assert len(reads) == 1
 
 
 def test_a_failing_engine_is_not_blamed_on_the_panorama(model: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import io
 import struct
 import threading
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,13 +69,18 @@ def probe(data: bytes) -> Header:
         UnsupportedFormatError: An image in a format that is not supported.
     """
     if data.startswith(_JPEG):
-        frame = jpeg.read_head(data).frame
-        return Header("JPEG", frame.width, frame.height)
+        return _header_of_jpeg(jpeg.read_head(data))
     with _open(data) as image:
-        return Header(image.format or "", image.width, image.height)
+        return _header(image)
 
 
-def decode(data: bytes, *, min_side: int | None = None, max_pixels: int | None = None) -> Pixels:
+def decode(
+    data: bytes,
+    *,
+    min_side: int | None = None,
+    max_pixels: int | None = None,
+    check: Callable[[Header], None] | None = None,
+) -> Pixels:
     """The photo as uint8 RGB [H, W, 3], upright.
 
     Args:
@@ -82,6 +88,7 @@ def decode(data: bytes, *, min_side: int | None = None, max_pixels: int | None =
         min_side: Pixels that each side needs; larger photos are decoded at a fraction of their size at which both
             sides are at least this long.
         max_pixels: Maximum number of pixels by the header; half of it for WebP, AVIF and TIFF.
+        check: Is told the header before anything is decoded; what it raises is raised.
 
     Raises:
         NotAnImageError: The bytes are not an image, or are cut off.
@@ -90,9 +97,11 @@ def decode(data: bytes, *, min_side: int | None = None, max_pixels: int | None =
     """
     limit = MAX_PIXELS if max_pixels is None else max_pixels
     if data.startswith(_JPEG):
-        return _decode_jpeg(data, min_side or 0, limit)
+        return _decode_jpeg(data, min_side or 0, limit, check)
     with _open(data) as image:
         _check_size(image.width, image.height, limit // 2 if image.format in _COSTLY else limit)
+        if check:
+            check(_header(image))
         described = image.info[samples.DESCRIPTION]
         if isinstance(described, tiff.Description):
             described.check_jpegs()
@@ -126,9 +135,19 @@ def find_profile(data: bytes) -> bytes:
         return profile if is_needed(profile, 1 if image.mode in _GREY else 3) else b""
 
 
-def _decode_jpeg(data: bytes, min_side: int, limit: int) -> Pixels:
+def _header(image: Image.Image) -> Header:
+    return Header(image.format or "", image.width, image.height)
+
+
+def _header_of_jpeg(head: jpeg.Head) -> Header:
+    return Header("JPEG", head.frame.width, head.frame.height)
+
+
+def _decode_jpeg(data: bytes, min_side: int, limit: int, check: Callable[[Header], None] | None) -> Pixels:
     head = jpeg.read_head(data)
     _check_size(head.frame.width, head.frame.height, limit)
+    if check:
+        check(_header_of_jpeg(head))
     jpeg.check_scans(data, head)
     photo, colours = decode_scans(data, head, min_side), len(head.frame.colours)
     if colours == _INKS and head.has_adobe:

@@ -12,9 +12,8 @@ from PIL import Image
 
 from dandelion.domain import InputSpec
 from dandelion.domain.arrays import Pixels
-from dandelion.errors import PhotoError, TensorError
-from dandelion.imaging import png
-from dandelion.imaging.decode import decode, probe
+from dandelion.errors import TensorError
+from dandelion.imaging.decode import Header, decode
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 # Beyond the common screens and films (20:9 and 21:9), so that few ordinary photos or screenshots are panoramas.
@@ -41,6 +40,10 @@ class Views:
 
     pixels: Pixels
     boxes: tuple[Box, ...]
+
+
+class PanoramaError(Exception):
+    """A photo has several views, and was to be cut only if it has one."""
 
 
 class PreparedPhoto(bytes):
@@ -78,11 +81,19 @@ def prepare(data: bytes, spec: InputSpec, *, max_pixels: int | None = None, choo
     return chosen
 
 
-def cut_views(data: bytes, spec: InputSpec, *, max_pixels: int | None = None, only_middle: bool = False) -> Views:
+def cut_views(
+    data: bytes,
+    spec: InputSpec,
+    *,
+    max_pixels: int | None = None,
+    only_middle: bool = False,
+    refuse_panorama: bool = False,
+) -> Views:
     """The views of a panorama, unless `only_middle`; of any other photo its middle.
 
     Raises:
         PhotoError: The bytes cannot be decoded or are too large.
+        PanoramaError: With `refuse_panorama`, by the header, before a panorama is decoded.
     """
     if isinstance(data, PreparedPhoto):
         if data.shape[:2] != (spec.height, spec.width):
@@ -94,28 +105,18 @@ def cut_views(data: bytes, spec: InputSpec, *, max_pixels: int | None = None, on
     # 1.5 times the size of the crop: the resampling filter still averages real detail, and an 8-bit JPEG can skip most
     # of its inverse transform.
     min_side = math.ceil(1.5 * max(spec.height, spec.width) / spec.crop_fraction)
-    photo = decode(data, min_side=min_side, max_pixels=max_pixels)
+
+    def check(header: Header) -> None:
+        if refuse_panorama and len(view_boxes(header.height, header.width, spec)) > 1:
+            raise PanoramaError
+
+    photo = decode(data, min_side=min_side, max_pixels=max_pixels, check=check)
     rows, columns = photo.shape[:2]
     boxes = [crop_box(rows, columns, spec)] if only_middle else view_boxes(rows, columns, spec)
     return Views(
         np.stack([_resample(photo, box, spec) for box in boxes]),
         tuple((left / columns, top / rows, right / columns, bottom / rows) for left, top, right, bottom in boxes),
     )
-
-
-def is_panorama(data: bytes, spec: InputSpec) -> bool:
-    """Whether a photo has several views, by its header; False if that cannot be read."""
-    if isinstance(data, PreparedPhoto):
-        return False
-    if data.startswith(png.MAGIC):  # `probe` reads all of it
-        columns, rows = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
-    else:
-        try:
-            header = probe(data)
-        except PhotoError:
-            return False
-        columns, rows = header.width, header.height
-    return min(rows, columns) > 0 and len(view_boxes(rows, columns, spec)) > 1
 
 
 def _resample(photo: Pixels, box: Box, spec: InputSpec) -> Pixels:

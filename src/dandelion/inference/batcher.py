@@ -22,6 +22,7 @@ from dandelion.telemetry import instruments
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Process = Callable[[Sequence[Item]], Sequence[Result | Exception | None]]
 
 log = structlog.get_logger(__name__)
 
@@ -37,26 +38,26 @@ class Batcher(Generic[Item, Result]):
     """A bounded queue in front of `workers` threads.
 
     `process` gets up to `max_batch` items and returns one result an item, in order; a result that is an exception
-    fails only its item. A worker that found an item waits `max_wait_seconds` for more. Items beyond `max_queue` waiting
-    ones are refused, and an item that waits longer than `deadline_seconds` fails.
+    fails only its item. None means that the item would take several times as long as others, and has to wait: after
+    each batch a worker gives one such item to `process_costly`. Others so wait for one of them, however many there are.
 
-    Items for which `is_costly` is true form a queue of their own, of which a worker runs one after each batch of
-    others. The others so wait for one of them, however many there are. `is_costly` runs in a worker's thread.
+    A worker that found an item waits `max_wait_seconds` for more. Items beyond `max_queue` waiting
+    ones are refused, and an item that waits longer than `deadline_seconds` fails.
     """
 
     def __init__(
         self,
-        process: Callable[[Sequence[Item]], Sequence[Result | Exception]],
+        process: Process[Item, Result],
+        process_costly: Callable[[Item], Result | Exception],
         *,
         workers: int,
         max_batch: int,
         max_wait_seconds: float,
         max_queue: int,
         deadline_seconds: float,
-        is_costly: Callable[[Item], bool] = lambda _: False,
     ) -> None:
         self._process = process
-        self._is_costly = is_costly
+        self._process_costly = process_costly
         self._workers = workers
         self._max_batch = max_batch
         self._max_wait_seconds = max_wait_seconds
@@ -107,35 +108,36 @@ class Batcher(Generic[Item, Result]):
 
     def _work(self) -> None:
         while (taken := self._take()) is not None:
-            batch = self._set_costly_aside(taken)
-            self._run(batch)
-            self._run(self._take_costly(is_their_turn=bool(batch)))
+            has_run = self._run(taken, self._process)
+            self._run(self._take_costly(is_their_turn=has_run), lambda items: [self._process_costly(*items)])
 
-    def _run(self, batch: list[_Waiting[Item, Result]]) -> None:
-        if fresh := [waiting for waiting in batch if self._is_fresh(waiting)]:
-            _deliver(list(zip(fresh, self._results([waiting.item for waiting in fresh]), strict=True)))
-
-    def _set_costly_aside(self, taken: list[_Waiting[Item, Result]]) -> list[_Waiting[Item, Result]]:
-        """The others."""
-        parts: tuple[list[_Waiting[Item, Result]], list[_Waiting[Item, Result]]] = ([], [])
-        for waiting in taken:
-            parts[self._is_costly(waiting.item)].append(waiting)
-        others, costly = parts
+    def _run(self, batch: list[_Waiting[Item, Result]], process: Process[Item, Result]) -> bool:
+        """Process what nobody has given up, and set costly items aside; return whether there were others."""
+        started = time.monotonic()
+        fresh = [waiting for waiting in batch if self._is_fresh(waiting, started)]
+        results = self._results(process, [waiting.item for waiting in fresh]) if fresh else ()
+        done, costly = [], []
+        for waiting, result in zip(fresh, results, strict=True):
+            if result is None:
+                costly.append(waiting)
+            else:
+                instruments.QUEUE_SECONDS.observe(started - waiting.since)
+                done.append((waiting, result))
         if costly:
             with self._changed:
                 self._costly.extend(costly)
                 self._changed.notify(len(costly))
-        return others
+        _deliver(done)
+        return bool(done)
 
     def _take_costly(self, *, is_their_turn: bool) -> list[_Waiting[Item, Result]]:
         """The costly item that has waited longest; none if there are others to run first."""
         with self._changed:
             return [self._costly.popleft()] if self._costly and (is_their_turn or not self._queue) else []
 
-    def _is_fresh(self, waiting: _Waiting[Item, Result]) -> bool:
-        seconds = time.monotonic() - waiting.since
-        instruments.QUEUE_SECONDS.observe(seconds)
-        if seconds > self._deadline_seconds:
+    def _is_fresh(self, waiting: _Waiting[Item, Result], now: float) -> bool:
+        if (seconds := now - waiting.since) > self._deadline_seconds:
+            instruments.QUEUE_SECONDS.observe(seconds)
             error = OverloadedError(
                 f"The photo waited {seconds:.1f} s for a worker, and the maximum is {self._deadline_seconds:g} s.",
                 "Try again later.",
@@ -144,9 +146,9 @@ class Batcher(Generic[Item, Result]):
             return False
         return not waiting.future.cancelled()  # else the client disconnected
 
-    def _results(self, items: list[Item]) -> Sequence[Result | Exception]:
+    def _results(self, process: Process[Item, Result], items: list[Item]) -> Sequence[Result | Exception | None]:
         try:
-            return self._process(items)
+            return process(items)
         except Exception as error:
             log.exception("batch_failed", photos=len(items))
             return [error] * len(items)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import structlog
 
 from dandelion.domain.arrays import Floats, Pixels
 from dandelion.errors import NotAnImageError, PhotoError
-from dandelion.imaging.prepare import MAX_VIEWS, Box, Views, cut_views, is_panorama
+from dandelion.imaging.prepare import MAX_VIEWS, Box, PanoramaError, Views, cut_views
 from dandelion.inference.engines import create_runtime, leave_algebra_one_thread
 from dandelion.inference.runtime import Output, Runtime
 from dandelion.package import Manifest, ModelPackage, softmax
@@ -21,6 +22,8 @@ from dandelion.telemetry import instruments
 
 # Batches and the views of a panorama are no larger by default.
 _WARM = max(8, MAX_VIEWS)
+
+_Other = TypeVar("_Other", PhotoError, PhotoError | None)
 
 log = structlog.get_logger(__name__)
 
@@ -99,25 +102,24 @@ class Classifier:
     def classify(self, photos: Sequence[bytes], observer: Observer | None = None) -> list[Classification | PhotoError]:
         """Predictions in the order of `photos`; a photo that cannot be decoded gets an error in place of one."""
         taken = time.time_ns()
-        decoded = [self._decode(photo) for photo in photos]
-        good = [each for each in decoded if isinstance(each, _Decoded)]
-        results = iter(self._run(good, taken, observer) if good else ())
-        return [each if isinstance(each, PhotoError) else next(results) for each in decoded]
+        return self._classify([self._decode(photo) for photo in photos], taken, observer)
 
-    def is_costly(self, photo: bytes) -> bool:
-        """Whether a photo takes several inferences; False if its header cannot be read."""
-        try:
-            return is_panorama(photo, self.manifest.input)
-        except Exception:  # noqa: BLE001 -- a reader's own error, which `classify` logs with the photo's
-            return False
+    def classify_ordinary(
+        self, photos: Sequence[bytes], observer: Observer | None = None
+    ) -> list[Classification | PhotoError | None]:
+        """Like `classify`, with None for each panorama: those take several inferences, and are not decoded."""
+        taken = time.time_ns()
+        return self._classify([self._decode_ordinary(photo) for photo in photos], taken, observer)
 
-    def cut(self, photo: bytes) -> Views:
+    def cut(self, photo: bytes, *, refuse_panorama: bool = False) -> Views:
         """What the model can see of the photo.
 
         Raises:
             PhotoError: The photo cannot be decoded or is too large.
+            PanoramaError: With `refuse_panorama`, it has several views; it is not decoded.
         """
-        return cut_views(photo, self.manifest.input, max_pixels=self._max_pixels)
+        size = self.manifest.input
+        return cut_views(photo, size, max_pixels=self._max_pixels, refuse_panorama=refuse_panorama)
 
     def view(self, photo: bytes) -> tuple[Pixels, Box]:
         """What the model sees, uint8 RGB [H, W, 3], and its place, in shares of the photo's width and height.
@@ -145,20 +147,35 @@ class Classifier:
             outlier_threshold=manifest.outlier_threshold,
         )
 
-    def _decode(self, photo: bytes) -> _Decoded | PhotoError:
+    def _classify(
+        self, decoded: Sequence[_Decoded | _Other], taken: int, observer: Observer | None
+    ) -> list[Classification | _Other]:
+        good = [each for each in decoded if isinstance(each, _Decoded)]
+        results = iter(self._run(good, taken, observer) if good else ())
+        return [next(results) if isinstance(each, _Decoded) else each for each in decoded]
+
+    def _decode_ordinary(self, photo: bytes) -> _Decoded | PhotoError | None:
+        try:
+            return self._decode(photo, refuse_panorama=True)
+        except PanoramaError:
+            return None
+
+    def _decode(self, photo: bytes, *, refuse_panorama: bool = False) -> _Decoded | PhotoError:
+        found: Views | PhotoError
         started = time.time_ns()
         try:
-            views = self.cut(photo)
+            found = self.cut(photo, refuse_panorama=refuse_panorama)
+        except PanoramaError:
+            raise
         except PhotoError as error:
-            return error
+            found = error
         except Exception:
             # The batch holds photos of other requests: a decoder that fails on one must not fail the rest.
             log.exception("photo_failed", size_bytes=len(photo))
-            return NotAnImageError("This photo cannot be decoded.", "Save it again as a baseline JPEG.")
-        finally:
-            ended = time.time_ns()
-            instruments.DECODE_SECONDS.observe((ended - started) / 1e9)
-        return _Decoded(photo, views, (started, ended))
+            found = NotAnImageError("This photo cannot be decoded.", "Save it again as a baseline JPEG.")
+        ended = time.time_ns()
+        instruments.DECODE_SECONDS.observe((ended - started) / 1e9)
+        return _Decoded(photo, found, (started, ended)) if isinstance(found, Views) else found
 
     def _infer(self, batch: Pixels) -> Output:
         with instruments.INFERENCE_SECONDS.time():

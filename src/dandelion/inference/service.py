@@ -18,6 +18,7 @@ from dandelion.domain.arrays import Floats, Pixels
 from dandelion.errors import NotReadyError, OverloadedError, PhotoError
 from dandelion.imaging import decode
 from dandelion.imaging.heatmap import render_heatmap
+from dandelion.inference import classifier
 from dandelion.inference.batcher import Batcher
 from dandelion.inference.classifier import Classification, Classifier
 from dandelion.inference.cores import usable_cores
@@ -65,12 +66,12 @@ class PredictionService:
         self._draining = False
         self._batcher: Batcher[bytes, tuple[ServingModel, Classification]] = Batcher(
             self._classify,
+            self._classify_panorama,
             workers=self._workers,
             max_batch=settings.inference.max_batch,
             max_wait_seconds=settings.inference.max_wait_ms / 1000,
             max_queue=settings.inference.max_queue,
             deadline_seconds=settings.inference.deadline_seconds,
-            is_costly=self._is_costly,
         )
 
     @property
@@ -169,14 +170,18 @@ class PredictionService:
         picture = decode(photo, min_side=EXPLAINED_SIDE, max_pixels=self._max_pixels)
         return render_heatmap(picture, evidence, seen, strength=strength, max_side=EXPLAINED_SIDE)
 
-    def _classify(self, photos: Sequence[bytes]) -> list[tuple[ServingModel, Classification] | Exception]:
+    def _classify(self, photos: Sequence[bytes]) -> list[tuple[ServingModel, Classification] | Exception | None]:
         serving = self.serving  # one model a batch, even if another is swapped in meanwhile
-        observer = partial(self._observer, serving.ref, serving.classifier.package) if self._observer else None
-        results = serving.classifier.classify(photos, observer)
-        return [result if isinstance(result, PhotoError) else (serving, result) for result in results]
+        results = serving.classifier.classify_ordinary(photos, self._observe(serving))
+        return [(serving, result) if isinstance(result, Classification) else result for result in results]
 
-    def _is_costly(self, photo: bytes) -> bool:
-        return self.serving.classifier.is_costly(photo)
+    def _classify_panorama(self, photo: bytes) -> tuple[ServingModel, Classification] | Exception:
+        serving = self.serving
+        (result,) = serving.classifier.classify([photo], self._observe(serving))
+        return (serving, result) if isinstance(result, Classification) else result
+
+    def _observe(self, serving: ServingModel) -> classifier.Observer | None:
+        return partial(self._observer, serving.ref, serving.classifier.package) if self._observer else None
 
     def _prediction(
         self, result: tuple[ServingModel, Classification] | BaseException, duration_ms: float

@@ -47,16 +47,22 @@ class InferenceService(grpc.GenericRpcHandler):
         self._state = state
         self._service: PredictionService = state.service
         self._calls = calls
-        self._methods = self._create_methods()
+        # Once, rather than for each call.
+        methods = {f"/{NAME}/{name}": method for name, method in self._create_methods().items()}
+        self._handlers = {path: self._create_handler(method, path) for path, method in methods.items()}
 
     def service(self, handler_call_details: Any) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The handler of a call; None for those of other services."""
         path: str = handler_call_details.method
+        if handler := self._handlers.get(path):
+            return handler
         service, _, name = path.removeprefix("/").partition("/")
         if service != NAME:
             return None
-        method = self._methods.get(name) or Method("unmatched", needs("predict"), partial(_refuse, name), is_read=False)
+        unknown = Method("unmatched", needs("predict"), partial(_refuse, name), is_read=False)
+        return self._create_handler(unknown, path)
 
+    def _create_handler(self, method: Method, path: str) -> grpc.RpcMethodHandler[Any, Any]:
         async def run(_: Any, context: Any) -> bytes:
             return await self._calls.run(method, path, context)
 
