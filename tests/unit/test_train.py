@@ -27,6 +27,7 @@ from dandelion.training.checkpoint import Epoch
 from dandelion.training.config import Augmentation, TrainingConfig
 from dandelion.training.dataset import PhotoSet
 from dandelion.training.fit import fit
+from dandelion.training.reading import decode_file
 from dandelion.training.run import Stage, train
 from dandelion.training.sample import create_sample
 from dandelion.training.tracking import Tracker
@@ -260,6 +261,14 @@ def test_photos_of_a_split_are_prepared_as_in_serving(photos: Path, tmp_path: Pa
     assert (first[0] == middle[0]).all()
     assert (last[0] == middle[0]).all()
     assert len({picture[1].tobytes() for picture in (first, middle, last)}) == 3
+
+
+def test_what_is_augmented_is_decoded_as_the_corpus_is(photos: Path) -> None:
+    """By what `test_training_corpus` tries on photos of every kind."""
+    files = sorted(photos.glob("*/*.jpg"))[:2]
+    shown = PhotoSet(files, [0, 0], SPEC)
+    for index, file in enumerate(files):
+        assert (shown.decoded(index).permute(1, 2, 0).numpy() == decode_file(file, SPEC)).all()
 
 
 def test_a_background_that_is_no_class_is_refused(photos: Path, tmp_path: Path) -> None:

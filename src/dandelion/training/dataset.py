@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,16 +12,12 @@ from torchvision.transforms import InterpolationMode, v2
 
 from dandelion.domain import InputSpec
 from dandelion.domain.arrays import Floats, Pixels
-from dandelion.errors import DataError, PhotoError
-from dandelion.imaging import decode, prepare
 from dandelion.imaging.prepare import Choose
-from dandelion.imaging.statistics import measure_size
 from dandelion.training.config import Augmentation
+from dandelion.training.reading import augmented_side, decode_file, measure_files, prepare_files
 
 # Decoded photos are cached up to this size; the rest is decoded again in each epoch.
 CACHE_BYTES = 2 * 1024**3
-
-Result = TypeVar("Result")
 
 
 class PhotoSet:
@@ -53,9 +46,9 @@ class PhotoSet:
         """
         if (known := self._decoded.get(index)) is not None:
             return known
-        side = math.ceil(1.5 * max(self._spec.height, self._spec.width))
-        array = _read(self.paths[index], partial(decode, min_side=side))
+        array = decode_file(self.paths[index], self._spec)
         photo = torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)
+        side = augmented_side(self._spec)
         if (short := min(photo.shape[1:])) > 2 * side:
             rows, columns = (round(n * side / short) for n in photo.shape[1:])
             photo = v2.functional.resize(photo, [rows, columns], antialias=True)
@@ -70,7 +63,7 @@ class PhotoSet:
         Raises:
             DataError: A file is gone or can no longer be read.
         """
-        return np.array([_read(path, measure_size) for path in self.paths], dtype=np.float32)
+        return measure_files(self.paths)
 
     def served(self, choose: Choose | None = None) -> Pixels:
         """Every photo as serving prepares it, uint8 RGB [N, H, W, 3]; of a panorama, its middle without `choose`.
@@ -78,23 +71,7 @@ class PhotoSet:
         Raises:
             DataError: A file is gone or can no longer be read.
         """
-        inputs = np.empty((len(self), self._spec.height, self._spec.width, 3), np.uint8)
-        for index, path in enumerate(self.paths):
-            inputs[index] = _read(path, partial(prepare, spec=self._spec, choose=choose))
-        return inputs
-
-
-def _read(path: Path, work: Callable[[bytes], Result]) -> Result:
-    """What `work` makes of the file at `path`."""
-    try:
-        return work(path.read_bytes())
-    except PhotoError as error:
-        raise DataError(f"{path} cannot be read: {error.message}", "Run `dandelion data check`.") from error
-    except OSError as error:
-        raise DataError(
-            f"{path} can no longer be read ({error.strerror}).",
-            "Restore the data folder, then continue with --resume.",
-        ) from error
+        return prepare_files(self.paths, self._spec, choose)
 
 
 def create_transform(spec: InputSpec, augmentation: Augmentation) -> v2.Transform:
