@@ -28,7 +28,7 @@ def test_before_it_can_answer_a_server_refuses_rather_than_lets_wait(make_settin
         socket.create_connection((settings.api.host, settings.api.port), 5)
 
 
-@pytest.mark.parametrize(("which", "name"), enumerate(PORTS))
+@pytest.mark.parametrize(("which", "name"), list(enumerate(PORTS)))
 def test_of_two_that_start_at_once_the_later_names_its_setting(
     make_settings: Callable[..., Settings], which: int, name: str
 ) -> None:
