@@ -201,6 +201,10 @@ class ObjectNotFoundError(ObjectStoreError):
     """There is no such object."""
 
 
+class ObjectAccessError(ObjectStoreError):
+    """The object store knows no such keys, or does not allow them what was requested."""
+
+
 class ObjectKeyError(ObjectStoreError):
     """A key that not every store accepts."""
 
@@ -230,7 +234,7 @@ class DataError(DandelionError):
 
 
 class MonitoringError(DandelionError):
-    """Prometheus did not answer."""
+    """Prometheus did not answer, or does not scrape this installation."""
 
 
 class OrchestrationError(DandelionError):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pymysql
 import pytest
-from minio import Minio
+from minio import Minio, MinioAdmin
+from minio.credentials.providers import StaticProvider
 from minio.error import S3Error
 from sqlalchemy import make_url
 
@@ -58,6 +59,39 @@ def test_accounts_open_what_their_policy_names_and_take_a_new_secret(
         list(camera.list_objects("accounts-backups"))
     with pytest.raises(S3Error, match="signature"):
         list(signed_in("the first secret").list_objects("accounts-data-lake"))
+
+
+def test_accounts_work_under_another_administrator_and_lose_their_former_keys(
+    minio: S3Server, dandelion: Command, environ: Environ, tmp_path: Path
+) -> None:
+    """MinIO refuses all requests of accounts whose administrator has gone: here, one is disabled."""
+    environ("objects", minio.settings(bucket_prefix="accounts-"))
+    assert dandelion("objects", "prepare")[0] == 0
+    address = minio.url.removeprefix("http://")
+    root = MinioAdmin(endpoint=address, credentials=StaticProvider(*minio.keys.values()), secure=False)
+    root.user_add("former-root", "a former secret")
+    root.policy_set("consoleAdmin", user="former-root")
+    folder = tmp_path / "accounts"
+    words = "the driver's secret"
+    account(folder, "driver", words, "accounts-data-lake")
+    environ("objects", {"access_key": "former-root", "secret_key": "a former secret"})
+    assert dandelion("objects", "accounts", str(folder))[0] == 0
+    root.user_disable("former-root")
+    environ("objects", minio.keys)
+    assert dandelion("objects", "accounts", str(folder))[0] == 0
+
+    def list_all(key: str) -> list[object]:
+        client = Minio(endpoint=address, access_key=key, secret_key=words, secure=False)
+        return list(client.list_objects("accounts-data-lake"))
+
+    assert list_all("driver-key") == []
+    root.add_service_account(access_key="somebody-else", secret_key=words, name="driver")
+    (folder / "driver" / "access-key").write_text("driver-new-key")
+    assert dandelion("objects", "accounts", str(folder))[0] == 0
+    assert list_all("driver-new-key") == []
+    with pytest.raises(S3Error, match="does not exist"):
+        list_all("driver-key")
+    root.delete_service_account("somebody-else")  # which is nobody's business of ours
 
 
 def test_an_account_that_lacks_a_file_is_named(dandelion: Command, environ: Environ, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from minio.helpers import md5sum_hash
 from typing_extensions import override
 
 from dandelion.backup.mirror import mirror
-from dandelion.errors import ObjectCorruptError, ObjectNotFoundError, ObjectStoreError, SettingsError
+from dandelion.errors import ObjectAccessError, ObjectCorruptError, ObjectNotFoundError, ObjectStoreError, SettingsError
 from dandelion.objects import (
     BACKUPS,
     BUCKETS,
@@ -70,6 +70,22 @@ def test_an_object_reads_back_as_it_was_written_and_replaces_the_one_before(stor
     assert abs(found.modified_at - datetime.now(UTC)) < timedelta(minutes=1)
     store.put(DATA_LAKE, "empty", b"")
     assert store.get(DATA_LAKE, "empty") == b""
+
+
+def test_an_object_is_written_once(store: ObjectStore) -> None:
+    assert store.put_new(DATA_LAKE, KEY, b"first", content_type="image/jpeg")
+    assert not store.put_new(DATA_LAKE, KEY, b"second")
+    assert store.get(DATA_LAKE, KEY) == b"first"
+    found = store.stat(DATA_LAKE, KEY)
+    assert (found.content_type, bool(found.sha256)) == ("image/jpeg", True)
+
+
+def test_wrong_keys_are_told_from_a_server_that_does_not_respond(
+    minio: S3Server, make_settings: Callable[..., Settings]
+) -> None:
+    store = create_store(make_settings(objects=minio.settings(access_key="nobody")))
+    with pytest.raises(ObjectAccessError):
+        store.get(DATA_LAKE, KEY)
 
 
 def test_a_large_file_goes_both_ways_in_parts(store: ObjectStore, tmp_path: Path) -> None:

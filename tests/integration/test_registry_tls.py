@@ -55,6 +55,7 @@ def test_a_server_of_an_unknown_authority_is_not_asked(certificate: Certificate)
     ("name", "value"),
     [
         ("MLFLOW_TRACKING_SERVER_CERT_PATH", lambda certificate: str(certificate.ca)),
+        ("SSL_CERT_FILE", lambda certificate: str(certificate.ca)),
         ("MLFLOW_TRACKING_INSECURE_TLS", lambda _: "true"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,9 +20,9 @@ KMS_KEY = "tests:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
 
 class S3Server(ServerProcess):
-    """A server without buckets."""
+    """A server without buckets; `env` are further variables."""
 
-    def __init__(self, kind: Kind, folder: Path) -> None:
+    def __init__(self, kind: Kind, folder: Path, env: Mapping[str, str] | None = None) -> None:
         self.folder = folder / "data"
         self.folder.mkdir()
         port, console = free_ports(2)
@@ -31,7 +32,7 @@ class S3Server(ServerProcess):
                 *(str(tools.find("minio")), "server", str(self.folder), "--quiet"),
                 *("--address", address, "--console-address", f"127.0.0.1:{console}"),
             ]
-            env = {
+            own = {
                 "MINIO_ROOT_USER": ACCESS_KEY,
                 "MINIO_ROOT_PASSWORD": SECRET_KEY,
                 "MINIO_KMS_SECRET_KEY": KMS_KEY,
@@ -46,9 +47,9 @@ class S3Server(ServerProcess):
                 *("posix", "--versioning-dir", str(folder / "versions"), "--sidecar", str(folder / "sidecar")),
                 str(self.folder),
             ]
-            env = {}
+            own = {}
         self._kind = kind
-        super().__init__(argv, port, folder / "server.log", env)
+        super().__init__(argv, port, folder / "server.log", {**own, **(env or {})})
         self.start()
 
     def answers(self) -> bool:

@@ -55,6 +55,7 @@ class Client:
         key: API key or token, if the server requires one.
         timeout_seconds: Maximum wait for one response.
         patience_seconds: Maximum total wait before retries; a longer Retry-After raises an error at once.
+        use_proxy: Whether to connect through the proxy that the environment names, if it names one.
 
     Raises:
         AuthenticationError: The key cannot be sent.
@@ -67,8 +68,9 @@ class Client:
         key: str | None = None,
         timeout_seconds: float = 30.0,
         patience_seconds: float = PATIENCE_SECONDS,
+        use_proxy: bool = True,
     ) -> None:
-        self._http = httpx.Client(base_url=url, timeout=timeout_seconds)
+        self._http = httpx.Client(base_url=url, timeout=timeout_seconds, trust_env=use_proxy)
         self._patience_seconds = patience_seconds
         self._headers = identity(key)
         self._on_refused: Callable[[], None] | None = None

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import certifi
 import urllib3
 from minio import MinioAdmin
 from minio.credentials.providers import StaticProvider
 from minio.error import MinioAdminException, MinioException
 
 from dandelion.errors import ObjectStoreError, SettingsError
+from dandelion.objects.connections import Pool
 from dandelion.settings import S3Settings
 
 FILES = ("access-key", "secret-key", "policy.json")
+MARK = "Made by Dandelion"  # the description of our accounts; others are nobody's business of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,12 @@ def read_accounts(folder: Path) -> list[Account]:
 def ensure_accounts(options: S3Settings, accounts: Sequence[Account]) -> list[str]:
     """Create the missing accounts and update secret and policy of the others; return the names of the created ones.
 
+    MinIO ties an account to the administrator who created it, and refuses all its requests once the administrator has
+    another name: then the account is created anew. An account of ours that had another access key is deleted.
+
     Args:
         options: Address of MinIO, and its administrator's keys.
-        accounts: The wanted accounts; others are not changed.
+        accounts: The wanted accounts; those of other programs are not changed.
 
     Raises:
         ObjectStoreError: MinIO does not respond, or refuses.
@@ -80,11 +84,9 @@ def ensure_accounts(options: S3Settings, accounts: Sequence[Account]) -> list[st
         credentials=StaticProvider(options.access_key.get_secret_value(), options.secret_key.get_secret_value()),
         region=options.region,
         secure=url.scheme == "https",
-        http_client=urllib3.PoolManager(
-            timeout=options.timeout_seconds, ca_certs=str(options.tls_ca or certifi.where())
-        ),
+        http_client=Pool(options, urllib3.Retry(3)),
     )
-    created = []
+    administrator, created = options.access_key.get_secret_value(), []
     for account in accounts:
         wanted: dict[str, Any] = {
             "access_key": account.access_key,
@@ -92,11 +94,15 @@ def ensure_accounts(options: S3Settings, accounts: Sequence[Account]) -> list[st
             "policy": account.policy,
         }
         try:
-            if _exists(admin, account.access_key):
-                admin.update_service_account(**wanted)
+            parent = _find_parent(admin, account.access_key)
+            if parent == administrator:
+                admin.update_service_account(name=account.name, description=MARK, **wanted)
             else:
-                admin.add_service_account(name=account.name, **wanted)
+                if parent is not None:
+                    admin.delete_service_account(account.access_key)
+                admin.add_service_account(name=account.name, description=MARK, **wanted)
                 created.append(account.name)
+            _delete_former(admin, administrator, account)
         except (MinioAdminException, MinioException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise ObjectStoreError(
@@ -106,11 +112,18 @@ def ensure_accounts(options: S3Settings, accounts: Sequence[Account]) -> list[st
     return created
 
 
-def _exists(admin: MinioAdmin, access_key: str) -> bool:
+def _find_parent(admin: MinioAdmin, access_key: str) -> str | None:
+    """The administrator who created an account; None if there is no such account."""
     try:
-        admin.get_service_account(access_key)
+        return str(json.loads(admin.get_service_account(access_key))["parentUser"])
     except MinioAdminException as error:
         if "XMinioInvalidIAMCredentials" in str(error) or "XMinioAdminServiceAccountNotFound" in str(error):
-            return False
+            return None
         raise
-    return True
+
+
+def _delete_former(admin: MinioAdmin, administrator: str, account: Account) -> None:
+    for each in json.loads(admin.list_service_account(administrator))["accounts"] or ():
+        ours = (each.get("name"), each.get("description")) == (account.name, MARK)
+        if ours and each["accessKey"] != account.access_key:
+            admin.delete_service_account(each["accessKey"])

@@ -34,10 +34,11 @@ def create_mirror(settings: Settings) -> ObjectStore:
 
 
 def _s3(options: S3Settings, section: str, retention: Mapping[str, int], *, create: bool) -> ObjectStore:
-    if options.access_key is None or options.secret_key is None:
+    if not options.workload_identity and (options.access_key is None or options.secret_key is None):
         raise SettingsError(
             f"The keys for {options.url} are missing.",
-            f"Set DANDELION_{section}__ACCESS_KEY and DANDELION_{section}__SECRET_KEY.",
+            f"Set DANDELION_{section}__ACCESS_KEY and DANDELION_{section}__SECRET_KEY, or "
+            f"DANDELION_{section}__WORKLOAD_IDENTITY=true where the cloud gives credentials.",
         )
     from dandelion.objects.s3 import S3Store
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -9,7 +10,6 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, BinaryIO, cast
 
-import certifi
 import urllib3
 from minio import Minio
 from minio.commonconfig import ENABLED
@@ -21,15 +21,27 @@ from minio.sseconfig import SSEConfig
 from minio.versioningconfig import VersioningConfig
 from typing_extensions import override
 
-from dandelion.errors import ObjectNotFoundError, ObjectStoreError
+from dandelion.errors import ObjectAccessError, ObjectNotFoundError, ObjectStoreError
+from dandelion.objects.connections import Pool
+from dandelion.objects.identity import create_credentials
 from dandelion.objects.lifecycle import Lifecycle
 from dandelion.objects.responses import ObjectVersion, list_versions, read_document
-from dandelion.objects.store import BUCKETS, CHUNK_BYTES, EXPIRING, ObjectStore, Stored, check_foreign_key, check_key
+from dandelion.objects.store import (
+    BINARY,
+    BUCKETS,
+    CHUNK_BYTES,
+    EXPIRING,
+    ObjectStore,
+    Stored,
+    check_foreign_key,
+    check_key,
+)
 from dandelion.settings import S3Settings
 
 _SUM = "x-amz-meta-sha256"
 _ENCRYPTION = SSEConfig(EncryptionRule.new_sse_s3_rule())
 _ABSENT = {"NoSuchKey", "NoSuchObject", "NoSuchVersion", "ResourceNotFound"}
+_DENIED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 
 
 class _Names(dict[str, str]):
@@ -55,21 +67,16 @@ class S3Store(ObjectStore):
         self._create = create
         self._part_bytes = options.part_bytes
         self._names = _Names({bucket: f"{options.bucket_prefix}{bucket}" for bucket in BUCKETS})
+        pool = Pool(
+            options,
+            urllib3.Retry(total=2, backoff_factor=0.2, backoff_jitter=0.2, status_forcelist=[500, 502, 503, 504]),
+        )
         self._client = Minio(
             endpoint=str(url.netloc),
-            access_key=options.access_key.get_secret_value() if options.access_key else None,
-            secret_key=options.secret_key.get_secret_value() if options.secret_key else None,
+            credentials=create_credentials(options),
             secure=url.scheme == "https",
             region=options.region,
-            http_client=urllib3.PoolManager(
-                timeout=options.timeout_seconds,
-                maxsize=16,
-                cert_reqs="CERT_REQUIRED",
-                ca_certs=str(options.tls_ca or certifi.where()),
-                retries=urllib3.Retry(
-                    total=2, backoff_factor=0.2, backoff_jitter=0.2, status_forcelist=[500, 502, 503, 504]
-                ),
-            ),
+            http_client=pool,
         )
 
     @override
@@ -132,6 +139,22 @@ class S3Store(ObjectStore):
         for key in old:
             self.delete(bucket, key)
         return len(old)
+
+    @override
+    def put_new(self, bucket: str, key: str, data: bytes, *, content_type: str = BINARY) -> bool:
+        check_key(key)
+        headers: dict[str, str | list[str] | tuple[str]] = {"If-None-Match": "*", "Content-Type": content_type}
+        headers[_SUM] = hashlib.sha256(data).hexdigest()
+        with self._translating(f"write {bucket}/{key}"):
+            try:
+                self._client._execute("PUT", self._names[bucket], key, body=data, headers=headers)
+            except S3Error as error:
+                if error.code == "NotImplemented":
+                    return super().put_new(bucket, key, data, content_type=content_type)
+                if error.code != "PreconditionFailed":
+                    raise
+                return False
+        return True
 
     @override
     def _write(self, bucket: str, key: str, stream: BinaryIO, facts: Stored) -> None:
@@ -216,7 +239,8 @@ class S3Store(ObjectStore):
             if isinstance(error, S3Error) and error.code in _ABSENT:
                 raise ObjectNotFoundError(f"Could not {what}: there is no such object.") from error
             why = f"{error.code}: {error.message}" if isinstance(error, S3Error) else type(error).__name__
-            raise ObjectStoreError(
+            denied = isinstance(error, S3Error) and error.code in _DENIED
+            raise (ObjectAccessError if denied else ObjectStoreError)(
                 f"Could not {what} at {self._where} ({why}).",
                 "Check that the server runs, and check the DANDELION_OBJECTS__* settings.",
             ) from error

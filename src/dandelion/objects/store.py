@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from dandelion.errors import ObjectCorruptError, ObjectKeyError, ObjectStoreError
+from dandelion.errors import ObjectCorruptError, ObjectKeyError, ObjectNotFoundError, ObjectStoreError
 from dandelion.files.replacing import replacing
 
 MLFLOW = "mlflow-artifacts"
@@ -105,6 +105,18 @@ class ObjectStore(ABC):
         """Write an object from a file of any size, in parts."""
         with path.open("rb") as stream:
             return self._put(bucket, key, stream, content_type)
+
+    def put_new(self, bucket: str, key: str, data: bytes, *, content_type: str = BINARY) -> bool:
+        """Write an object unless there is one of that key; return whether it was written.
+
+        Of two processes that write at once, one does, if the server has conditional writes.
+        """
+        try:
+            self.stat(bucket, key)
+        except ObjectNotFoundError:
+            self.put(bucket, key, data, content_type=content_type)
+            return True
+        return False
 
     def get(self, bucket: str, key: str) -> bytes:
         """An object's bytes.

@@ -54,16 +54,21 @@ class Pods:
         Raises:
             DandelionError: The process refused, or did not respond.
         """
-        async with AsyncClient(pod.url, key=self._key, timeout_seconds=TIMEOUT_SECONDS) as client:
+        async with self._client(pod.url) as client:
             return await client.predict(photo)
 
     async def _inspect(self, url: str) -> Pod:
-        async with AsyncClient(url, key=self._key, timeout_seconds=TIMEOUT_SECONDS) as client:
+        async with self._client(url) as client:
             try:
                 model = await client.model()
             except DandelionError:
                 return Pod(url, "", None)
         return Pod(url, str(model["version"]), model["alias"])
+
+    def _client(self, url: str) -> AsyncClient:
+        # An address of a pod is none that `NO_PROXY` could name.
+        use_proxy = not self._is_name_of_many
+        return AsyncClient(url, key=self._key, timeout_seconds=TIMEOUT_SECONDS, use_proxy=use_proxy)
 
     async def _urls(self) -> Sequence[str]:
         if not self._is_name_of_many:

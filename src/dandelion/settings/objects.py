@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from dandelion.settings.section import Section, ServerUrl
 
@@ -15,8 +16,15 @@ class S3Settings(Section):
     url: ServerUrl | None = Field(None, description="S3 server, `http://minio:9000`.")
     access_key: SecretStr | None = Field(None, description="Access key of the S3 server.")
     secret_key: SecretStr | None = Field(None, description="Secret key of the S3 server.")
+    workload_identity: bool = Field(
+        False,
+        description="Take temporary credentials from the cloud (IRSA, EKS Pod Identity, the machine's role), not keys.",
+    )
     region: str = Field("us-east-1", description="Region for request signatures.")
-    tls_ca: Path | None = Field(None, description="Certificate authority of the S3 server's certificate.")
+    tls_ca: Path | None = Field(
+        None,
+        description="Certificate authority of the S3 server's certificate; by default `SSL_CERT_FILE`, else certifi's.",
+    )
     bucket_prefix: str = Field(
         "", pattern=r"^[a-z0-9.-]{0,40}$", description="Prefix of all bucket names, if installations share a server."
     )
@@ -27,6 +35,12 @@ class S3Settings(Section):
         description="Size of a part, bytes; larger objects are uploaded in parts.",
     )
     timeout_seconds: float = Field(10.0, gt=0, description="Maximum wait for a response.")
+
+    @model_validator(mode="after")
+    def _one_identity(self) -> Self:
+        if self.workload_identity and (self.access_key or self.secret_key):
+            raise ValueError("workload_identity replaces access_key and secret_key; unset them, or workload_identity")
+        return self
 
 
 class ObjectsSettings(S3Settings):

@@ -101,7 +101,10 @@ class Traffic:
 
     async def _read(self, url: str) -> Reading | None:
         if url not in self._clients:  # a new client reads all certificate authorities, which takes 50 ms
-            self._clients[url] = AsyncClient(url, timeout_seconds=SAMPLE_SECONDS, patience_seconds=0)
+            # An address of a pod is none that `NO_PROXY` could name.
+            self._clients[url] = AsyncClient(
+                url, timeout_seconds=SAMPLE_SECONDS, patience_seconds=0, use_proxy=url == self._url
+            )
         try:
             return read(await self._clients[url].metrics())
         except (DandelionError, ValueError) as error:
