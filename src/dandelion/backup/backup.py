@@ -31,9 +31,10 @@ from dandelion.db import audit, transact
 from dandelion.db.session import open_database
 from dandelion.errors import BackupError, DatabaseError
 from dandelion.objects import BACKUPS, ObjectStore, create_store
+from dandelion.objects.store import Stored
 from dandelion.settings import DatabaseSettings, Settings, as_text
 
-PREFIX = "dandelion"
+PREFIX, DUMPS = "dandelion", "mysql"
 DATABASE, SETTINGS, REGISTRY, MANIFEST = "database.jsonl.gz", "settings.json", "mlflow.db.gz", "manifest.json"
 
 
@@ -101,6 +102,12 @@ def list_backups(store: ObjectStore) -> list[dict[str, Any]]:
     """The manifests of all complete backups, newest first."""
     keys = [found.key for found in store.list_objects(BACKUPS, f"{PREFIX}/") if found.key.endswith(f"/{MANIFEST}")]
     return [json.loads(store.get(BACKUPS, key)) for key in sorted(keys, reverse=True)]
+
+
+def list_dumps(store: ObjectStore) -> list[Stored]:
+    """MySQL's own dumps, which the CronJob of the chart makes, newest first."""
+    found = (each for each in store.list_objects(BACKUPS, f"{DUMPS}/") if each.key.endswith(".sql.gz"))
+    return sorted(found, key=lambda each: each.key, reverse=True)
 
 
 def with_database(settings: Settings, database: str) -> Settings:

@@ -24,22 +24,35 @@ PRUNED_AT_ONCE = 5000
 @app.command(epilog="Example: dandelion db upgrade")
 def upgrade(
     revision: Annotated[str, typer.Argument(help="Schema version to upgrade to.")] = "head",
-    wait: Annotated[timedelta | None, age("How long to wait for the database, 5m or 1h.")] = None,
+    wait: Annotated[
+        timedelta | None, age("How long to wait for the database, then for other migrations or a restore: 5m or 1h.")
+    ] = None,
     or_newer: Annotated[
         bool, typer.Option("--or-newer", help="Accept tables of a newer version, as after a rollback.")
     ] = False,
 ) -> None:
-    """Upgrade the tables; safe to repeat, and safe to run several times at once."""
+    """Upgrade the tables; safe to repeat, and safe to run several times at once.
+
+    After SIGTERM, a migration that has begun ends first.
+    """
+    from dandelion.concurrency.termination import exiting_on_sigterm, finishing_on_sigterm
     from dandelion.db import migrate
 
+    patience = wait.total_seconds() if wait else 0.0
+
+    def say() -> None:
+        console(error=True).print("SIGTERM: the migration ends first.")
+
     async def work(engine: AsyncEngine) -> None:
-        await migrate.wait_for(engine, seconds=wait.total_seconds() if wait else 0)
+        await migrate.wait_for(engine, seconds=patience)
         if or_newer and await migrate.is_newer(engine):
             console(error=True).print("The tables are of a newer version and stay as they are.")
             return
-        await migrate.upgrade(engine, revision)
+        with finishing_on_sigterm(say):
+            await migrate.upgrade(engine, revision, lock_seconds=max(migrate.LOCK_SECONDS, int(patience)))
 
-    with_engine(work, tables=False)
+    with exiting_on_sigterm():
+        with_engine(work, tables=False)
     console().print("The tables are up to date." if revision == "head" else f"The tables are at {revision}.")
 
 

@@ -58,15 +58,17 @@ def register(
     ] = False,
 ) -> None:
     """Register a model package as a new version."""
+    from dandelion.concurrency.termination import exiting_on_sigterm
     from dandelion.package.starter import starter_path
 
-    registry = _registry()
-    if if_empty and registry.find_alias(CHAMPION) is not None:
-        return
-    version = registry.register_package(package or starter_path())
-    if promote or if_empty:
-        registry.promote(version.version)
-        record("promote", f"{version.name} {version.version}", {})
+    with exiting_on_sigterm():  # the chart's Job has a long grace period, for its migrations
+        registry = _registry()
+        if if_empty and registry.find_alias(CHAMPION) is not None:
+            return
+        version = registry.register_package(package or starter_path())
+        if promote or if_empty:
+            registry.promote(version.version)
+            record("promote", f"{version.name} {version.version}", {})
     console().print(f"Registered {version.name} version {version.version}.")
 
 

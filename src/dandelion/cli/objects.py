@@ -14,6 +14,7 @@ from rich.table import Table
 from dandelion.cli.audit import record
 from dandelion.cli.options import Json, age
 from dandelion.cli.output import console, print_json
+from dandelion.cli.patience import waiting_for_store
 from dandelion.settings import load_settings
 
 if TYPE_CHECKING:
@@ -32,17 +33,7 @@ def prepare(
     wait: Annotated[timedelta | None, age("How long to wait for the server, 5m or 1h.")] = None,
 ) -> None:
     """Create missing buckets; enable versioning, encryption and retention if the server has them."""
-    from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
-
-    from dandelion.errors import ObjectStoreError
-
-    patiently = Retrying(
-        stop=stop_after_delay(wait or timedelta(0)),
-        wait=wait_fixed(2),
-        retry=retry_if_exception_type(ObjectStoreError),
-        reraise=True,
-    )
-    for feature, why in patiently(_store().prepare).items():
+    for feature, why in waiting_for_store(wait, account=True)(_store().prepare).items():
         console(error=True).print(f"Not supported by this server: {feature} ({why})")
     console().print("The buckets are ready.")
 

@@ -47,13 +47,18 @@ class Step:
     applied: bool
 
 
-async def upgrade(engine: AsyncEngine, target: str = "head") -> None:
+async def upgrade(engine: AsyncEngine, target: str = "head", *, lock_seconds: int = LOCK_SECONDS) -> None:
     """Upgrade the schema to `target`; harmless if it is already there. Replicas that start together take turns.
+
+    Args:
+        engine: The database.
+        target: A revision.
+        lock_seconds: How long to wait for a turn, that is for another migration or a restore.
 
     Raises:
         DatabaseError: The database has a schema of a newer Dandelion, or `target` is unknown.
     """
-    await _run(engine, lambda config: command.upgrade(config, target))
+    await _run(engine, lambda config: command.upgrade(config, target), lock_seconds)
 
 
 async def downgrade(engine: AsyncEngine, target: str) -> None:
@@ -116,7 +121,7 @@ def _revisions() -> list[Script]:
     return list(reversed(list(ScriptDirectory.from_config(_config()).walk_revisions())))
 
 
-async def _run(engine: AsyncEngine, work: Callable[[Config], None]) -> None:
+async def _run(engine: AsyncEngine, work: Callable[[Config], None], lock_seconds: int = LOCK_SECONDS) -> None:
     def migrate(connection: Connection) -> None:
         config = _config()
         config.attributes["connection"] = connection
@@ -125,7 +130,7 @@ async def _run(engine: AsyncEngine, work: Callable[[Config], None]) -> None:
     try:
         async with engine.connect() as connection:
             await lift_limit(connection)  # also for the wait
-            async with _turn(connection), _alone():
+            async with _turn(connection, lock_seconds), _alone(lock_seconds):
                 if connection.dialect.name == "sqlite":
                     await _let_readers_in(str(connection.engine.url.database))
                 await connection.run_sync(migrate)
@@ -160,16 +165,16 @@ async def _let_readers_in(database: str) -> None:
 
 
 @asynccontextmanager
-async def _turn(connection: AsyncConnection) -> AsyncIterator[None]:
+async def _turn(connection: AsyncConnection, seconds: int) -> AsyncIterator[None]:
     """Wait for other processes that migrate this database: a lock file for SQLite, a named lock on MySQL."""
     if connection.dialect.name == "sqlite":
         with Path(str(connection.engine.url.database)).with_suffix(".lock").open("w") as file:
-            await _until(lambda: _locks(file))
+            await _until(lambda: _locks(file), seconds)
             yield
         return
-    parameters = {"name": LOCK, "seconds": LOCK_SECONDS}
+    parameters = {"name": LOCK, "seconds": seconds}
     if not await connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), parameters):
-        raise _busy()
+        raise _busy(seconds)
     try:
         yield
     finally:
@@ -178,9 +183,9 @@ async def _turn(connection: AsyncConnection) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _alone() -> AsyncIterator[None]:
+async def _alone(seconds: int) -> AsyncIterator[None]:
     """Wait for other migrations in this process, of any database: Alembic has global state."""
-    await _until(lambda: _alembic.acquire(blocking=False))
+    await _until(lambda: _alembic.acquire(blocking=False), seconds)
     try:
         yield
     finally:
@@ -195,17 +200,17 @@ def _locks(file: IO[str]) -> bool:
     return True
 
 
-async def _until(locks: Callable[[], bool]) -> None:
-    for _ in range(LOCK_SECONDS * 10):
+async def _until(locks: Callable[[], bool], seconds: int) -> None:
+    for _ in range(seconds * 10):
         if locks():
             return
         await asyncio.sleep(0.1)
-    raise _busy()
+    raise _busy(seconds)
 
 
-def _busy() -> DatabaseError:
+def _busy(seconds: int) -> DatabaseError:
     return DatabaseError(
-        f"Another process has been changing the schema for {LOCK_SECONDS} s.", "Wait until it is done, then rerun this."
+        f"Another process has been changing the schema for {seconds} s.", "Wait until it is done, then rerun this."
     )
 
 
