@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +15,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 10.0
 LINGER_SECONDS = 5.0
+# A client keeps its connections. Closed after a while, it moves to replicas that were started since, and leaves those
+# that a Service no longer leads to: a canary at 0 %, a slot out of service.
+CONNECTION_SECONDS = 60.0
 MAX_LINGER_BYTES = 64 * 1024 * 1024
 # Of a server that stops; less than the web page's open connections have then.
 STOPPING_LINGER_SECONDS = 1.0
@@ -35,6 +38,9 @@ class BoundedConnection(HttpToolsProtocol):
     is read and dropped: `MAX_LINGER_BYTES` within `LINGER_SECONDS`. Otherwise the system resets the connection, and the
     client, or a proxy, which then responds with 502 or 503, may never see the response.
 
+    A connection ends with the first response after `CONNECTION_SECONDS` behind which no request waits; it says so. An
+    idle one stays, so its next request is its last.
+
     A response with `Connection: close` is the last. Requests that came behind it are dropped (RFC 9112, section 9.6).
     """
 
@@ -48,6 +54,7 @@ class BoundedConnection(HttpToolsProtocol):
         """Start the timer for the first head."""
         super().connection_made(transport)
         self._responses = _ResponseTransport(transport, self._end_responses)
+        self._since = self.loop.time()
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -136,8 +143,10 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.transport = self._responses  # type: ignore[assignment]
-        is_old = cycle.scope["http_version"] == "1.0"
-        super()._start_asgi_task(cycle, _Odd(cycle, app) if is_old or cycle.waiting_for_100_continue else app)
+        is_odd = cycle.scope["http_version"] == "1.0" or cycle.waiting_for_100_continue
+        if self.loop.time() - self._since > CONNECTION_SECONDS:
+            app = _Last(cycle, app, self.pipeline)
+        super()._start_asgi_task(cycle, _Odd(cycle, app) if is_odd else app)
 
     def on_body(self, body: bytes) -> None:
         """Count from zero: part of the body arrived."""
@@ -219,6 +228,23 @@ class _ResponseTransport:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+
+class _Last:
+    """Runs an application for a connection that ends with this response, unless another request waits behind it."""
+
+    def __init__(self, cycle: RequestResponseCycle, app: Any, pipeline: Sized) -> None:
+        self._cycle = cycle
+        self._app = app
+        self._pipeline = pipeline
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def send_last(message: Any) -> None:
+            if message["type"] == "http.response.start" and not self._pipeline:
+                self._cycle.keep_alive = False
+            await send(message)
+
+        await self._app(scope, receive, send_last)
 
 
 class _Odd:

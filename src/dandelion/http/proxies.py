@@ -17,7 +17,8 @@ class TrustedProxies(ProxyHeadersMiddleware):
     Args:
         app: The application.
         proxies: Addresses or networks of proxies whose `X-Forwarded-*` headers are trusted.
-        root_path: The path under which a proxy publishes the application and which it removes from requests.
+        root_path: The path under which a proxy publishes the application. The proxy may remove it from requests, or
+            leave it, as an Ingress or a Gateway does; programs in the same cluster call without it.
         trust_prefix: Whether a trusted proxy may name another in `X-Forwarded-Prefix`. Unlike the other headers, most
             proxies pass this one on as their clients sent it.
     """
@@ -32,6 +33,8 @@ class TrustedProxies(ProxyHeadersMiddleware):
         if scope["type"] == "http":
             forwarded = self._forwarded(scope) if self._trust_prefix else None
             if root_path := self._root_path if forwarded is None else forwarded:
+                if forwarded is None:
+                    _remove(root_path, scope)
                 scope["root_path"] = root_path
                 scope["path"] = root_path + scope["path"]  # as ASGI defines it
                 scope["raw_path"] = root_path.encode() + scope["raw_path"]
@@ -60,6 +63,16 @@ class ClientLocator:
         if forwarded and peer in self._trusted:
             return self._trusted.get_trusted_client_address(", ".join(forwarded))[0] or peer
         return peer
+
+
+def _remove(root_path: str, scope: Any) -> None:
+    """Remove the path that the application is published under from a request's, if it is there."""
+    raw = root_path.encode()
+    if scope["path"].startswith(f"{root_path}/") and scope["raw_path"].startswith(raw + b"/"):
+        scope["path"] = scope["path"].removeprefix(root_path)
+        scope["raw_path"] = scope["raw_path"].removeprefix(raw)
+    elif scope["path"] == root_path and scope["raw_path"] == raw:
+        scope["path"], scope["raw_path"] = "/", b"/"
 
 
 @lru_cache(maxsize=64)

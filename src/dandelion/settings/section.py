@@ -34,7 +34,7 @@ TRUSTED_PROXIES = (
     'Addresses or networks of proxies whose `X-Forwarded-For` and `-Proto` are trusted, `["10.0.0.0/8"]`; `*` means '
     "any."
 )
-ROOT_PATH = "Path under which a proxy publishes this server and which it removes from requests, `/dandelion`."
+ROOT_PATH = "Path under which a proxy publishes this server, `/dandelion`; the proxy may remove it from requests."
 TRUST_PREFIX = (
     "Whether a trusted proxy's `X-Forwarded-Prefix` is trusted, too, and comes before the root path. The proxy must "
     "overwrite what clients send in it: unlike the other headers, most proxies pass it on."

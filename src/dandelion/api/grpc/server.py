@@ -13,7 +13,7 @@ from dandelion.api.grpc.calls import Calls
 from dandelion.api.grpc.credentials import create_credentials
 from dandelion.api.grpc.reading import MessageReader
 from dandelion.api.grpc.service import NAME, InferenceService
-from dandelion.http.connections import HEAD_SECONDS, MAX_HEAD_BYTES
+from dandelion.http.connections import CONNECTION_SECONDS, HEAD_SECONDS, MAX_HEAD_BYTES
 from dandelion.http.sockets import port_in_use, reserve
 from dandelion.settings import Settings
 
@@ -26,8 +26,8 @@ _SEND_SECONDS = 3
 PORT = "DANDELION_GRPC__PORT"
 MAX_STREAMS = 128  # of one connection; clients open another, or wait
 _UNREAD_BYTES = 64 * 1024 - 1
-# A client keeps one connection. Closed after a while, it moves to replicas that were started since.
-_CONNECTION_SECONDS, _CONNECTION_GRACE_SECONDS = 600, 60
+# For the calls of a connection that is to end; it cuts streams that would never end, such as `Watch`.
+_GRACE_SECONDS = 60
 _PING_SECONDS, _PING_WAIT_SECONDS = 120, 20
 _CLIENTS_PING_SECONDS = 10  # clients that ping more often are disconnected
 # Health and reflection are open to all, and so are these limits: of a message, of its time, and of how many arrive.
@@ -139,8 +139,8 @@ def _options(settings: Settings, max_message_bytes: int) -> list[tuple[str, int]
         ("grpc.per_message_decompression", 0),  # `Calls` decompresses within the limit
         ("grpc.so_reuseport", 0),  # a second server must not share the port
         ("grpc.server_handshake_timeout_ms", int(HEAD_SECONDS * 1000)),
-        ("grpc.max_connection_age_ms", _CONNECTION_SECONDS * 1000),
-        ("grpc.max_connection_age_grace_ms", _CONNECTION_GRACE_SECONDS * 1000),
+        ("grpc.max_connection_age_ms", int(CONNECTION_SECONDS * 1000)),
+        ("grpc.max_connection_age_grace_ms", _GRACE_SECONDS * 1000),
         ("grpc.max_connection_idle_ms", settings.api.keep_alive_seconds * 1000),
         ("grpc.keepalive_time_ms", _PING_SECONDS * 1000),
         ("grpc.keepalive_timeout_ms", _PING_WAIT_SECONDS * 1000),
