@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,27 +72,42 @@ def query_prometheus(limits: RetrainingSettings, version: str, *, tested: float 
     """Query Prometheus for the champion's metrics in the last window, over all pods.
 
     Raises:
-        MonitoringError: Prometheus did not respond.
+        MonitoringError: Prometheus did not respond, or has no metrics of this installation.
     """
     window = limits.window
-    failed = f'sum(increase(prediction_errors_total{{reason=~"{_FAILURES}"}}[{window}]))'
-    predicted = f"sum(increase(predictions_total[{window}]))"
-    buckets = f"sum by (le) (rate(prediction_duration_seconds_bucket[{window}]))"
-    unfamiliar = f'sum(increase(predictions_out_of_distribution_total{{version="{version}"}}[{window}]))'
-    own = f'sum(increase(predictions_total{{version="{version}"}}[{window}]))'
+
+    def select(metric: str, *matchers: str) -> str:
+        labels = [f"{name}={json.dumps(value)}" for name, value in limits.prometheus_labels.items()]
+        return f"{metric}{{{', '.join([*labels, *matchers])}}}"
+
+    of_version = f"version={json.dumps(version)}"
+    of_window = f"window={json.dumps(window)}"
+    errors = select("prediction_errors_total", f'reason=~"{_FAILURES}"')
+    failed = f"sum(increase({errors}[{window}]))"
+    predicted = f"sum(increase({select('predictions_total')}[{window}]))"
+    buckets = f"sum by (le) (rate({select('prediction_duration_seconds_bucket')}[{window}]))"
+    unfamiliar = f"sum(increase({select('predictions_out_of_distribution_total', of_version)}[{window}]))"
+    own = f"sum(increase({select('predictions_total', of_version)}[{window}]))"
     # Only pods that serve the champion: a canary's pods report another version.
-    serving = f'and on (job, instance) model_info{{version="{version}"}}'
+    serving = f"and on (job, instance) {select('model_info', of_version)}"
     with httpx.Client(base_url=str(limits.prometheus_url), timeout=TIMEOUT_SECONDS) as http:
 
         def query(expression: str) -> float | None:
             found = _query(http, expression)
             return found[0] if found else None
 
-        drift = _query(http, f'topk(1, max by (feature) (drift_merged_score{{version="{version}"}}))')
+        if query(f"count(last_over_time({select('model_info')}[{window}]))") is None:
+            # Each metric would be unknown, which reads as if none fell.
+            named = f" with the labels {json.dumps(limits.prometheus_labels)}" if limits.prometheus_labels else ""
+            raise MonitoringError(
+                f"Prometheus at {limits.prometheus_url} has no series model_info{named} of the last {window}.",
+                "Let it scrape the API, and check DANDELION_RETRAINING__PROMETHEUS_LABELS.",
+            )
+        drift = _query(http, f"topk(1, max by (feature) ({select('drift_merged_score', of_version)}))")
         return LiveMetrics(
             source="Prometheus",
-            accuracy=query(f'max(model_accuracy{{window="{window}"}} {serving})'),
-            labels=int(query(f'max(model_accuracy_samples{{window="{window}"}} {serving})') or 0),
+            accuracy=query(f"max({select('model_accuracy', of_window)} {serving})"),
+            labels=int(query(f"max({select('model_accuracy_samples', of_window)} {serving})") or 0),
             tested=tested,
             outliers=query(f"{unfamiliar} / ({own} > 0)"),
             drift=(drift[0], drift[1].get("feature", "")) if drift else None,

@@ -9,12 +9,19 @@ from pydantic import AfterValidator, Field, model_validator
 from dandelion.domain import CHAMPION, class_name
 from dandelion.settings.section import PositiveShare, Section, Share, Url
 
+LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+
 
 class RetrainingSettings(Section):
     """When the model is retrained, on what, and how."""
 
     prometheus_url: Url | None = Field(
         None, description="Prometheus server to take the metrics from; none means the database."
+    )
+    prometheus_labels: dict[LabelName, str] = Field(
+        {},
+        description="Labels of the metrics to take, where Prometheus has those of several installations: "
+        '`{"namespace": "photos"}`.',
     )
     window: str = Field("24h", pattern=r"^[1-9][0-9]{0,3}[mhd]$", description="Time window of these metrics.")
     min_accuracy: Share = Field(0.9, description="Retrain when the live accuracy is lower.")
