@@ -37,6 +37,18 @@ check();
 setInterval(check, 2000);
 """
 
+# A proxy in front of this server may refuse a photo as too large, which Gradio does not explain.
+_REFUSED = """
+const send = window.fetch;
+window.fetch = async (...request) => {
+  const response = await send(...request);
+  if (/\\/gradio_api\\/upload\\b/.test(response.url)) {
+    element.querySelector('[data-refused]').hidden = response.status !== 413;
+  }
+  return response;
+};
+"""
+
 
 def create_blocks(page: Page, traffic: Traffic, leases: LabelLeases, examples: Sequence[Path]) -> gr.Blocks:
     """Create the page in its language."""
@@ -47,7 +59,7 @@ def create_blocks(page: Page, traffic: Traffic, leases: LabelLeases, examples: S
         title=words("page.title"), analytics_enabled=False, delete_cache=(SWEEP_SECONDS, MAX_AGE_SECONDS)
     )
     with blocks:
-        header = gr.HTML(words.render("header", **anybody), js_on_load=_PULSE, elem_id="header")
+        header = gr.HTML(words.render("header", **anybody), js_on_load=_PULSE + _REFUSED, elem_id="header")
         with gr.Tabs(overflow_behavior="wrap", elem_id="tabs") as tabs:
             with gr.Tab(words("classify.tab"), id="classify"):
                 ClassifyTab(page, examples)
