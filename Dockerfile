@@ -7,12 +7,14 @@ ARG BASE=docker.io/library/python:3.12.12-slim-bookworm
 ARG BUILD_BASE=${BASE}
 
 FROM ${BASE} AS base
+# Any other user of group 0 may take the place of ours, as on OpenShift; USER is for programs that ask for its name.
 RUN echo 'dandelion:x:10001:10001::/data:/usr/sbin/nologin' >> /etc/passwd \
  && echo 'dandelion:x:10001:' >> /etc/group \
- && mkdir /data && chown 10001:10001 /data && chmod 0775 /data
+ && mkdir /data && chown 10001:0 /data && chmod 2775 /data
 # The root may be read-only: what is written goes to /data, which is kept, and to /tmp, which is not.
 ENV PATH=/opt/dandelion/bin:/app/bin:$PATH \
     HOME=/data \
+    USER=dandelion \
     DANDELION_HOME=/data \
     XDG_CACHE_HOME=/tmp/.cache \
     MPLCONFIGDIR=/tmp/matplotlib \

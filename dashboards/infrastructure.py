@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dashboards.panels import Dashboard, Panel, Query, Row
-from dashboards.service import IN, RATE
+from dashboards.service import CLAIMS, IN, NAMESPACE, PODS, RATE
 
-CONTAINERS = f'{IN}, container!="", container!="POD"'
+CONTAINERS = f'{PODS}, container!="", container!="POD"'
 
 PAGE = Dashboard(
     "dandelion-platform",
@@ -129,7 +129,7 @@ PAGE = Dashboard(
                     "percentunit",
                     [
                         Query(
-                            f"kubelet_volume_stats_available_bytes{{{IN}}} / kubelet_volume_stats_capacity_bytes{{{IN}}}",
+                            f"kubelet_volume_stats_available_bytes{{{CLAIMS}}} / kubelet_volume_stats_capacity_bytes{{{CLAIMS}}}",
                             "{{persistentvolumeclaim}}",
                         )
                     ],
@@ -143,7 +143,7 @@ PAGE = Dashboard(
                     [
                         Query(
                             "sum by (pod, container) "
-                            f"(increase(kube_pod_container_status_restarts_total{{{IN}}}[1h])) > 0",
+                            f"(increase(kube_pod_container_status_restarts_total{{{PODS}}}[1h])) > 0",
                             "{{pod}} {{container}}",
                         )
                     ],
@@ -155,7 +155,7 @@ PAGE = Dashboard(
                     "s",
                     [
                         Query(
-                            f"min by (name) (certmanager_certificate_expiration_timestamp_seconds{{{IN}}}) - time()",
+                            f"min by (name) (certmanager_certificate_expiration_timestamp_seconds{{{NAMESPACE}}}) - time()",
                             "{{name}}",
                         )
                     ],

@@ -35,8 +35,9 @@ HEIGHT = 8
 # Every dashboard can be filtered by these; ".*" also matches series without the label, as outside a cluster.
 VARIABLES = {
     "namespace": "label_values(dandelion_build_info, namespace)",
-    "track": 'label_values(model_info{namespace=~"$namespace"}, track)',
-    "version": 'label_values(model_info{namespace=~"$namespace"}, version)',
+    "release": 'label_values(dandelion_build_info{namespace=~"$namespace"}, release)',
+    "track": 'label_values(model_info{namespace=~"$namespace", release=~"$release"}, track)',
+    "version": 'label_values(model_info{namespace=~"$namespace", release=~"$release"}, version)',
 }
 
 

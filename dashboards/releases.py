@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.panels import Dashboard, Panel, Query, Row
-from dashboards.service import IN, PREDICT_ROUTES, RATE, quantile
+from dashboards.service import IN, NAMESPACE, PREDICT_ROUTES, RATE, quantile
 
 BOTH = f'{IN}, track=~"stable|canary"'
 
@@ -123,7 +123,7 @@ PAGE = Dashboard(
                         Query(f"time() - max(backup_last_success_timestamp_seconds{{{IN}}})", "flow"),
                         Query(
                             "time() - max by (cronjob) "
-                            f'(kube_cronjob_status_last_successful_time{{{IN}, cronjob=~".*backup.*"}})',
+                            f'(kube_cronjob_status_last_successful_time{{{NAMESPACE}, cronjob=~"$release-backup-.*"}})',
                             "{{cronjob}}",
                         ),
                     ],

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dashboards.panels import Dashboard, Panel, Query, Row
 
-IN = 'namespace=~"$namespace"'
+NAMESPACE = 'namespace=~"$namespace"'
+# Of the chosen releases. The chart's monitors give the label to what they scrape.
+IN = f'{NAMESPACE}, release=~"$release"'
+# Kubernetes' own series lack it, and know a release by the names of what it creates.
+PARTS = "(api|backup|flows|minio|mlflow|mysql|prefect|restore|ui)-.*"
+PODS = f'{NAMESPACE}, pod=~"$release-{PARTS}"'
+CLAIMS = f'{NAMESPACE}, persistentvolumeclaim=~"(data-)?$release-{PARTS}"'
+SCALERS = f'{NAMESPACE}, horizontalpodautoscaler=~"$release-api(-.*)?"'
 TRACK = f'{IN}, track=~"$track"'
 # `/predict`, and the same in the Open Inference Protocol.
 PREDICT_ROUTES = 'route=~"/predict|/v2/models/.+/infer"'
@@ -251,15 +258,15 @@ PAGE = Dashboard(
                     "short",
                     [
                         Query(
-                            f"kube_horizontalpodautoscaler_status_current_replicas{{{IN}}}",
+                            f"kube_horizontalpodautoscaler_status_current_replicas{{{SCALERS}}}",
                             "{{horizontalpodautoscaler}} current",
                         ),
                         Query(
-                            f"kube_horizontalpodautoscaler_status_desired_replicas{{{IN}}}",
+                            f"kube_horizontalpodautoscaler_status_desired_replicas{{{SCALERS}}}",
                             "{{horizontalpodautoscaler}} desired",
                         ),
                         Query(
-                            f"kube_horizontalpodautoscaler_spec_max_replicas{{{IN}}}",
+                            f"kube_horizontalpodautoscaler_spec_max_replicas{{{SCALERS}}}",
                             "{{horizontalpodautoscaler}} maximum",
                         ),
                     ],
@@ -270,7 +277,7 @@ PAGE = Dashboard(
                     "Pods that are not ready",
                     "Pods that receive no requests; none is normal.",
                     "short",
-                    [Query(f'sum by (pod) (kube_pod_status_ready{{{IN}, condition="false"}})', "{{pod}}")],
+                    [Query(f'sum by (pod) (kube_pod_status_ready{{{PODS}, condition="false"}})', "{{pod}}")],
                     "PodRestarting",
                     span=12,
                 ),

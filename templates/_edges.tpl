@@ -18,7 +18,8 @@ so that what one side may send the other may take.
 {{- range list "prefect-worker" "flow-run" "flows-setup" -}}{{- $_ := set $ports . 0 -}}{{- end -}}
 {{- end -}}
 {{- if $prefectServer -}}{{- $_ := set $ports "prefect-server" 4200 -}}{{- end -}}
-{{- if or $v.backups.enabled $v.backups.restore.enabled -}}{{- $_ := set $ports "backup" 0 -}}{{- end -}}
+{{- /* A restore's Job stays when the values no longer ask for it, and may still run. */ -}}
+{{- if or $v.backups.enabled $v.mysql.enabled -}}{{- $_ := set $ports "backup" 0 -}}{{- end -}}
 {{- $_ := set $ports "test" 0 -}}
 {{- $wanted := dict
       "api" (list "mysql" "minio" "mlflow" "prefect-server")
@@ -45,6 +46,12 @@ so that what one side may send the other may take.
 {{- dict "components" $ports "edges" $edges | toJson -}}
 {{- end -}}
 
+{{/* Whether a component reads or writes objects. (dict context component; empty means no) */}}
+{{- define "dandelion.edges.usesObjects" -}}
+{{- $isMysql := and (eq .component "mysql") .context.Values.mysql.binlogs.every -}}
+{{- if or $isMysql (has .component (list "api" "api-setup" "mlflow" "flow-run" "backup" "test")) }}true{{ end -}}
+{{- end -}}
+
 {{/* Ports of external parts that a component needs, as a JSON list. (dict context component) */}}
 {{- define "dandelion.edges.external" -}}
 {{- $context := .context -}}
@@ -54,8 +61,10 @@ so that what one side may send the other may take.
 {{- if and $global.externalDatabase.host (has $component (list "api" "api-setup" "mlflow" "flow-run" "test")) -}}
 {{- $ports = append $ports (int $global.externalDatabase.port) -}}
 {{- end -}}
-{{- if and $global.externalS3.url (has $component (list "api" "api-setup" "mlflow" "flow-run" "backup" "test")) -}}
+{{- if and $global.externalS3.url (include "dandelion.edges.usesObjects" .) -}}
 {{- $ports = append $ports (include "dandelion.urlPort" $global.externalS3.url | int) -}}
+{{- /* The cloud's token service. */ -}}
+{{- if $global.externalS3.workloadIdentity -}}{{- $ports = append $ports 443 -}}{{- end -}}
 {{- end -}}
 {{- if and $global.externalMlflow.url (has $component (list "api" "api-setup" "flow-run" "test")) -}}
 {{- $ports = append $ports (include "dandelion.urlPort" $global.externalMlflow.url | int) -}}
@@ -75,9 +84,17 @@ so that what one side may send the other may take.
 {{- end -}}
 {{- end -}}
 {{- if eq $component "flow-run" -}}
+{{- with $global.monitoring.prometheusUrl -}}
+{{- $ports = append $ports (include "dandelion.urlPort" . | int) -}}
+{{- end -}}
 {{- range $context.Values.networkPolicy.flowEgressPorts -}}
 {{- $ports = append $ports (int .) -}}
 {{- end -}}
+{{- end -}}
+{{- /* Who reaches something outside may have to go through a proxy. */ -}}
+{{- if $ports -}}
+{{- $proxy := $global.proxy | default dict -}}
+{{- range compact (list $proxy.http $proxy.https) -}}{{- $ports = append $ports (include "dandelion.urlPort" . | int) -}}{{- end -}}
 {{- end -}}
 {{- uniq $ports | toJson -}}
 {{- end -}}
@@ -200,15 +217,25 @@ The label of a pod alone proves nothing, since whoever may make pods anywhere in
     {{- end }}
   to:
     {{- range $context.Values.networkPolicy.externalCidrs }}
-    - ipBlock: {cidr: {{ . }}}
+    - ipBlock: {cidr: {{ . | quote }}}
     {{- end }}
+{{- end }}
+{{- if and (include "dandelion.objects.hasIdentity" $context) (include "dandelion.edges.usesObjects" (dict "context" $context "component" $component)) }}
+# The agent of EKS Pod Identity, on each node.
+- ports:
+    - {protocol: TCP, port: 80}
+  to:
+    - ipBlock: {cidr: 169.254.170.23/32}
+    - ipBlock: {cidr: "fd00:ec2::23/128"}
 {{- end }}
 {{- if eq $component "prefect-worker" }}
 - ports:
     - {protocol: TCP, port: 443}
     - {protocol: TCP, port: 6443}
   to:
-    - ipBlock: {cidr: {{ $context.Values.networkPolicy.kubernetesApiCidr }}}
+    {{- range $context.Values.networkPolicy.kubernetesApiCidrs }}
+    - ipBlock: {cidr: {{ . | quote }}}
+    {{- end }}
 {{- end }}
 {{- $watching := include "dandelion.monitoring.namespaces" $context | fromJsonArray -}}
 {{- if and $watching (eq $component "flow-run") }}

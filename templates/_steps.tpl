@@ -1,26 +1,32 @@
 {{/*
-Returns what to do first if a step of a release would send requests to a track without pods; else nothing. It needs a
-cluster: `helm template` finds no pods. Every step that it advises is always possible.
+Returns what to do first if a step of a release is too early; else nothing. One rule for all strategies: a track that will get
+requests has as many ready pods as the one that serves now (a canary, one), and the track that served stays for one more step,
+since `helm rollback` leads all requests back to it without rendering anything. Where nothing serves, nothing is refused. It
+needs a cluster: `helm template` finds no pods. Every step that it advises is always possible.
 */}}
 {{- define "dandelion.steps.first" -}}
 {{- $release := .Values.api.release -}}
-{{- $slot := $release.blueGreen.activeSlot -}}
-{{- $runs := dict -}}
+{{- $slots := $release.blueGreen -}}
+{{- $ready := dict -}}
 {{- range $track := list "stable" "canary" "blue" "green" -}}
 {{- $name := include "dandelion-api.trackName" (dict "context" $ "track" $track) -}}
-{{- if lookup "apps/v1" "Deployment" $.Release.Namespace $name -}}{{- $_ := set $runs $track true -}}{{- end -}}
+{{- $deployment := include "dandelion.lookup" (dict "context" $ "apiVersion" "apps/v1" "kind" "Deployment" "name" $name) | fromJson -}}
+{{- $_ := set $ready $track (dig "status" "readyReplicas" 0 $deployment | int) -}}
 {{- end -}}
-{{- if eq $release.strategy "blue-green" -}}
-{{- if and (omit $runs "canary" $slot) (not (hasKey $runs $slot)) -}}
-{{- if eq $slot "stable" -}}
-{{- printf "api.release.blueGreen.activeSlot is stable, and no pod of that track runs yet: set api.release.blueGreen.stableReplicas=%d for one step, and do not change activeSlot" (int .Values.api.autoscaling.minReplicas) -}}
-{{- else -}}
-{{- printf "api.release.blueGreen.activeSlot is %s, and no pod of that slot runs yet: for one step, leave it at the slot in service (stable, after another strategy)" $slot -}}
+{{- $service := include "dandelion.lookup" (dict "context" . "apiVersion" "v1" "kind" "Service" "name" (printf "%s-api" (include "dandelion.name" .))) | fromJson -}}
+{{- $from := dig "spec" "selector" "dandelion/track" "stable" $service -}}
+{{- $to := $slots.activeSlot | default "stable" -}}
+{{- $serving := index $ready $from | default 0 -}}
+{{- $serve := printf "and %d of %s serve now" $serving $from -}}
+{{- if and (ne $from $to) $serving -}}
+{{- if ne $release.strategy "blue-green" -}}
+{{- printf "api.release.strategy is %s, %s: do not change blue-green yet; for one step set api.release.blueGreen.stableReplicas=%d, and for one more api.release.blueGreen.activeSlot=stable" $release.strategy $serve $serving -}}
+{{- else if lt (index $ready $to) $serving -}}
+{{- printf "api.release.blueGreen.activeSlot is %s with %d ready pods, %s: for one step set api.release.blueGreen.%s=%d with activeSlot=%s, and wait until they are ready; if %s fails its users, `helm rollback` goes back at once and refuses nothing" $to (index $ready $to) $serve (ternary "stableReplicas" "idleReplicas" (eq $to "stable")) $serving $from $from -}}
+{{- else if and (eq $from "stable") (lt (int $slots.stableReplicas) $serving) -}}
+{{- printf "api.release.blueGreen.activeSlot is %s, %s, to which `helm rollback` would go back: set api.release.blueGreen.stableReplicas=%d in this step, and 0 in the next" $to $serve $serving -}}
 {{- end -}}
-{{- end -}}
-{{- else if and (or (hasKey $runs "blue") (hasKey $runs "green")) (not (hasKey $runs "stable")) -}}
-{{- printf "api.release.strategy is %s, and no pod of the stable track runs yet: do not change blue-green yet: set api.release.blueGreen.stableReplicas=%d for one step, and activeSlot=stable for one more" $release.strategy (int .Values.api.autoscaling.minReplicas) -}}
-{{- else if and (eq $release.strategy "canary") .Values.gateway.enabled (gt (int $release.canary.weight) 0) (hasKey $runs "stable") (not (hasKey $runs "canary")) -}}
-{{- printf "api.release.canary.weight is %d, and no pod of the canary runs yet: set it to 0 for one step" (int $release.canary.weight) -}}
+{{- else if and $serving (eq $release.strategy "canary") (gt (int $release.canary.weight) 0) (include "dandelion.serving.isSplit" .) (not $ready.canary) -}}
+{{- printf "api.release.canary.weight is %d, and no pod of the canary is ready: set it to 0 for one step, and wait until one is" (int $release.canary.weight) -}}
 {{- end -}}
 {{- end -}}

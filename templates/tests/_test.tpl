@@ -1,5 +1,9 @@
 {{/* A pod that `helm test` runs. (dict context name arguments) */}}
 {{- define "dandelion.test" -}}
+{{- include "dandelion.workload" (dict "context" .context "values" .context.Values.tests "manifest" (include "dandelion.test.pod" .)) }}
+{{- end -}}
+
+{{- define "dandelion.test.pod" -}}
 {{- $context := .context -}}
 apiVersion: v1
 kind: Pod
@@ -12,11 +16,13 @@ metadata:
     helm.sh/hook: test
     helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 spec:
-  {{- include "dandelion.pod" (dict "context" $context) | nindent 2 }}
+  {{- /* Without keys of its own, it is to the S3 server what the API is. */}}
+  {{- $account := ternary "api" "" (and $context.Values.api.enabled $context.Values.global.externalS3.workloadIdentity) }}
+  {{- include "dandelion.pod" (dict "context" $context "account" $account) | nindent 2 }}
   restartPolicy: Never
   containers:
     - name: check
-      image: {{ include "dandelion.ownImage" (dict "context" $context "part" "api") }}
+      image: {{ include "dandelion.ownImage" (dict "context" $context "part" "api" "image" $context.Values.api.image) }}
       imagePullPolicy: {{ $context.Values.global.image.pullPolicy }}
       {{- if $context.Values.global.access.enabled }}
       # Signs itself a token for a quarter of an hour.

@@ -1,6 +1,15 @@
 {{- define "dandelion.validation.api" -}}
 {{- if .Values.api.enabled }}
 {{- with .Values.api.autoscaling }}
+{{- if and .keda.enabled (not .enabled) }}
+api.autoscaling.keda.enabled is true and api.autoscaling.enabled false: set both to true, or neither
+{{- end }}
+{{- if and .keda.enabled .metrics }}
+api.autoscaling.metrics has metrics, which only a HorizontalPodAutoscaler takes: write them as api.autoscaling.keda.triggers, or set api.autoscaling.keda.enabled=false
+{{- end }}
+{{- if and .keda.triggers (not .keda.enabled) }}
+api.autoscaling.keda.triggers has triggers: set api.autoscaling.keda.enabled=true, or leave them out
+{{- end }}
 {{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) }}
 api.autoscaling.minReplicas is {{ int .minReplicas }} and maxReplicas {{ int .maxReplicas }}: set maxReplicas to {{ int .minReplicas }} or more
 {{- end }}

@@ -6,8 +6,17 @@ backups.enabled is true and there is nothing to do: an external database needs a
 {{- if and .enabled .mirror.url (not .mirror.existingSecret) }}
 backups.mirror.url is set: name the Secret with its keys in backups.mirror.existingSecret
 {{- end }}
-{{- if and .restore.enabled (not $.Values.mysql.enabled) }}
-backups.restore supports only the bundled MySQL: restore an external database with its own tools
+{{- with .restore }}
+{{- if and .id (not $.Values.mysql.enabled) }}
+backups.restore.id is {{ .id | quote }}, and the chart restores only the bundled MySQL: restore an external database with its own tools
+{{- end }}
+{{- if and .id (not (hasSuffix ".sql.gz" .dump)) }}
+backups.restore.dump is {{ .dump | quote }}: set it to the exact name of one dump, such as mysql/2026-11-29T041500Z.sql.gz; `dandelion backup list` lists them
+{{- end }}
+{{- $confirmation := printf "replace mlops_db and mlflow for %s" .id }}
+{{- if and .id (not .scratch) (ne .confirm $confirmation) }}
+backups.restore.scratch is empty, so the restore would replace the live databases: set backups.restore.confirm to {{ $confirmation | quote }}, or scratch to a prefix
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -17,8 +17,14 @@ global.externalS3.url is {{ .url | quote }}: set minio.enabled=false, or leave t
 {{- else if and (not .url) (not $.Values.minio.enabled) }}
 minio.enabled is false: name an S3 server in global.externalS3.url
 {{- end }}
-{{- if and .url (not .existingSecret) }}
-global.externalS3.url is set: name the Secret with its keys in global.externalS3.existingSecret
+{{- if and .url (not .existingSecret) (not .workloadIdentity) }}
+global.externalS3.url is set: name the Secret with its keys in global.externalS3.existingSecret, or set global.externalS3.workloadIdentity=true
+{{- end }}
+{{- if and .workloadIdentity .existingSecret }}
+global.externalS3.workloadIdentity is true and existingSecret {{ .existingSecret | quote }}: leave one of them out, since credentials come either from the cloud or from a Secret
+{{- end }}
+{{- if and .workloadIdentity (not .url) }}
+global.externalS3.workloadIdentity is true: name your S3 server in global.externalS3.url, since the bundled MinIO has keys of its own
 {{- end }}
 {{- end }}
 {{- with $global.externalMlflow }}

@@ -20,6 +20,7 @@ OURS = (
     "Chart.yaml",
     "Chart.lock",
     ".helmignore",
+    "README.md",
     "values.yaml",
     "values.schema.json",
     "templates",
@@ -96,6 +97,7 @@ class Helm:
         release: str = "dandelion",
         namespace: str = "demo",
         kubernetes: str = "1.34.0",
+        only: str = "",
     ) -> list[Manifest]:
         """Everything that would be installed, hooks and tests included.
 
@@ -105,8 +107,11 @@ class Helm:
             release: Its name.
             namespace: Where it would go.
             kubernetes: Version to render for.
+            only: The template whose manifests are wanted; empty means all.
         """
         words = ["template", release, str(self.chart), "--namespace", namespace, "--kube-version", kubernetes]
+        if only:
+            words += ["--show-only", only]
         for name in files:
             words += ["--values", str(ROOT / "values" / f"{name}.yaml")]
         if values:
@@ -155,12 +160,26 @@ def pods_of(manifests: Iterable[Manifest]) -> list[tuple[str, dict[str, Any], di
         elif kind == "CronJob":
             template = spec["jobTemplate"]["spec"]["template"]
             found.append((f"{kind}/{name}", template["metadata"]["labels"], template["spec"]))
-        elif kind == "ConfigMap" and "job-template.json" in each["data"]:
+        elif kind == "ConfigMap" and "job-template.json" in each.get("data", {}):
             job = json.loads(each["data"]["job-template.json"])["job_configuration"]["job_manifest"]
             template = job["spec"]["template"]
             # Over which Prefect's worker writes its own.
             written = {"app.kubernetes.io/name": "retrain", "app.kubernetes.io/part-of": "prefect"}
             found.append((f"flow run of {name}", {**template["metadata"]["labels"], **written}, template["spec"]))
+    return found
+
+
+def flow_runs_of(manifests: Iterable[Manifest]) -> list[Manifest]:
+    """The Jobs of flow runs, as Prefect's worker creates them from the ConfigMap."""
+    found = []
+    for each in manifests:
+        if each["kind"] == "ConfigMap" and "job-template.json" in each.get("data", {}):
+            job = json.loads(each["data"]["job-template.json"])["job_configuration"]["job_manifest"]
+            pod = job["spec"]["template"]["spec"]
+            # The worker insists on the two, which Kubernetes does not know, and fills in a list.
+            del pod["completions"], pod["parallelism"]
+            pod["containers"][0]["args"] = ["run"]
+            found.append(job)
     return found
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.chart.chart import Helm, Manifest, copy_chart
 from tests.chart.matrix import MATRIX, Case
+from tests.cluster.clients import Kubectl
+from tests.cluster.fixtures import RESTRICTED, api_server
+from tests.servers.tools.schemas import definitions
+
+# Here alone: another import would be a second fixture, which waits for the first one's lock for ever.
+__all__ = ["api_server"]
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +60,21 @@ def case(request: pytest.FixtureRequest) -> Case:
 def manifests(case: Case, rendered: Callable[[Case], list[Manifest]]) -> list[Manifest]:
     """Its manifests."""
     return rendered(case)
+
+
+@pytest.fixture(scope="session")
+def cluster(api_server: Kubectl) -> Kubectl:
+    """A real API server that knows the resources of Gateway API and of the Prometheus operator."""
+    api_server("apply", "--server-side", "-f", "-", given=yaml.safe_dump_all(definitions()))
+    api_server("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+    return api_server
+
+
+@pytest.fixture
+def namespace(cluster: Kubectl, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
+    """A namespace that takes only "restricted" pods; it ends with the test."""
+    name = f"chart-{abs(hash(request.node.name)) % 10**8}"
+    metadata = {"name": name, "labels": RESTRICTED}
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    yield cluster.within(name)
+    cluster("delete", "namespace", name, "--wait=false")

@@ -48,7 +48,7 @@ BACKUPS = {
     "backups": {
         "enabled": True,
         "mirror": {"url": "https://elsewhere.example.com", "existingSecret": "mirror"},
-        "restore": {"enabled": True},
+        "restore": {"id": "a", "dump": "mysql/2026-11-29T041500Z.sql.gz"},
     },
     "mysql": {"binlogs": {"every": "15m"}},
 }
@@ -78,7 +78,7 @@ _HELD = {
         "imageRegistry": "registry.example.com",
         "imagePullSecrets": [{"name": "pull"}],
         "storageClass": "fast",
-        "priorityClassName": "high",
+        "pod": {"priorityClassName": "high"},
     },
     "minio": {"encryption": {"existingSecret": "kms"}},
     "api": {"spool": {"existingClaim": "spool"}, "image": {"digest": f"sha256:{'0' * 64}"}},
@@ -96,8 +96,8 @@ _ACCESS = {
         }
     },
 }
-_INGRESS = {"ingress": {"enabled": True, "apiHost": "a.example.com", "uiHost": "u.example.com", "tlsSecret": "tls"}}
-_LIMITS = {"quota": {"enabled": True}, "limitRange": {"enabled": True}}
+_TLS = {"apiTlsSecret": "tls-a", "uiTlsSecret": "tls-u"}
+_INGRESS = {"ingress": {"enabled": True, "apiHost": "a.example.com", "uiHost": "u.example.com", **_TLS}}
 _ALERTS = {
     "global": {"access": {"enabled": True}},
     "alerts": {
@@ -133,7 +133,7 @@ MATRIX = (
     Case("ingress", _INGRESS),
     Case("backups", BACKUPS),
     Case("alerts", _ALERTS),
-    Case("quota", _LIMITS),
+    Case("quota", nested("quota.enabled", True)),
     Case("access", _ACCESS),
     Case("what you hold already", _HELD),
     Case("a long name", BACKUPS, files=("canary",), release="a-release-name-of-fifty-three-characters-in-all-x-y-z"),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from dandelion.backup.backup import list_backups, list_dumps
+from dandelion.backup.record import begin_restore, end_restore
 from dandelion.errors import ObjectStoreError
-from dandelion.objects import DATA_LAKE, PROCESSED, ObjectStore, create_store
+from dandelion.objects import BACKUPS, DATA_LAKE, PROCESSED, ObjectStore, create_store
 from dandelion.objects.accounts import Account, ensure_accounts
 from dandelion.privacy.erasures import MONITORING_REPORT, delete_report, erased_ids, note_erasure, photo_places, purge
 from dandelion.settings import S3Settings, Settings
@@ -90,3 +94,19 @@ def test_a_backup_reads_photos_and_removes_none(whole: ObjectStore, signed_in: C
     assert backup.get(DATA_LAKE, "uploads/grass/a.jpg") == b"kept"
     with pytest.raises(ObjectStoreError, match="Access Denied"):
         backup.delete(DATA_LAKE, "uploads/grass/a.jpg")
+    with pytest.raises(ObjectStoreError, match="Access Denied"):
+        backup.put(DATA_LAKE, "uploads/grass/b.jpg", b"planted")
+
+
+def test_a_restore_writes_down_that_it_has_run_and_a_pod_of_the_api_lists_dumps(
+    whole: ObjectStore, signed_in: Callable[[str], ObjectStore], tmp_path: Path
+) -> None:
+    dump = "mysql/2026-11-29T041500Z.sql.gz"
+    whole.put(BACKUPS, dump, gzip.compress(b"-- Dump completed on 2026-11-29"))
+    backup, api = signed_in("backup"), signed_in("api")
+    assert [each.key for each in list_dumps(api)] == [dump]
+    assert list_backups(api) == []
+    with pytest.raises(ObjectStoreError, match="Access Denied"):
+        api.get(BACKUPS, dump)
+    assert begin_restore(backup, "a", dump, "mlops_db and mlflow", tmp_path / "dump.sql.gz") is None
+    assert end_restore(backup, "a").ended_at

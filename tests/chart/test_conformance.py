@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from dandelion.flows.deploy import check_job
-from tests.chart.chart import Manifest
+from tests.chart.chart import Manifest, flow_runs_of
 from tests.chart.matrix import MATRIX, Case
 from tests.servers import tools
 from tests.servers.tools.schemas import KUBERNETES, schema_options
@@ -30,7 +30,6 @@ LEFT = {
     "deployment-strategy": "MLflow, Prefect and its worker are recreated: there must not be two at once",
     "horizontalpodautoscaler-replicas": "a laptop begins with one pod",
     "deployment-replicas": "one MLflow and one Prefect server, since SQLite and migrations have one writer",
-    "deployment-has-poddisruptionbudget": "none at one replica: it would only keep nodes from being emptied",
     "statefulset-has-servicename": "MinIO is asked through a Service that is not headless",
 }
 
@@ -46,6 +45,7 @@ def test_every_manifest_is_one_that_kubernetes_knows(
 ) -> None:
     """Strict schemas of the oldest and newest Kubernetes, of Gateway API and of the Prometheus operator."""
     manifests = [each for case in MATRIX for each in rendered(case)]
+    manifests += flow_runs_of(manifests)
     path = written(tmp_path, manifests)
     for version in KUBERNETES:
         options = ["-summary", "-output", "json", *schema_options(version)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,7 @@ import yaml
 
 from tests.chart.chart import ROOT, copy_chart
 from tests.cluster.clients import Helm, Kubectl
-from tests.cluster.fixtures import RESTRICTED, api_server
-from tests.servers.tools.schemas import definitions
-
-__all__ = ["api_server"]
+from tests.waiting import wait_until
 
 GATEWAY = {
     "gateway.enabled": "true",
@@ -29,24 +25,6 @@ KEPT = {
 
 # Their names tell digests, in which the generated secrets have a part.
 TOLD_APART = ("Pod/", "ReplicaSet/", "Job/")
-
-
-@pytest.fixture(scope="module")
-def cluster(api_server: Kubectl) -> Kubectl:
-    """It knows the resources of Gateway API and of the Prometheus operator."""
-    api_server("apply", "--server-side", "-f", "-", given=yaml.safe_dump_all(definitions()))
-    api_server("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
-    return api_server
-
-
-@pytest.fixture
-def namespace(cluster: Kubectl, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
-    """A namespace that takes only "restricted" pods; it ends with the test."""
-    name = f"chart-{abs(hash(request.node.name)) % 10**8}"
-    metadata = {"name": name, "labels": RESTRICTED}
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-    yield cluster.within(name)
-    cluster("delete", "namespace", name, "--wait=false")
 
 
 def options(values: dict[str, str]) -> list[str]:
@@ -103,21 +81,18 @@ def test_a_new_release_takes_over_what_the_old_one_left(chart: Path, namespace: 
     assert secrets(namespace) == made
 
 
-def test_blue_green_flips_the_service_and_back(chart: Path, namespace: Kubectl) -> None:
-    helm = Helm(namespace.kubeconfig, namespace.namespace)
+def uids(kubectl: Kubectl, kind: str) -> set[str]:
+    return {each["metadata"]["uid"] for each in kubectl.get(kind)["items"]}
 
-    def serving() -> tuple[str, str]:
-        selector = namespace.get("service", "dandelion-api")["spec"]["selector"]["dandelion/track"]
-        (scaler,) = namespace.get("hpa")["items"]
-        return selector, scaler["spec"]["scaleTargetRef"]["name"]
 
-    slot = "api.release.blueGreen.activeSlot"
-    helm("install", "dandelion", chart, *file("blue-green"), "--wait", "--timeout=5m")
-    assert serving() == ("blue", "dandelion-api-blue")
-    helm("upgrade", "dandelion", chart, *file("blue-green"), "--set", f"{slot}=green", "--wait", "--timeout=5m")
-    assert serving() == ("green", "dandelion-api-green")
-    helm("rollback", "dandelion", "--wait", "--timeout=5m")
-    assert serving() == ("blue", "dandelion-api-blue")
+def wait_for_pods(kubectl: Kubectl, **numbers: int) -> None:
+    """Wait until tracks have as many ready pods: an autoscaler starts those of a new one, and Helm does not wait."""
+
+    def ready() -> dict[str, int]:
+        found = kubectl.get("deployment", "-l", "app.kubernetes.io/component=api")["items"]
+        return {e["metadata"]["labels"]["dandelion/track"]: e.get("status", {}).get("readyReplicas", 0) for e in found}
+
+    wait_until(lambda: numbers.items() <= ready().items(), lambda: f"{numbers}, now {ready()}", seconds=120, every=0.2)
 
 
 def test_coming_from_a_rolling_release_the_old_pods_serve_until_the_slots_are_there(
@@ -126,10 +101,20 @@ def test_coming_from_a_rolling_release_the_old_pods_serve_until_the_slots_are_th
     helm = Helm(namespace.kubeconfig, namespace.namespace)
     helm("install", "dandelion", chart, "--wait", "--timeout=5m")
     before = namespace.get("deployment", "dandelion-api")["metadata"]["uid"]
-    stay = ["--set", "api.release.blueGreen.activeSlot=stable"]
-    helm("upgrade", "dandelion", chart, *file("blue-green"), *stay, "--wait", "--timeout=5m")
-    assert namespace.get("deployment", "dandelion-api")["metadata"]["uid"] == before
-    helm("upgrade", "dandelion", chart, *file("blue-green"), "--wait", "--timeout=5m")
+
+    def step(**slots: str) -> None:
+        given = options({f"api.release.blueGreen.{name}": value for name, value in slots.items()})
+        helm("upgrade", "dandelion", chart, *file("blue-green"), *given, "--wait", "--timeout=5m")
+
+    step(activeSlot="stable", stableReplicas="2")
+    wait_for_pods(namespace, blue=2)
+    step(activeSlot="blue", stableReplicas="2")
+    helm("rollback", "dandelion", "--wait", "--timeout=5m")
+    assert namespace.get("service", "dandelion-api")["spec"]["selector"]["dandelion/track"] == "stable"
+    stable = namespace.get("deployment", "dandelion-api")
+    assert (stable["metadata"]["uid"], stable["status"]["readyReplicas"]) == (before, 2)
+    step(activeSlot="blue", stableReplicas="2")
+    step(activeSlot="blue")
     assert not namespace.succeeds("get", "deployment", "dandelion-api")
 
 
@@ -152,10 +137,14 @@ def test_a_step_that_would_send_requests_to_no_pod_is_refused(chart: Path, names
     step(strategy="canary", canary__weight="20")
     refused("activeSlot is blue", strategy="blue-green", blueGreen__activeSlot="blue")
     step(strategy="blue-green", blueGreen__activeSlot="stable")
+    wait_for_pods(namespace, blue=2)
+    refused("stableReplicas=2 in this step", strategy="blue-green", blueGreen__activeSlot="blue")
+    step(strategy="blue-green", blueGreen__activeSlot="blue", blueGreen__stableReplicas="2")
     step(strategy="blue-green", blueGreen__activeSlot="blue")
     refused("stableReplicas=2", strategy="rolling")
     refused("stableReplicas=2", strategy="blue-green", blueGreen__activeSlot="stable")
     step(strategy="blue-green", blueGreen__activeSlot="blue", blueGreen__stableReplicas="2")
+    wait_for_pods(namespace, stable=2)
     step(strategy="blue-green", blueGreen__activeSlot="stable")
     step(strategy="rolling")
 
@@ -175,9 +164,11 @@ def test_a_canarys_weight_lands_in_the_route(chart: Path, namespace: Kubectl) ->
     given = {**GATEWAY, "gateway.grpcHost": "grpc.example.com", "api.grpc.enabled": "true"}
     helm("install", "dandelion", chart, *file("canary"), *options(given), "--wait", "--timeout=5m")
     assert weights() == {"api": 0, "stable": 90, "canary": 10}
+    jobs = uids(namespace, "jobs")
     weight = {**given, "api.release.canary.weight": "60"}
     helm("upgrade", "dandelion", chart, *file("canary"), *options(weight), "--wait", "--timeout=5m")
     assert weights() == {"api": 0, "stable": 40, "canary": 60}
+    assert uids(namespace, "jobs") == jobs  # no Job runs again, and none that runs is stopped
     helm("rollback", "dandelion", "1", "--wait", "--timeout=5m")
     assert weights() == {"api": 0, "stable": 90, "canary": 10}
     assert helm("history", "dandelion").count("\n") >= 4
@@ -247,7 +238,8 @@ def test_backups_and_restores_are_taken_by_the_server(chart: Path, namespace: Ku
     helm = Helm(namespace.kubeconfig, namespace.namespace)
     values = {
         "backups.enabled": "true",
-        "backups.restore.enabled": "true",
+        "backups.restore.id": "a",
+        "backups.restore.dump": "mysql/2026-11-29T041500Z.sql.gz",
         "mysql.binlogs.every": "15m",
         "backups.mirror.url": "https://elsewhere.example.com",
         "backups.mirror.existingSecret": "mirror",

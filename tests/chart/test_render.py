@@ -77,6 +77,7 @@ def test_nothing_but_the_chart_is_packaged() -> None:
         "dashboards",
         "alerts",
         "LICENSE",
+        "README.md",
     }
     loose = {
         path.name
@@ -131,6 +132,9 @@ def test_nothing_but_the_chart_is_packaged() -> None:
         (nested("api.spool.size", "10Mi"), "256Mi"),
         (nested("api.spool.size", "plenty"), "quantity"),
         (nested("api.drain.graceSeconds", 10), "graceSeconds"),
+        (nested("api.pdb.maxUnavailable", 0), "minimum"),
+        (nested("api.pdb.maxUnavailable", "0%"), "does not match pattern"),
+        (nested("global.ipFamilies", ["IPv4", "IPv4"]), "are equal"),
         ({"backups": {"enabled": True}, **EXTERNAL_DATABASE}, "nothing to do"),
         ({"backups": {"enabled": True, "mirror": {"url": "http://x"}}}, "mirror.existingSecret"),
         (nested("mysql.binlogs.every", "often"), "does not match pattern"),
@@ -141,6 +145,11 @@ def test_nothing_but_the_chart_is_packaged() -> None:
 def test_values_that_cannot_be_meant_say_what_to_set(either_helm: Helm, values: dict[str, object], says: str) -> None:
     with pytest.raises(HelmError, match=says):
         either_helm.template(values)
+
+
+def test_production_refuses_to_publish_the_api_without_access_control(helm: Helm) -> None:
+    with pytest.raises(HelmError, match=r"access.enabled is false while .*gateway.apiHost=api.example.com"):
+        helm.template(nested("global.access.enabled", False), files=("production",))
 
 
 @pytest.mark.parametrize("machine", ["UTC", "Europe/Paris"])

@@ -202,17 +202,17 @@ def test_an_autoscaler_owns_the_number_of_pods(manifests: list[Manifest]) -> Non
 
 def test_budgets_leave_room_for_emptying_a_node(manifests: list[Manifest]) -> None:
     for each in of_kind(manifests, "PodDisruptionBudget"):
-        assert each["spec"]["minAvailable"] == 1
+        assert each["spec"]["maxUnavailable"] == 1
         assert each["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
         (name,) = _found(pods_of(manifests), each["spec"]["selector"]["matchLabels"])
         deployment = next(d for d in of_kind(manifests, "Deployment") if name.endswith(d["metadata"]["name"]))
         scalers = of_kind(manifests, "HorizontalPodAutoscaler")
-        few = deployment["spec"].get("replicas") or next(
-            s["spec"]["minReplicas"]
+        most = deployment["spec"].get("replicas") or next(
+            s["spec"]["maxReplicas"]
             for s in scalers
             if s["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
         )
-        assert few >= 2
+        assert most >= 2
 
 
 def _found(pods: list[tuple[str, dict[str, Any], dict[str, Any]]], wanted: dict[str, str]) -> list[str]:

@@ -44,6 +44,6 @@ def release(
     del gateway, monitoring  # they have to be there
     found = Release(node, NAMESPACE, copy_chart(tmp_path_factory.mktemp("release") / "dandelion"), images, VALUES)
     found.create_namespace()
-    lend_libraries(node.kubectl)
+    lend_libraries(node.kubectl, NAMESPACE)
     found.install()
     return found

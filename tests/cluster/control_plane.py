@@ -11,6 +11,7 @@ from tests.servers import tools
 
 NODE = "node-1"
 SERVICES = "10.96.0.0/16"
+SERVICES_IPV6 = "fd00:10:96::/112"
 API_SERVICE = "10.96.0.1"
 
 
@@ -20,9 +21,11 @@ class ControlPlane:
     Args:
         namespace: Where it runs; it listens on port 6443 of its address.
         kubectl: Speaks to it.
+        services: Networks of Services, one of each family.
     """
 
-    def __init__(self, namespace: Namespace, kubectl: Kubectl) -> None:
+    def __init__(self, namespace: Namespace, kubectl: Kubectl, services: str = SERVICES) -> None:
+        self._services = services
         self._space = namespace
         self._kubectl = kubectl
         self._folder = namespace.folder
@@ -42,7 +45,7 @@ class ControlPlane:
         )
         space.start(
             *("apiserver", tools.find("kube-apiserver"), "--etcd-servers=http://127.0.0.1:2379"),
-            *(f"--advertise-address={space.address}", f"--service-cluster-ip-range={SERVICES}"),
+            *(f"--advertise-address={space.address}", f"--service-cluster-ip-range={self._services}"),
             *(f"--tls-cert-file={keys}/apiserver.crt", f"--tls-private-key-file={keys}/apiserver.key"),
             *(f"--client-ca-file={keys}/ca.crt", "--authorization-mode=Node,RBAC"),
             "--service-account-issuer=https://kubernetes.default.svc",
@@ -58,6 +61,11 @@ class ControlPlane:
             "--requestheader-extra-headers-prefix=X-Remote-Extra-",
             *("--enable-aggregator-routing=true", "--enable-admission-plugins=NodeRestriction"),
             "--allow-privileged=true",
+            # Policies that change pods, as OpenShift's admission does; beta, and so off, before 1.36.
+            *(
+                "--feature-gates=MutatingAdmissionPolicy=true",
+                "--runtime-config=admissionregistration.k8s.io/v1beta1=true",
+            ),
         )
         space.wait_for("apiserver", lambda: self._kubectl.succeeds("get", "--raw", "/readyz"))
         space.start(

@@ -36,6 +36,7 @@ _STORAGE_CLASS = {
     "kind": "StorageClass",
     "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
     "provisioner": "kubernetes.io/no-provisioner",
+    "allowVolumeExpansion": True,
     "volumeBindingMode": "WaitForFirstConsumer",
 }
 

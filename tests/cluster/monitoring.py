@@ -16,8 +16,9 @@ from tests.chart.chart import ROOT, read_yaml
 from tests.cluster.fixtures import RESTRICTED
 from tests.cluster.node import Node
 from tests.cluster.release import HOLDS_RELEASE, ask
+from tests.servers.tools.charts import OPERATOR, OPERATOR_VERSION
 from tests.servers.tools.go import module_folder
-from tests.servers.tools.schemas import DEFINITIONS, definitions
+from tests.servers.tools.schemas import definitions
 
 IMAGES = ("prometheus", "node-exporter", "prometheus-operator", "prometheus-config-reloader")
 NAMESPACE = "monitoring"
@@ -25,7 +26,6 @@ NAMESPACE = "monitoring"
 NODE_NAMESPACE = "monitoring-node"
 KUBELET_NAMESPACE = "kube-system"
 
-_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 _GROUP = "monitoring.coreos.com"
 
 Manifest = dict[str, Any]
@@ -125,6 +125,8 @@ class Monitoring:
         own = {"runAsUser": 1000, "runAsGroup": 2000, "fsGroup": 2000, "runAsNonRoot": True}
         spec = {
             "image": self._images["prometheus"],
+            # Debian's is older than the one that the operator would install, and knows fewer words of configuration.
+            "version": "v3.5.0",
             "serviceAccountName": "prometheus",
             "securityContext": {**own, "seccompProfile": {"type": "RuntimeDefault"}},
             "portName": "http-web",
@@ -194,4 +196,4 @@ def _named(kind: str, name: str, namespace: str, labels: Mapping[str, str] | Non
 
 def _example(name: str) -> Manifest:
     """One of the manifests that the operator's module shows."""
-    return cast(Manifest, read_yaml(module_folder(_OPERATOR, DEFINITIONS[_OPERATOR][0]) / f"example/rbac/{name}.yaml"))
+    return cast(Manifest, read_yaml(module_folder(OPERATOR, OPERATOR_VERSION) / f"example/rbac/{name}.yaml"))

@@ -24,7 +24,7 @@ from typing import Literal
 
 from tests.cluster import worker
 from tests.cluster.clients import Kubectl
-from tests.cluster.control_plane import ControlPlane
+from tests.cluster.control_plane import SERVICES, SERVICES_IPV6, ControlPlane
 from tests.cluster.fake_nodes import start_fake_nodes
 from tests.cluster.gateway import start_gateway
 from tests.cluster.namespace import Namespace
@@ -70,10 +70,12 @@ class Node:
         worker.install()
         self.down()
         self.space.create()
-        ControlPlane(self.space, self.kubectl).start()
         if self.kind == "node":
+            ControlPlane(self.space, self.kubectl).start()
             self.worker.start()
         else:
+            # No pod runs, so nothing routes addresses of either family.
+            ControlPlane(self.space, self.kubectl, f"{SERVICES},{SERVICES_IPV6}").start()
             start_fake_nodes(self.space, self.kubectl)
         if keep:
             self._kept.touch()

@@ -13,12 +13,15 @@ from tests.chart.chart import ROOT
 from tests.cluster.clients import Helm
 from tests.cluster.fixtures import RESTRICTED
 from tests.cluster.load import NodeLoad
+from tests.cluster.namespace import quick
 from tests.cluster.node import Node
+from tests.servers import tools
 from tests.waiting import wait_until
 
 NAME = "dandelion"
 # A step takes one or two minutes; the machine may be busy with other tests.
 LONGEST = "10m"
+SCRIPT = ROOT / "docker" / "kind.sh"
 # By which namespaces of releases are known.
 HOLDS_RELEASE = {"tests/release": NAME}
 
@@ -49,7 +52,8 @@ class Release:
         self._base = base
         self._addresses: dict[str, str] = {}
         values = f"--values={ROOT / 'values' / 'laptop.yaml'}"
-        self._words = [NAME, str(chart), values, *_options(_image_values(images))]
+        self._images = _options(_image_values(images))
+        self._words = [NAME, str(chart), values, *self._images]
 
     def create_namespace(self) -> None:
         """Have the namespace, empty."""
@@ -57,15 +61,27 @@ class Release:
         self.node.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
     def install(self) -> None:
-        """Have it, with all of its Jobs done."""
+        """Have it, with all of its Jobs done, as a newcomer has it: by the script of docs/install.md."""
         begin = time.monotonic()
-        self.helm("install", *self._words, *_options(self._base), "--wait", "--wait-for-jobs", f"--timeout={LONGEST}")
+        # The node has all images already.
+        programs = {"KUBECTL": tools.find("kubectl"), "HELM": tools.find("helm"), "BUILD": "true", "LOAD": "true"}
+        env = {**programs, "KUBECONFIG": self.node.kubeconfig, "TIMEOUT": LONGEST}
+        where = ["--cluster", "current", "--namespace", self.namespace, "--without-monitoring"]
+        given = [*self._images, *_options(self._base)]
+        said = quick("env", *(f"{name}={value}" for name, value in env.items()), SCRIPT, *where, "--", *given)
+        assert '"label"' in said, said
+        assert f"port-forward service/{NAME}-mlflow" in said, said
         self.installed_in_seconds = round(time.monotonic() - begin)
 
     def upgrade(self, **values: str) -> None:
         """The next step, with these values beside those of the installation; `__` may stand for a dot."""
         dotted = {name if "." in name else name.replace("__", "."): value for name, value in values.items()}
         self.helm("upgrade", *self._words, *_options({**self._base, **dotted}), "--wait", f"--timeout={LONGEST}")
+
+    def upgrade_reusing(self) -> None:
+        """A step that gives no values, but keeps those of the step before."""
+        name, chart, *_ = self._words
+        self.helm("upgrade", name, chart, "--reuse-values", "--wait", f"--timeout={LONGEST}")
 
     def rollback(self) -> None:
         self.helm("rollback", NAME, "--wait", f"--timeout={LONGEST}")
@@ -97,6 +113,17 @@ class Release:
         selector = f"app.kubernetes.io/component={component},app.kubernetes.io/instance={NAME}"
         found = self.kubectl.get("pods", "-l", selector)["items"]
         return [each for each in found if "deletionTimestamp" not in each["metadata"]]
+
+    def wait_for_pods(self, track: str, number: int, seconds: float = 300) -> None:
+        """Wait until a track or slot has as many pods, all of them ready: an autoscaler starts them, not Helm."""
+
+        def ready() -> bool:
+            selector = f"app.kubernetes.io/component=api,dandelion/track={track}"
+            (found,) = self.kubectl.get("deployment", "-l", selector)["items"]
+            status = found["status"]
+            return [status.get(each, 0) for each in ("readyReplicas", "replicas")] == [number, number]
+
+        wait_until(ready, f"{number} pods of {track} are ready", seconds=seconds, every=0.5)
 
     def wait_for_job(self, name: str, seconds: float = 360) -> None:
         """Wait until a Job has ended well; what its pods said is printed where it does not.

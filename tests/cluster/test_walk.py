@@ -125,9 +125,9 @@ def test_the_autoscaler_reads_real_figures(release: Release) -> None:
     def figure() -> int | None:
         status = release.kubectl.get("hpa", "dandelion-api").get("status", {})
         for each in status.get("currentMetrics") or []:
-            if "resource" not in each:
+            if "containerResource" not in each:
                 return None
-            found: int | None = each["resource"]["current"].get("averageUtilization")
+            found: int | None = each["containerResource"]["current"].get("averageUtilization")
             return found
         return None
 
@@ -228,8 +228,13 @@ def _set_alias(alias: str, version: str) -> str:
 
 def test_blue_green_flips_and_flips_back(walk: Release, figures: Figures) -> None:
     slots = {"api__release__strategy": "blue-green", "api__release__blueGreen__idleReplicas": "2"}
+    stable = {**slots, "api.release.blueGreen.stableReplicas": "2"}
     with walk.load() as load:
-        walk.upgrade(**slots, api__release__blueGreen__activeSlot="stable")
+        walk.upgrade(**stable, api__release__blueGreen__activeSlot="stable")
+        walk.wait_for_pods("blue", 2)
+        walk.upgrade(**stable, api__release__blueGreen__activeSlot="blue")
+        walk.rollback()  # to pods that are still there
+        walk.upgrade(**stable, api__release__blueGreen__activeSlot="blue")
         walk.upgrade(**slots, api__release__blueGreen__activeSlot="blue")
     figures.note("from rolling to blue-green", load.outcome)
     with walk.load() as load:
@@ -244,8 +249,8 @@ def test_blue_green_flips_and_flips_back(walk: Release, figures: Figures) -> Non
         time.sleep(5)
     figures.note("flip back to blue", load.outcome)
     with walk.load() as load:
-        stable = {**slots, "api.release.blueGreen.stableReplicas": "2"}
         walk.upgrade(**stable, api__release__blueGreen__activeSlot="blue")
+        walk.wait_for_pods("stable", 2)
         walk.upgrade(**stable, api__release__blueGreen__activeSlot="stable")
         walk.upgrade()
     figures.note("from blue-green to rolling", load.outcome)
@@ -274,26 +279,6 @@ def test_a_retraining_runs_as_a_job_and_the_pods_swap_to_its_model(walk: Release
     (champion,) = _versions(walk)
     assert champion not in {"1", "2"}
     assert champion in load.outcome.versions
-
-
-def test_a_backup_is_made_and_restored_beside_the_original(walk: Release) -> None:
-    walk.kubectl("create", "job", "backup-now", "--from=cronjob/dandelion-backup-data")
-    walk.wait_for_job("backup-now")
-    walk.upgrade(backups__restore__enabled="true")
-    (job,) = (
-        each["metadata"]["name"]
-        for each in walk.kubectl.get("jobs")["items"]
-        if "-restore-" in each["metadata"]["name"]
-    )
-    walk.wait_for_job(job)
-    said = walk.kubectl("logs", f"job/{job}", "-c", "restore")
-    assert "restored restored_mlops_db" in said
-    assert "restored restored_mlflow" in said
-    count = (
-        "MYSQL_PWD=$MYSQL_ROOT_PASSWORD mysql --user=root --skip-column-names --execute "
-        "'SELECT COUNT(*) FROM restored_mlops_db.predictions'"
-    )
-    assert int(walk.kubectl("exec", "dandelion-mysql-0", "-c", "mysql", "--", "sh", "-c", count)) > 0
 
 
 def test_what_pods_use_is_written_down(walk: Release, figures: Figures) -> None:

@@ -39,12 +39,13 @@ VALUES = {
     "global.monitoring.namespaces[0]": monitoring.NAMESPACE,
     "mysql.metrics.enabled": "true",
     # The worker's image holds no torch here: PyPI's brings 5 GB. A claim lends the libraries of the tests.
-    "prefect.flowRun.volumes[0].name": "libraries",
-    "prefect.flowRun.volumes[0].persistentVolumeClaim.claimName": "libraries",
-    "prefect.flowRun.volumeMounts[0].name": "libraries",
-    "prefect.flowRun.volumeMounts[0].mountPath": LIBRARIES,
-    "prefect.flowRun.volumeMounts[0].readOnly": "true",
-    "prefect.flowRun.settings.PYTHONPATH": LIBRARIES,
+    "prefect.flowRun.pod.volumes[0].name": "libraries",
+    "prefect.flowRun.pod.volumes[0].persistentVolumeClaim.claimName": "libraries",
+    "prefect.flowRun.pod.volumeMounts[0].name": "libraries",
+    "prefect.flowRun.pod.volumeMounts[0].mountPath": LIBRARIES,
+    "prefect.flowRun.pod.volumeMounts[0].readOnly": "true",
+    "prefect.flowRun.pod.env[0].name": "PYTHONPATH",
+    "prefect.flowRun.pod.env[0].value": LIBRARIES,
     # Few photos and a short recipe: what matters is where it runs, and that a candidate comes into service.
     "prefect.flowRun.settings.DANDELION_RETRAINING__EPOCHS": "1",
     "prefect.flowRun.settings.DANDELION_RETRAINING__IMAGE_SIZE": "96",
@@ -57,14 +58,15 @@ VALUES = {
 }
 
 
-def lend_libraries(kubectl: Kubectl) -> None:
+def lend_libraries(kubectl: Kubectl, namespace: str) -> None:
     """A claim of a volume that is this environment's libraries, to read."""
-    claim = {"namespace": NAMESPACE, "name": "libraries"}
+    claim = {"namespace": namespace, "name": "libraries"}
+    name = f"libraries-of-{namespace}"
     shared = {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
     path = {"path": sysconfig.get_path("purelib"), "type": "Directory"}
     volume = {**shared, "capacity": {"storage": "20Gi"}, "hostPath": path, "claimRef": claim}
-    asked = {**shared, "volumeName": "libraries", "resources": {"requests": {"storage": "1Gi"}}}
-    metadata = {"name": "libraries", "labels": HOLDS_RELEASE}
+    asked = {**shared, "volumeName": name, "resources": {"requests": {"storage": "1Gi"}}}
+    metadata = {"name": name, "labels": HOLDS_RELEASE}
     kubectl.apply(
         {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": volume},
         {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim, "spec": asked},

@@ -40,6 +40,6 @@ def queries() -> Iterator[tuple[str, str]]:
     for page, panel in panels():
         for target in panel["targets"]:
             expr = target["expr"]
-            for name in ("namespace", "track", "version"):
+            for name in ("namespace", "release", "track", "version"):
                 expr = expr.replace(f"${name}", ".*")
             yield f"{page} / {panel['title']}", expr.replace("$__rate_interval", "1m")

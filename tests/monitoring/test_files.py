@@ -103,7 +103,7 @@ def test_grafanas_own_library_reads_every_dashboard_without_losing_anything() ->
         assert len(set(numbers)) == len(numbers)
         assert written["schemaVersion"] >= 41  # Grafana 12
         variables = [each["name"] for each in written["templating"]["list"]]
-        assert variables == ["datasource", "namespace", "track", "version"]
+        assert variables == ["datasource", "namespace", "release", "track", "version"]
 
 
 def test_every_panel_has_a_unit_a_description_a_runbook_and_the_chosen_data_source() -> None:
@@ -120,6 +120,26 @@ def test_every_panel_has_a_unit_a_description_a_runbook_and_the_chosen_data_sour
         seen += 1
     print(f"{seen} panels")
     assert seen >= 50
+
+
+def test_every_query_of_a_dashboard_selects_the_chosen_releases() -> None:
+    """Nodes and certificates are of no release."""
+    for page, panel in panels():
+        for target in panel["targets"]:
+            for metric, labels in re.findall(r"([a-z_:]+)\{([^}]*)\}", target["expr"]):
+                if not metric.startswith(("node_", "certmanager_")):
+                    assert "$release" in labels, f"{page} / {panel['title']}: {metric}"
+
+
+def test_every_selector_of_a_rule_has_a_matcher_in_whose_place_the_chart_puts_its_release() -> None:
+    for rule in rules():
+        text = re.sub(r"\b(by|on)\s*\([^)]*\)", "", rule["expr"])
+        for name in metrics_in(rule["expr"]) | set(
+            re.findall(r"\b(?:kube|kubelet|mysql|certmanager|probe)_\w+|\bup\b", text)
+        ):
+            for selector in re.findall(rf"\b{name}\b(\{{[^}}]*\}})?", text):
+                by_name = re.search(rf"__name__=~\"[^\"]*{name}", text)
+                assert by_name or '.*"' in selector, f"{rule.get('alert') or rule['record']}: {name}{selector}"
 
 
 def test_alertmanager_takes_its_configuration_and_templates() -> None:

@@ -22,6 +22,7 @@ QUESTIONS = {
     "a text of the web page": ("src/dandelion/ui/catalogue.toml", "[classify]"),
     "an alert": ("alerts/rules.yaml", "- alert:"),
     "who may connect to whom in a cluster": ("templates/_edges.tpl", "define"),
+    "what values add to every pod of a cluster": ("charts/common/templates/_workload.tpl", "define"),
 }
 
 

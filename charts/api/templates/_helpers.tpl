@@ -14,30 +14,40 @@
 {{- end -}}
 
 {{/*
-The tracks or slots that run, by name: image tag, model, whether it serves and follows the load, else how many pods.
-One list for Deployments, autoscalers, budgets and Services, so that they cannot disagree.
+The tracks or slots that run, by name: image tag, model, number of pods, and whether an autoscaler changes that number, for
+which it is then the minimum. One list for Deployments, autoscalers, budgets and Services, so that they cannot disagree.
+
+An autoscaler has every track but the canary, also a slot that is idle: its Deployment never names `replicas`, so that a flip
+neither takes the number away nor quarrels with the autoscaler about it. A canary has a fixed number, for its share.
 */}}
 {{- define "dandelion-api.tracks" -}}
 {{- $release := .Values.release -}}
-{{- $stable := dict "tag" .Values.image.tag "ref" .Values.model.ref "serves" true -}}
+{{- $scaled := .Values.autoscaling.enabled -}}
+{{- $pods := ternary .Values.autoscaling.minReplicas .Values.replicas $scaled -}}
+{{- $stable := dict "tag" .Values.image.tag "ref" .Values.model.ref "pods" $pods "scaled" $scaled -}}
 {{- $tracks := dict -}}
 {{- if eq $release.strategy "blue-green" -}}
 {{- range $slot := list "blue" "green" -}}
 {{- $is := index $release.blueGreen $slot -}}
-{{- $_ := set $tracks $slot (dict "tag" ($is.tag | default $.Values.image.tag) "ref" $is.ref "serves" (eq $slot $release.blueGreen.activeSlot) "replicas" $release.blueGreen.idleReplicas) -}}
+{{- $_ := set $tracks $slot (dict "tag" ($is.tag | default $.Values.image.tag) "ref" $is.ref "pods" (ternary $pods $release.blueGreen.idleReplicas (eq $slot $release.blueGreen.activeSlot)) "scaled" $scaled) -}}
 {{- end -}}
 {{- if eq $release.blueGreen.activeSlot "stable" -}}
 {{- $_ := set $tracks "stable" $stable -}}
 {{- else if $release.blueGreen.stableReplicas -}}
-{{- $_ := set $tracks "stable" (set (set $stable "serves" false) "replicas" $release.blueGreen.stableReplicas) -}}
+{{- $_ := set $tracks "stable" (set $stable "pods" $release.blueGreen.stableReplicas) -}}
 {{- end -}}
 {{- else -}}
 {{- $_ := set $tracks "stable" $stable -}}
 {{- if eq $release.strategy "canary" -}}
-{{- $_ := set $tracks "canary" (dict "tag" ($release.canary.tag | default .Values.image.tag) "ref" $release.canary.ref "serves" false "replicas" $release.canary.replicas) -}}
+{{- $_ := set $tracks "canary" (dict "tag" ($release.canary.tag | default .Values.image.tag) "ref" $release.canary.ref "pods" $release.canary.replicas "scaled" false) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $tracks -}}
+{{- end -}}
+
+{{/* The track or slot that serves; with a canary, the one that serves the rest. */}}
+{{- define "dandelion-api.serves" -}}
+{{- .Values.release.blueGreen.activeSlot | default "stable" -}}
 {{- end -}}
 
 {{/* The stable track keeps the plain name, so that coming from a rolling release moves nothing. (list context track) */}}
@@ -46,18 +56,35 @@ One list for Deployments, autoscalers, budgets and Services, so that they cannot
 {{- ternary $name (printf "%s-%s" $name .track) (eq .track "stable") -}}
 {{- end -}}
 
+{{/* How fast an autoscaler adds and removes pods. */}}
+{{- define "dandelion-api.behavior" -}}
+{{- if .Values.autoscaling.behavior -}}
+{{- toYaml .Values.autoscaling.behavior -}}
+{{- else -}}
+# Load comes at once and a pod is ready in seconds: double if need be; go back slowly.
+scaleUp:
+  stabilizationWindowSeconds: 0
+  policies:
+    - type: Percent
+      value: 100
+      periodSeconds: 15
+    - type: Pods
+      value: 2
+      periodSeconds: 15
+  selectPolicy: Max
+scaleDown:
+  stabilizationWindowSeconds: {{ .Values.autoscaling.scaleDownSeconds }}
+  policies:
+    - type: Pods
+      value: 1
+      periodSeconds: 60
+  selectPolicy: Max
+{{- end -}}
+{{- end -}}
+
 {{- define "dandelion-api.trackSelector" -}}
 {{ include "dandelion.selector" (dict "context" .context "component" "api") }}
 dandelion/track: {{ .track }}
-{{- end -}}
-
-{{/* Pods for all traffic: every track, or the slot that serves. */}}
-{{- define "dandelion-api.servingSelector" -}}
-{{- if eq .Values.release.strategy "blue-green" -}}
-{{ include "dandelion-api.trackSelector" (dict "context" . "track" .Values.release.blueGreen.activeSlot) }}
-{{- else -}}
-{{ include "dandelion.selector" (dict "context" . "component" "api") }}
-{{- end -}}
 {{- end -}}
 
 {{/*

@@ -48,6 +48,15 @@ secretKeyRef:
 {{- end }}
 {{- end -}}
 
+{{/* Whether connections to the database are encrypted. (empty means no) */}}
+{{- define "dandelion.database.encrypted" -}}
+{{- if .Values.global.externalDatabase.host -}}
+{{- if .Values.global.externalDatabase.tls.enabled }}true{{ end -}}
+{{- else if .Values.global.mysqlTls.secret -}}
+true
+{{- end -}}
+{{- end -}}
+
 {{/* The Secret with the certificate authority of the database, if there is one. */}}
 {{- define "dandelion.database.caSecret" -}}
 {{- if .Values.global.externalDatabase.host -}}

@@ -2,30 +2,22 @@
 
 {{/*
 What every pod begins with: no token, no environment of other Services, nobody's root. `uid` is our images' user, unless
-given; `account` the component whose ServiceAccount it uses, if any. (dict context account uid token)
+given; `account` the component whose ServiceAccount it uses, if any. What the values add comes with `dandelion.workload`.
+(dict context account uid token)
 */}}
 {{- define "dandelion.pod" -}}
 {{- $uid := .uid | default (include "dandelion.uid" .) -}}
 {{- $values := .context.Values -}}
 {{- with .account }}
-serviceAccountName: {{ include "dandelion.name" $.context }}-{{ . }}
+serviceAccountName: {{ include "dandelion.serviceAccountName" (dict "context" $.context "component" .) }}
 {{- end }}
 automountServiceAccountToken: {{ .token | default false }}
 enableServiceLinks: false
 {{- with $values.global.imagePullSecrets }}
-imagePullSecrets: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $values.global.priorityClassName }}
-priorityClassName: {{ . }}
-{{- end }}
-{{- with $values.nodeSelector }}
-nodeSelector: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $values.tolerations }}
-tolerations: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $values.affinity }}
-affinity: {{- toYaml . | nindent 2 }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ if kindIs "string" . }}{{ . }}{{ else }}{{ .name }}{{ end }}
+  {{- end }}
 {{- end }}
 securityContext:
   runAsNonRoot: true
@@ -85,11 +77,6 @@ capabilities:
   mountPath: /etc/dandelion/database
   readOnly: true
 {{- end }}
-{{- end -}}
-
-{{/* The end of a Job's name: Jobs cannot be changed, so another content makes another Job. (dict context content) */}}
-{{- define "dandelion.jobSuffix" -}}
-{{- printf "%d-%s" .context.Release.Revision .content | sha256sum | trunc 8 -}}
 {{- end -}}
 
 {{/* What Jobs and test pods of the API's image need to reach every part, with the API's own rights. */}}

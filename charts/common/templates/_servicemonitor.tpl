@@ -26,5 +26,8 @@ spec:
       {{- end }}
   endpoints:
     - {{ toYaml .endpoint | nindent 6 | trim }}
+      # By which rules and dashboards tell releases apart.
+      relabelings:
+        - {targetLabel: release, replacement: {{ include "dandelion.name" .context | quote }}}
 {{- end -}}
 {{- end -}}

@@ -5,7 +5,8 @@
 {{/*
 What each account may do: actions by bucket, or by what lies in one. Nobody but the administrator makes or removes buckets.
 `dandelion privacy erase` runs in a pod of the API, and so it may delete what was frozen of predicted photos and the page that
-pictures some, and nothing else there.
+pictures some, and nothing else there. `dandelion backup list` runs there, too. A restore writes down beside the photos that
+it has run.
 */}}
 {{- define "dandelion-minio.rights" -}}
 {{- $read := list "s3:GetBucketLocation" "s3:ListBucket" "s3:GetObject" -}}
@@ -17,7 +18,8 @@ api:
   processed-data: {{ toJson (concat $read (list "s3:ListBucketVersions" "s3:GetLifecycleConfiguration")) }}
   processed-data/photos/feedback/*: {{ toJson $remove }}
   processed-data/monitoring/*: {{ toJson $remove }}
-  backups: {{ toJson (list "s3:GetLifecycleConfiguration") }}
+  backups: {{ toJson (list "s3:GetBucketLocation" "s3:ListBucket" "s3:GetLifecycleConfiguration") }}
+  backups/dandelion/*/manifest.json: {{ toJson (list "s3:GetObject") }}
 worker:
   data-lake: {{ toJson $write }}
   processed-data: {{ toJson $write }}
@@ -27,6 +29,7 @@ mlflow:
 backup:
   mlflow-artifacts: {{ toJson $read }}
   data-lake: {{ toJson $read }}
+  data-lake/restores/*: {{ toJson (list "s3:PutObject") }}
   processed-data: {{ toJson $read }}
   backups: {{ toJson $add }}
 {{- end -}}

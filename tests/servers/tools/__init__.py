@@ -51,6 +51,7 @@ TOOLS: dict[str, Callable[[], Path]] = {
     "helm-docs": charts.HELM_DOCS.find,
     "helm-values-schema-json": charts.HELM_SCHEMA.find,
     "schemas": schemas.schemas,
+    "shellcheck": partial(debian.by_unpacking, "shellcheck", "shellcheck"),
     # Clusters.
     **{name: program.find for name, program in kubernetes.KUBERNETES.items()},
     "etcd": kubernetes.ETCD.find,

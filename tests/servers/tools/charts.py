@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from tests.servers.tools.go import GoProgram
 
-_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
+OPERATOR = "github.com/prometheus-operator/prometheus-operator"
+# What the stack of Chart.yaml brings: look it up when that changes.
+STACK_VERSION = "88.5.3"
+OPERATOR_VERSION = "v0.93.1"
 
 HELM = GoProgram("helm", "helm.sh/helm/v4/cmd/helm", "v4.2.4", ask=("version", "--short"))
 # On PATH it is called helm too, so only another name can be told apart from Helm 4.
@@ -28,9 +31,9 @@ HELM_SCHEMA = GoProgram("helm-values-schema-json", _SCHEMA, "v2.3.1", module=_SC
 
 
 def _of_operator(name: str, package: str) -> GoProgram:
-    apis = (f"{_OPERATOR}/pkg/apis/monitoring", f"{_OPERATOR}/pkg/client")
-    replace = {each: f"{each} v0.85.0" for each in apis}
-    return GoProgram(name, f"{_OPERATOR}/cmd/{package}", "v0.85.0", module=_OPERATOR, replace=replace)
+    apis = (f"{OPERATOR}/pkg/apis/monitoring", f"{OPERATOR}/pkg/client")
+    replace = {each: f"{each} {OPERATOR_VERSION}" for each in apis}
+    return GoProgram(name, f"{OPERATOR}/cmd/{package}", OPERATOR_VERSION, module=OPERATOR, replace=replace)
 
 
 PROMETHEUS_OPERATOR = _of_operator("prometheus-operator", "operator")

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from tests.servers.tools.charts import OPERATOR, OPERATOR_VERSION
 from tests.servers.tools.go import module_folder
 from tests.servers.tools.install import CACHE
 
@@ -22,7 +23,7 @@ Schema = dict[str, Any]
 KUBERNETES = ("1.33.13", "1.36.3")
 # Modules that define resources of their own, and where in them.
 DEFINITIONS = {
-    "github.com/prometheus-operator/prometheus-operator": ("v0.85.0", "example/prometheus-operator-crd/*.yaml"),
+    OPERATOR: (OPERATOR_VERSION, "example/prometheus-operator-crd/*.yaml"),
     "sigs.k8s.io/gateway-api": ("v1.6.3", "config/crd/standard/gateway*.yaml"),
 }
 _HOME = CACHE / f"schemas-{'-'.join(KUBERNETES)}-{'-'.join(version for version, _ in DEFINITIONS.values())}"
