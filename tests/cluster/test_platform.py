@@ -20,6 +20,11 @@ from tests.waiting import wait_until
 
 NAMESPACE = "platform"
 TAINT = "dedicated=dandelion:NoSchedule"
+# Whatever asks for more than little of a processor.
+PARTS = (
+    *("api", "api.setup", "ui", "mlflow", "mysql", "mysql.setup", "minio", "minio.setup", "backups", "tests"),
+    *("prefect.server", "prefect.worker", "prefect.setup", "prefect.flowRun"),
+)
 VALUES = {
     "global.openshift": "true",
     # Once for every pod: of parts, Jobs, backups, flow runs and tests.
@@ -30,7 +35,8 @@ VALUES = {
     "mysql.metrics.enabled": "true",
     "mysql.binlogs.every": "15m",
     "quota.enabled": "false",
-    "api.resources.requests.cpu": "150m",
+    # It stands beside the release that all tests look at, on two cores.
+    **{f"{part}.resources.requests.cpu": "10m" for part in PARTS},
     # Libraries that the worker's image does not hold here.
     **{name: value for name, value in OTHERS.items() if name.startswith("prefect.flowRun.pod.")},
 }

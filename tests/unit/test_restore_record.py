@@ -133,6 +133,7 @@ def test_a_store_that_fails_after_the_download_costs_no_second_one(store: Folder
         (gzip.compress(b"-- Dump completed on 2026-11-29\n" * 100)[:-9], "damaged"),
         (b"not compressed", "damaged"),
     ],
+    ids=["without an end", "cut off", "not compressed"],
 )
 def test_a_bad_dump_is_refused_before_anything_begins(
     store: FolderStore, tmp_path: Path, content: bytes, why: str
