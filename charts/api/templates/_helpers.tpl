@@ -19,6 +19,9 @@ which it is then the minimum. One list for Deployments, autoscalers, budgets and
 
 An autoscaler has every track but the canary, also a slot that is idle: its Deployment never names `replicas`, so that a flip
 neither takes the number away nor quarrels with the autoscaler about it. A canary has a fixed number, for its share.
+
+While a slot is idle, its autoscaler sees no load. It would act on that at the moment of a flip, so a slot that serves keeps
+the minimum that it had when it was idle.
 */}}
 {{- define "dandelion-api.tracks" -}}
 {{- $release := .Values.release -}}
@@ -29,10 +32,12 @@ neither takes the number away nor quarrels with the autoscaler about it. A canar
 {{- if eq $release.strategy "blue-green" -}}
 {{- range $slot := list "blue" "green" -}}
 {{- $is := index $release.blueGreen $slot -}}
-{{- $_ := set $tracks $slot (dict "tag" ($is.tag | default $.Values.image.tag) "ref" $is.ref "pods" (ternary $pods $release.blueGreen.idleReplicas (eq $slot $release.blueGreen.activeSlot)) "scaled" $scaled) -}}
+{{- $idle := $release.blueGreen.idleReplicas -}}
+{{- $active := ternary (max (int $pods) (int $idle)) $pods $scaled -}}
+{{- $_ := set $tracks $slot (dict "tag" ($is.tag | default $.Values.image.tag) "ref" $is.ref "pods" (ternary $active $idle (eq $slot $release.blueGreen.activeSlot)) "scaled" $scaled) -}}
 {{- end -}}
 {{- if eq $release.blueGreen.activeSlot "stable" -}}
-{{- $_ := set $tracks "stable" $stable -}}
+{{- $_ := set $tracks "stable" (set $stable "pods" (ternary (max (int $pods) (int $release.blueGreen.stableReplicas)) $pods $scaled)) -}}
 {{- else if $release.blueGreen.stableReplicas -}}
 {{- $_ := set $tracks "stable" (set $stable "pods" $release.blueGreen.stableReplicas) -}}
 {{- end -}}

@@ -18,7 +18,8 @@ class TrustedProxies(ProxyHeadersMiddleware):
         app: The application.
         proxies: Addresses or networks of proxies whose `X-Forwarded-*` headers are trusted.
         root_path: The path under which a proxy publishes the application. The proxy may remove it from requests, or
-            leave it, as an Ingress or a Gateway does; programs in the same cluster call without it.
+            leave it, as an Ingress or a Gateway does; programs in the same cluster call without it. A proxy must remove
+            one that begins as a route of the application does, such as `/v2`.
         trust_prefix: Whether a trusted proxy may name another in `X-Forwarded-Prefix`. Unlike the other headers, most
             proxies pass this one on as their clients sent it.
     """
@@ -27,13 +28,15 @@ class TrustedProxies(ProxyHeadersMiddleware):
         super().__init__(app, trusted_peers(proxies))
         self._trust_prefix = trust_prefix
         self._root_path = root_path or ""
+        paths = [getattr(route, "path", "") for route in getattr(app, "routes", ())]
+        self._may_be_left = _first_part(self._root_path) not in map(_first_part, paths)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Run the application with what is known of the request."""
         if scope["type"] == "http":
             forwarded = self._forwarded(scope) if self._trust_prefix else None
             if root_path := self._root_path if forwarded is None else forwarded:
-                if forwarded is None:
+                if forwarded is None and self._may_be_left:
                     _remove(root_path, scope)
                 scope["root_path"] = root_path
                 scope["path"] = root_path + scope["path"]  # as ASGI defines it
@@ -63,6 +66,10 @@ class ClientLocator:
         if forwarded and peer in self._trusted:
             return self._trusted.get_trusted_client_address(", ".join(forwarded))[0] or peer
         return peer
+
+
+def _first_part(path: str) -> str:
+    return path.strip("/").partition("/")[0]
 
 
 def _remove(root_path: str, scope: Any) -> None:
