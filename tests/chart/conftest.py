@@ -17,6 +17,17 @@ from tests.servers.tools.schemas import definitions
 # Here alone: another import would be a second fixture, which waits for the first one's lock for ever.
 __all__ = ["api_server"]
 
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Send all tests of the API server to one worker, as `--dist loadgroup` does: a machine has but one such server."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            asked = getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("api_server" if "api_server" in asked else item.path.stem))
+
 
 @pytest.fixture(scope="session")
 def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
