@@ -194,7 +194,7 @@ def test_an_upgrade_from_an_earlier_chart_keeps_volumes_and_secrets(
     assert {each["metadata"]["uid"] for each in namespace.get("pvc")["items"]} == volumes
 
 
-def test_two_namespaces_have_a_release_each(chart: Path, cluster: Kubectl) -> None:
+def test_two_namespaces_have_a_release_each_and_one_outlives_the_other(chart: Path, cluster: Kubectl) -> None:
     names = ["twin-one", "twin-two"]
     for name in names:
         helm = Helm(cluster.kubeconfig, name)
@@ -203,7 +203,14 @@ def test_two_namespaces_have_a_release_each(chart: Path, cluster: Kubectl) -> No
     assert {each for each in one if not each.startswith(TOLD_APART)} == {
         each for each in two if not each.startswith(TOLD_APART)
     }
-    assert secrets(cluster.within("twin-one")) != secrets(cluster.within("twin-two"))
+    kept = secrets(cluster.within("twin-two"))
+    assert secrets(cluster.within("twin-one")) != kept
+    Helm(cluster.kubeconfig, "twin-one")("uninstall", "dandelion", "--wait", "--timeout=5m")
+    Helm(cluster.kubeconfig, "twin-two")(
+        "upgrade", "dandelion", chart, *file("laptop"), "--set", "api.replicas=2", "--wait", "--timeout=5m"
+    )
+    assert secrets(cluster.within("twin-two")) == kept
+    assert two <= of_release(cluster.within("twin-two"))
     for name in names:
         cluster("delete", "namespace", name, "--wait=false")
 
