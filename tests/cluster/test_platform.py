@@ -131,8 +131,9 @@ def test_a_photo_is_answered_and_the_release_checks_itself(platform: Release) ->
 def test_a_flow_run_is_a_job_there(platform: Release) -> None:
     said = json.loads(platform.in_api("dandelion", "retrain", "--json", "--reason", "the platform"))
     assert said["decision"], said
-    (job,) = platform.kubectl.get("pods", "-l", "app.kubernetes.io/component=flow-run")["items"]
-    assert job["spec"]["securityContext"]["runAsUser"] == openshift.FIRST_UID
+    # Schedules may have started others by now.
+    pods = platform.kubectl.get("pods", "-l", "app.kubernetes.io/component=flow-run")["items"]
+    assert {pod["spec"]["securityContext"]["runAsUser"] for pod in pods} == {openshift.FIRST_UID}
 
 
 def test_a_backup_is_made_there(platform: Release) -> None:

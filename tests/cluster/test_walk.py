@@ -272,7 +272,8 @@ def test_a_retraining_runs_as_a_job_and_the_pods_swap_to_its_model(walk: Release
     figures.note("retrained and swapped", load.outcome)
 
     def ended() -> bool:
-        jobs = walk.kubectl.get("jobs", "-l", "app.kubernetes.io/component=flow-run")["items"]
+        # By its flow: schedules start others at their times.
+        jobs = walk.kubectl.get("jobs", "-l", "prefect.io/flow-name=retrain")["items"]
         return [each["status"].get("succeeded") for each in jobs] == [1]
 
     wait_until(ended, "the flow run was a Job of its own", seconds=120, every=0.5)
