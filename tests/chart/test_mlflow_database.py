@@ -26,8 +26,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[MySqlServer]:
-    options = [f"--ssl-ca={certificate.ca}", f"--ssl-cert={certificate.file}", f"--ssl-key={certificate.key}"]
-    started = MySqlServer("mysql", tmp_path_factory.mktemp("mysql"), options)
+    started = MySqlServer("mysql", tmp_path_factory.mktemp("mysql"), certificate.mysql_options)
     yield started
     started.end()
 

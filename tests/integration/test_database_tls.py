@@ -28,8 +28,7 @@ def server(
 ) -> Iterator[MySqlServer]:
     """Each kind with that certificate."""
     kind: Kind = request.param
-    options = [f"--ssl-ca={certificate.ca}", f"--ssl-cert={certificate.file}", f"--ssl-key={certificate.key}"]
-    started = MySqlServer(kind, tmp_path_factory.mktemp(kind), options)
+    started = MySqlServer(kind, tmp_path_factory.mktemp(kind), certificate.mysql_options)
     yield started
     started.end()
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pymysql
+from pymysql.cursors import Cursor
 
 from tests.servers.mysql import MySqlServer
 from tests.waiting import wait_until
@@ -30,11 +31,18 @@ def started(
             running.kill()
 
 
-def test_a_migration_that_has_begun_ends_before_its_process(mysql: MySqlServer, tmp_path: Path) -> None:
-    mysql.create("deleted_job")
-    with pymysql.connect(host="127.0.0.1", port=mysql.port, user="root", database="deleted_job") as connection:
+@contextmanager
+def migrating(mysql: MySqlServer, database: str) -> Iterator[Cursor]:
+    """A new database as another migration has it, which holds the lock; a cursor on it."""
+    mysql.create(database)
+    with pymysql.connect(host="127.0.0.1", port=mysql.port, user="root", database=database) as connection:
         on = connection.cursor()
         on.execute("SELECT GET_LOCK('dandelion-migration', 0)")
+        yield on
+
+
+def test_a_migration_that_has_begun_ends_before_its_process(mysql: MySqlServer, tmp_path: Path) -> None:
+    with migrating(mysql, "deleted_job") as on:
 
         def waits() -> bool:
             on.execute("SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User lock'")
@@ -63,10 +71,7 @@ def test_a_process_that_only_waits_for_the_database_ends_at_once(tmp_path: Path)
 
 
 def test_a_migration_waits_for_the_one_before_as_long_as_for_the_database(mysql: MySqlServer, tmp_path: Path) -> None:
-    mysql.create("long_migration")
-    with pymysql.connect(host="127.0.0.1", port=mysql.port, user="root", database="long_migration") as connection:
-        on = connection.cursor()
-        on.execute("SELECT GET_LOCK('dandelion-migration', 0)")
+    with migrating(mysql, "long_migration") as on:
 
         def asks() -> str:
             on.execute("SELECT info FROM information_schema.processlist WHERE state = 'User lock'")

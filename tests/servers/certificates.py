@@ -23,6 +23,11 @@ class Certificate:
     file: Path
     key: Path
 
+    @property
+    def mysql_options(self) -> list[str]:
+        """Options of a server of MySQL or MariaDB that encrypts by it."""
+        return [f"--ssl-ca={self.ca}", f"--ssl-cert={self.file}", f"--ssl-key={self.key}"]
+
 
 def make_certificate(folder: Path) -> Certificate:
     """A certificate for 127.0.0.1, good for a day."""

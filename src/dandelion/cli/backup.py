@@ -137,9 +137,9 @@ def end_restore(
     from dandelion.backup.record import find_restore
     from dandelion.objects import create_store
 
-    store = create_store(load_settings())
-    before = waiting_for_store(wait)(find_restore, store, name)
-    done = waiting_for_store(wait)(end, store, name, broke_off=broke_off)
+    store, patience = create_store(load_settings()), waiting_for_store(wait)
+    before = patience(find_restore, store, name)
+    done = patience(end, store, name, broke_off=broke_off)
     if before is not None and before.ended_at is None and not broke_off:
         record("restore", name, {"dump": done.dump, "target": done.target})
     console().print(done.message, markup=False)

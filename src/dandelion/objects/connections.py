@@ -14,6 +14,8 @@ from typing_extensions import override
 
 from dandelion.settings import S3Settings
 
+RETRIES = urllib3.Retry(total=2, backoff_factor=0.2, backoff_jitter=0.2, status_forcelist=[500, 502, 503, 504])
+
 
 class Pool(urllib3.PoolManager):
     """Connections that go through the proxy that the environment names for a host: `HTTPS_PROXY` and `NO_PROXY`.

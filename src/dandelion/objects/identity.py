@@ -18,7 +18,7 @@ from minio.credentials.providers import IamAwsProvider, Provider, StaticProvider
 from typing_extensions import override
 
 from dandelion.errors import ObjectStoreError
-from dandelion.objects.connections import Pool
+from dandelion.objects.connections import RETRIES, Pool
 from dandelion.settings import S3Settings
 
 log = structlog.get_logger(__name__)
@@ -106,15 +106,7 @@ class _IdentityPool(Pool):
     """Connections to token services and agents, which keep the token out of URLs and say why it is refused."""
 
     def __init__(self, options: S3Settings) -> None:
-        retries = urllib3.Retry(
-            total=2,
-            backoff_factor=0.2,
-            backoff_jitter=0.2,
-            status_forcelist=[500, 502, 503, 504],
-            allowed_methods=None,
-            raise_on_status=False,
-        )
-        super().__init__(options, retries, direct=_NODE)
+        super().__init__(options, RETRIES.new(allowed_methods=None, raise_on_status=False), direct=_NODE)
 
     @override
     def urlopen(  # type: ignore[override]

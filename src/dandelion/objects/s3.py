@@ -22,7 +22,7 @@ from minio.versioningconfig import VersioningConfig
 from typing_extensions import override
 
 from dandelion.errors import ObjectAccessError, ObjectNotFoundError, ObjectStoreError
-from dandelion.objects.connections import Pool
+from dandelion.objects.connections import RETRIES, Pool
 from dandelion.objects.identity import create_credentials
 from dandelion.objects.lifecycle import Lifecycle
 from dandelion.objects.responses import ObjectVersion, list_versions, read_document
@@ -67,16 +67,12 @@ class S3Store(ObjectStore):
         self._create = create
         self._part_bytes = options.part_bytes
         self._names = _Names({bucket: f"{options.bucket_prefix}{bucket}" for bucket in BUCKETS})
-        pool = Pool(
-            options,
-            urllib3.Retry(total=2, backoff_factor=0.2, backoff_jitter=0.2, status_forcelist=[500, 502, 503, 504]),
-        )
         self._client = Minio(
             endpoint=str(url.netloc),
             credentials=create_credentials(options),
             secure=url.scheme == "https",
             region=options.region,
-            http_client=pool,
+            http_client=Pool(options, RETRIES),
         )
 
     @override
