@@ -112,8 +112,15 @@ class Worker:
         return set(quick(*self._ctr("images", "ls", "-q")).split())
 
     def forget(self, image: str) -> None:
-        """Let an image go, and what it alone needed."""
-        quick(*self._ctr("images", "rm", image))
+        """Let an image go, and what it alone needed.
+
+        The kubelet's side of containerd names each image by its id, too, and that name alone keeps all of its layers.
+        """
+        rows = [line.split() for line in quick(*self._ctr("images", "ls")).splitlines()[1:]]
+        digests = {name: digest for name, _, digest, *_ in rows}
+        kept = {digest for name, digest in digests.items() if name != image and not name.startswith("sha256:")}
+        doomed = [name for name, digest in digests.items() if digest == digests.get(image) and digest not in kept]
+        quick(*self._ctr("images", "rm", *(doomed or [image])))
 
     def stop(self) -> None:
         """End every container, so that their mounts can go."""
