@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.chart.chart import ROOT
+from tests.cluster.counting import count_served, fewest_replicas, send_requests
 from tests.cluster.images import size_bytes
 from tests.cluster.load import Outcome
 from tests.cluster.release import Release, ask
@@ -193,6 +194,12 @@ def _versions(walk: Release) -> set[str]:
 def test_a_canary_gets_its_share_and_goes_back(walk: Release, gateway: str, figures: Figures) -> None:
     walk.in_api("python", "-c", _set_alias("challenger", "2"))
     canary = {"api__release__strategy": "canary"}
+    with walk.load() as load:
+        walk.upgrade(**canary, api__release__canary__weight="0", gateway__enabled="false")
+    figures.note("canary without a gateway", load.outcome)
+    assert walk.node.space.call(send_requests, walk.url(), 5000) == {200: 5000}
+    assert count_served(walk, _canary_pod(walk)) == 0
+    walk.upgrade(**canary, api__release__canary__weight="0")
     routed = lambda: ask(walk.node, "GET", f"{gateway}/livez", host=HOST).is_success  # noqa: E731
     wait_until(routed, "the gateway listens", seconds=60, every=0.2, not_yet=(httpx.TransportError,))
     with walk.load(url=gateway, host=HOST) as load:
@@ -209,6 +216,8 @@ def test_a_canary_gets_its_share_and_goes_back(walk: Release, gateway: str, figu
     share = load.outcome.versions.get("2", 0) / load.outcome.answered
     print(f"the canary answered {share:.0%} of {load.outcome.answered}")
     assert 0.1 < share < 0.3
+    walk.node.space.call(send_requests, gateway, 100, host=HOST)
+    assert count_served(walk, _canary_pod(walk)) > 0
     with walk.load(url=gateway, host=HOST) as load:
         walk.upgrade(**canary, api__release__canary__weight="60")
         time.sleep(10)
@@ -222,6 +231,12 @@ def test_a_canary_gets_its_share_and_goes_back(walk: Release, gateway: str, figu
     figures.note("canary taken away", load.outcome)
 
 
+def _canary_pod(walk: Release) -> str:
+    metadata = [each["metadata"] for each in walk.pods()]
+    (name,) = [each["name"] for each in metadata if each["labels"]["dandelion/track"] == "canary"]
+    return str(name)
+
+
 def _set_alias(alias: str, version: str) -> str:
     return (
         "from dandelion.registry import create_registry; from dandelion.settings import load_settings;"
@@ -229,32 +244,55 @@ def _set_alias(alias: str, version: str) -> str:
     )
 
 
-def test_blue_green_flips_and_flips_back(walk: Release, figures: Figures) -> None:
-    slots = {"api__release__strategy": "blue-green", "api__release__blueGreen__idleReplicas": "2"}
-    stable = {**slots, "api.release.blueGreen.stableReplicas": "2"}
+def test_blue_green_flips_and_flips_back_while_an_autoscaler_makes_three_pods_of_one(
+    walk: Release, figures: Figures
+) -> None:
+    scaling = {"api__autoscaling__minReplicas": "1", "api__autoscaling__maxReplicas": "3"}
+    scaling["api__autoscaling__targetCpuPercent"] = "70"  # of the small request of these tests
+    slots = {**scaling, "api__release__strategy": "blue-green"}
+    stable = {"api.release.blueGreen.stableReplicas": "2"}
+
+    def step(active: str, idle: int, **more: str) -> None:
+        number = {"api__release__blueGreen__idleReplicas": str(idle)}
+        walk.upgrade(**slots, **number, **more, api__release__blueGreen__activeSlot=active)
+
+    def scale(slot: str, pods: int) -> None:
+        walk.kubectl("scale", f"deployment/dandelion-api-{slot}", f"--replicas={pods}")
+        walk.wait_for_pods(slot, pods)
+
     with walk.load() as load:
-        walk.upgrade(**stable, api__release__blueGreen__activeSlot="stable")
+        step("stable", 2, **stable)
         walk.wait_for_pods("blue", 2)
-        walk.upgrade(**stable, api__release__blueGreen__activeSlot="blue")
+        step("blue", 1, **stable)
         walk.rollback()  # to pods that are still there
-        walk.upgrade(**stable, api__release__blueGreen__activeSlot="blue")
-        walk.upgrade(**slots, api__release__blueGreen__activeSlot="blue")
+        step("blue", 1, **stable)
+        step("blue", 1)
     figures.note("from rolling to blue-green", load.outcome)
+    scale("blue", 1)
+    with walk.load(per_second=25) as load:
+        walk.wait_for_pods("blue", 3)  # by the load alone
+        step("blue", 3)
+        walk.wait_for_pods("green", 3)
+    figures.note("three pods of one", load.outcome)
+    with fewest_replicas(walk, "dandelion-api-blue", "dandelion-api-green") as fewest:
+        with walk.load(per_second=25) as load:
+            step("green", 3)
+            wait_until(lambda: _versions(walk) == {"2"}, "green serves", seconds=60, every=0.2)
+            time.sleep(5)  # new connections are told at once, those that are kept later
+        figures.note("flip to green", load.outcome)
+        with walk.load(per_second=25) as load:
+            walk.rollback()
+            wait_until(lambda: _versions(walk) == {"1"}, "blue serves", seconds=60, every=0.2)
+            time.sleep(5)
+        figures.note("flip back to blue", load.outcome)
+    print(f"fewest pods while flipping: {dict(fewest)}")
+    assert min(fewest.values()) == 3
+    for slot in ("blue", "green"):
+        scale(slot, 1)
     with walk.load() as load:
-        time.sleep(2)
-        walk.upgrade(**slots, api__release__blueGreen__activeSlot="green")
-        wait_until(lambda: _versions(walk) == {"2"}, "green serves", seconds=60, every=0.2)
-        time.sleep(5)  # new connections are told at once, those that are kept later
-    figures.note("flip to green", load.outcome)
-    with walk.load() as load:
-        walk.rollback()
-        wait_until(lambda: _versions(walk) == {"1"}, "blue serves", seconds=60, every=0.2)
-        time.sleep(5)
-    figures.note("flip back to blue", load.outcome)
-    with walk.load() as load:
-        walk.upgrade(**stable, api__release__blueGreen__activeSlot="blue")
+        step("blue", 1, **stable)
         walk.wait_for_pods("stable", 2)
-        walk.upgrade(**stable, api__release__blueGreen__activeSlot="stable")
+        step("stable", 1, **stable)
         walk.upgrade()
     figures.note("from blue-green to rolling", load.outcome)
 
