@@ -249,12 +249,11 @@ def test_blue_green_flips_and_flips_back_while_an_autoscaler_makes_three_pods_of
 ) -> None:
     scaling = {"api__autoscaling__minReplicas": "1", "api__autoscaling__maxReplicas": "3"}
     scaling["api__autoscaling__targetCpuPercent"] = "70"  # of the small request of these tests
-    slots = {**scaling, "api__release__strategy": "blue-green"}
     stable = {"api.release.blueGreen.stableReplicas": "2"}
 
     def step(active: str, idle: int, **more: str) -> None:
-        number = {"api__release__blueGreen__idleReplicas": str(idle)}
-        walk.upgrade(**slots, **number, **more, api__release__blueGreen__activeSlot=active)
+        slots = {"api__release__strategy": "blue-green", "api__release__blueGreen__idleReplicas": str(idle)}
+        walk.upgrade(**slots, **more, api__release__blueGreen__activeSlot=active)
 
     def scale(slot: str, pods: int) -> None:
         walk.kubectl("scale", f"deployment/dandelion-api-{slot}", f"--replicas={pods}")
@@ -263,20 +262,21 @@ def test_blue_green_flips_and_flips_back_while_an_autoscaler_makes_three_pods_of
     with walk.load() as load:
         step("stable", 2, **stable)
         walk.wait_for_pods("blue", 2)
-        step("blue", 1, **stable)
+        step("blue", 2, **stable)
         walk.rollback()  # to pods that are still there
-        step("blue", 1, **stable)
-        step("blue", 1)
+        step("blue", 2, **stable)
+        step("blue", 2)
     figures.note("from rolling to blue-green", load.outcome)
+    step("blue", 1, **scaling)
     scale("blue", 1)
     with walk.load(per_second=25) as load:
         walk.wait_for_pods("blue", 3)  # by the load alone
-        step("blue", 3)
+        step("blue", 3, **scaling)
         walk.wait_for_pods("green", 3)
     figures.note("three pods of one", load.outcome)
     with fewest_replicas(walk, "dandelion-api-blue", "dandelion-api-green") as fewest:
         with walk.load(per_second=25) as load:
-            step("green", 3)
+            step("green", 3, **scaling)
             wait_until(lambda: _versions(walk) == {"2"}, "green serves", seconds=60, every=0.2)
             time.sleep(5)  # new connections are told at once, those that are kept later
         figures.note("flip to green", load.outcome)
@@ -287,7 +287,7 @@ def test_blue_green_flips_and_flips_back_while_an_autoscaler_makes_three_pods_of
         figures.note("flip back to blue", load.outcome)
     print(f"fewest pods while flipping: {dict(fewest)}")
     assert min(fewest.values()) == 3
-    step("blue", 1)
+    step("blue", 1, **scaling)
     for slot in ("blue", "green"):
         scale(slot, 1)  # else the pods of the third track would wait for room until their autoscalers shrink them
     with walk.load() as load:
