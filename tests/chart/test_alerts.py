@@ -86,9 +86,9 @@ def test_nothing_fires_while_all_is_well(rules: Path) -> None:
     holds(rules, "well", [each for release in RELEASES for each in healthy(*release)], [])
 
 
-def test_an_api_that_is_gone_is_noticed_by_its_own_release_alone(rules: Path) -> None:
+@pytest.mark.parametrize("gone", [("demo", "one"), ("demo", "one-more")])
+def test_an_api_that_is_gone_is_noticed_by_its_own_release_alone(rules: Path, gone: tuple[str, str]) -> None:
     """Missing series have no labels, and without its namespace Alertmanager would notify nobody."""
-    gone = ("demo", "one-more")
     given = [each for release in RELEASES if release != gone for each in healthy(*release)]
     holds(rules, "gone", given, fired(("APIDown", *gone)))
 

@@ -72,6 +72,18 @@ def test_a_dump_replaces_its_target_as_a_whole(
     mysql.create("mlops_db")
 
 
+def test_without_a_dump_nothing_is_replaced(helm: Helm, mysql: MySqlServer, work: Path) -> None:
+    """The step before fetches none for a restore that has run: each later upgrade may start this Job again."""
+    (work / "dump.sql.gz").unlink()
+    mysql.create("mlflow")
+    with pymysql.connect(host="127.0.0.1", port=mysql.port, user="root", autocommit=True) as connection:
+        on = connection.cursor()
+        on.execute("CREATE TABLE mlflow.newer (id INT)")
+        assert restore(helm, mysql, work, LIVE) == (0, "")
+        on.execute("SELECT COUNT(*) FROM mlflow.newer")
+        on.execute("DROP DATABASE mlflow")
+
+
 def test_nothing_is_replaced_while_a_migration_or_another_restore_works(
     helm: Helm, mysql: MySqlServer, work: Path
 ) -> None:

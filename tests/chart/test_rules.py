@@ -100,6 +100,23 @@ def test_no_secret_stands_in_a_configmap_or_in_an_environment(manifests: list[Ma
             assert re.search(r"(?i)(password|secret_key)\s*[:=]\s*['\"]?[A-Za-z0-9]{8,}", text) is None, key
 
 
+def test_no_argument_holds_what_comes_from_a_secret(manifests: list[Manifest]) -> None:
+    """Whoever may list processes reads arguments. A variable may have it from one before it."""
+    for name, _, pod in pods_of(manifests):
+        for container in containers_of(pod):
+            secret: set[str] = set()
+            for entry in container.get("env", []):
+                if "secretKeyRef" in entry.get("valueFrom", {}) or secret & _expanded(entry.get("value", "")):
+                    secret.add(entry["name"])
+            words = [*container.get("command", []), *container.get("args", [])]
+            assert not secret & _expanded(" ".join(words)), f"{name} {container['name']}"
+
+
+def _expanded(text: str) -> set[str]:
+    """The variables whose values Kubernetes puts in."""
+    return set(re.findall(r"\$\(([A-Za-z0-9_]+)\)", text))
+
+
 def test_every_secret_and_configmap_that_is_named_exists(manifests: list[Manifest], case: Case) -> None:
     made = {(each["kind"], each["metadata"]["name"]) for each in of_kind(manifests, "Secret", "ConfigMap")}
     keys = {(each["metadata"]["name"], key) for each in of_kind(manifests, "Secret") for key in each["data"]}
