@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,12 @@ class Helm:
         home = self._kubeconfig.parent / "helm"
         plain = [f"HELM_{each}_HOME={home}" for each in ("CACHE", "CONFIG", "DATA")]
         return quick("env", *plain, self._program, *where, *arguments)
+
+
+def is_ready(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod is ready; one that no kubelet has seen yet has no such condition."""
+    conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions", [])}
+    return conditions.get("Ready") == "True"
 
 
 def given_kubeconfig() -> Path | None:

@@ -16,6 +16,7 @@ import pytest
 from dandelion.imaging import prepare
 from dandelion.package import open_package
 from dandelion.package.starter import starter_path
+from tests.cluster.clients import is_ready
 from tests.cluster.namespace import quick
 from tests.cluster.release import Release, ask
 from tests.cluster.values import GRPC_HOST, REACHES_API
@@ -176,8 +177,7 @@ def classified(release: Release) -> dict[str, int]:
     """How many photos each ready API pod has classified by the Open Inference Protocol."""
     found = {}
     for pod in release.pods():
-        conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions", [])}
-        if conditions.get("Ready") == "True":
+        if is_ready(pod):
             url = f"http://{pod['status']['podIP']}:{HTTP}/v2/models/dandelion/stats"
             (stats,) = ask(release.node, "GET", url).json()["model_stats"]
             found[pod["metadata"]["name"]] = stats["inference_count"]

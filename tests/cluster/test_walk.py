@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.chart.chart import ROOT
+from tests.cluster.clients import is_ready
 from tests.cluster.counting import count_served, fewest_replicas, send_requests
 from tests.cluster.images import size_bytes
 from tests.cluster.load import Outcome
@@ -62,16 +63,11 @@ def walk(release: Release, failed_steps: list[str], request: pytest.FixtureReque
         failed_steps.append(request.node.name)
 
 
-def _is_ready(pod: dict[str, Any]) -> bool:
-    conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions", [])}
-    return conditions.get("Ready") == "True"
-
-
 def test_all_pods_become_ready(release: Release, figures: Figures) -> None:
     for component in ("api", "ui", "mlflow", "mysql", "minio", "prefect-server", "prefect-worker"):
         assert release.pods(component), component
         # An autoscaler may have just begun another.
-        wait_until(lambda: all(map(_is_ready, release.pods(component))), component, seconds=120, every=0.5)  # noqa: B023 -- runs here
+        wait_until(lambda: all(map(is_ready, release.pods(component))), component, seconds=120, every=0.5)  # noqa: B023 -- runs here
     figures["seconds to all ready"] = release.installed_in_seconds
     print(f"\nall ready after {release.installed_in_seconds} s")
 
@@ -197,8 +193,12 @@ def test_a_canary_gets_its_share_and_goes_back(walk: Release, gateway: str, figu
     with walk.load() as load:
         walk.upgrade(**canary, api__release__canary__weight="0", gateway__enabled="false")
     figures.note("canary without a gateway", load.outcome)
+    (pod,) = (each["metadata"] for each in walk.pods() if each["metadata"]["labels"]["dandelion/track"] == "canary")
     assert walk.node.space.call(send_requests, walk.url(), 5000) == {200: 5000}
-    assert count_served(walk, _canary_pod(walk)) == 0
+    assert count_served(walk, pod["name"]) == 0
+    walk.upgrade(**canary, api__release__canary__weight="10", gateway__enabled="false")
+    assert walk.node.space.call(send_requests, walk.url(), 500) == {200: 500}
+    assert count_served(walk, pod["name"]) > 0
     walk.upgrade(**canary, api__release__canary__weight="0")
     routed = lambda: ask(walk.node, "GET", f"{gateway}/livez", host=HOST).is_success  # noqa: E731
     wait_until(routed, "the gateway listens", seconds=60, every=0.2, not_yet=(httpx.TransportError,))
@@ -216,8 +216,6 @@ def test_a_canary_gets_its_share_and_goes_back(walk: Release, gateway: str, figu
     share = load.outcome.versions.get("2", 0) / load.outcome.answered
     print(f"the canary answered {share:.0%} of {load.outcome.answered}")
     assert 0.1 < share < 0.3
-    walk.node.space.call(send_requests, gateway, 100, host=HOST)
-    assert count_served(walk, _canary_pod(walk)) > 0
     with walk.load(url=gateway, host=HOST) as load:
         walk.upgrade(**canary, api__release__canary__weight="60")
         time.sleep(10)
@@ -229,12 +227,6 @@ def test_a_canary_gets_its_share_and_goes_back(walk: Release, gateway: str, figu
         walk.upgrade()
         time.sleep(5)
     figures.note("canary taken away", load.outcome)
-
-
-def _canary_pod(walk: Release) -> str:
-    metadata = [each["metadata"] for each in walk.pods()]
-    (name,) = [each["name"] for each in metadata if each["labels"]["dandelion/track"] == "canary"]
-    return str(name)
 
 
 def _set_alias(alias: str, version: str) -> str:
